@@ -1,0 +1,1 @@
+"""The vocabulary of Matrix: constants, errors, room versions, identifiers. Pure."""
