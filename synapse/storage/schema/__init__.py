@@ -1,0 +1,1 @@
+"""The numbered migrations; `synapse.storage.migrations` applies them in order."""
