@@ -1,0 +1,59 @@
+"""What the server needs from PyPI: the one list, read by `setup.py` and printed when run as a program.
+
+    python synapse/python_dependencies.py | xargs -n1 pip install
+
+Each requirement is one word without blanks or quotes, so that xargs takes it as it stands. A lower
+bound is the oldest version with what we use; an upper bound is the next major version, which nobody
+has tried yet. `constraints.txt` has the exact versions that the tests ran with.
+
+Run as a program, this file must import nothing: its folder is then first on Python's path, and the
+packages `synapse.http` and `synapse.logging` would hide those of the standard library.
+"""
+
+REQUIREMENTS = [
+    "attrs>=23.1,<27",
+    "bcrypt>=4.1,<6",
+    "canonicaljson>=2.0,<3",
+    "cryptography>=42.0,<51",
+    "httptools>=0.6,<1",
+    "idna>=3.7,<4",
+    "immutables>=0.20,<1",
+    "msgspec>=0.18.6,<1",
+    "netaddr>=1.0,<2",
+    "orjson>=3.10,<4",
+    "pillow>=10.3,<14",
+    "prometheus_client>=0.20,<1",
+    "pynacl>=1.5,<2",
+    "pyopenssl>=24.1,<27",
+    "pyyaml>=6.0.1,<7",
+    "service_identity>=24.1,<27",
+    "signedjson>=1.1.4,<2",
+    "treq>=24.9,<27",
+    "twisted>=24.7,<27",
+]
+
+# What only some installations need: `pip install ".[postgres]"`.
+EXTRAS = {
+    # The binary wheel, since `psycopg2` itself wants a C compiler and libpq's headers.
+    "postgres": ["psycopg2-binary>=2.9.9,<3"],
+    "url-preview": ["lxml>=5.2,<7"],
+}
+EXTRAS["all"] = [requirement for extra in EXTRAS.values() for requirement in extra]
+
+# Everything above, and what it takes to run the tests and the linters.
+EXTRAS["dev"] = [
+    *EXTRAS["all"],
+    "docutils>=0.21,<1",
+    "hypothesis>=6.100,<7",
+    "import-linter>=2.0,<3",
+    "matrix-nio>=0.25,<1",
+    "mypy>=1.11,<3",
+    "ruff>=0.17,<0.18",
+    "types-docutils",
+    "types-psycopg2",
+    "types-pyyaml",
+]
+
+
+if __name__ == "__main__":
+    print(*REQUIREMENTS, sep="\n")
