@@ -1,4 +1,4 @@
-"""What the server needs from PyPI: the one list, read by `setup.py` and printed when run as a program.
+"""What the server needs from PyPI: the one list. `setup.py` reads it; run as a program, it prints it.
 
     python synapse/python_dependencies.py | xargs -n1 pip install
 

@@ -1,8 +1,9 @@
-"""Password hashes: one place that says which bytes are hashed, for the server and for `hash_password`.
+"""Password hashes: the one place that says which bytes are hashed.
 
-bcrypt is given the password in Unicode's NFKC form, so that "é" typed on one keyboard is "é" typed on
-another, followed by the pepper. bcrypt reads 72 bytes and no more. Hashes made by Synapse ignore what
-comes after, so we cut there on purpose: refusing long passwords would lock out those who have one.
+bcrypt is given the password in Unicode's NFKC form, so that "é" typed on one keyboard is "é" typed
+on another, followed by the pepper. bcrypt reads 72 bytes and no more. Hashes made by Synapse ignore
+what comes after, so we cut there on purpose: refusing long passwords would lock out those who have
+one.
 """
 
 import unicodedata
