@@ -57,8 +57,9 @@ CREATE TABLE access_tokens (
     device_nid BIGINT,             -- NULL: a token that belongs to no device
     created_ms BIGINT NOT NULL,
     expires_ms BIGINT,             -- NULL: never
-    used SMALLINT NOT NULL DEFAULT 0,  -- a first use ends the refresh token it came from
-    refresh_hash BYTEA             -- the refresh token that it was made with
+    validated_ms BIGINT NOT NULL,  -- when its user last proved who they are (log-in, UIA)
+    used SMALLINT NOT NULL,        -- 0: its first use ends the refresh token it came from
+    refresh_hash BYTEA             -- the refresh token that was given out with it
 ) WITHOUT ROWID;
 CREATE INDEX access_tokens_by_user ON access_tokens (user_nid, device_nid);
 
@@ -72,13 +73,17 @@ CREATE TABLE refresh_tokens (
 ) WITHOUT ROWID;
 CREATE INDEX refresh_tokens_by_user ON refresh_tokens (user_nid, device_nid);
 
+-- A session has a row from its first completed stage on.
 CREATE TABLE ui_auth_sessions (
     session_id TEXT PRIMARY KEY,
     created_ms BIGINT NOT NULL,
-    operation TEXT NOT NULL,       -- method and path that the session is for
-    request BYTEA NOT NULL,        -- canonical JSON of the first request's body without `auth`
-    completed TEXT NOT NULL        -- JSON: {stage: result}
+    operation TEXT NOT NULL,       -- method, path and user that the session is for
+    request_hash BYTEA NOT NULL,   -- SHA-256 of the body without `auth`, as canonical JSON
+    completed TEXT NOT NULL,       -- JSON: {stage: result}
+    outcome TEXT                   -- what a retried request must find: the user it registered
 );
+-- Serves forgetting old sessions.
+CREATE INDEX ui_auth_sessions_by_age ON ui_auth_sessions (created_ms);
 
 CREATE TABLE filters (
     user_nid BIGINT NOT NULL,
