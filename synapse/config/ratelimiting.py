@@ -1,0 +1,69 @@
+"""How often users, addresses and rooms may do what."""
+
+from dataclasses import dataclass
+
+from synapse.config.kinds import NUMBER, Integer
+from synapse.config.options import Section, option
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """`burst_count` actions at once, and from then on `per_second`."""
+
+    per_second: float = option(NUMBER, 0.17, "How many actions a second are allowed for long.")
+    burst_count: int = option(Integer(), 3, "How many actions are allowed at once.")
+
+
+def _limit(per_second: float, burst_count: int) -> RateLimit:
+    return RateLimit(per_second=per_second, burst_count=burst_count)
+
+
+def _rate(per_second: float, burst_count: int, doc: str) -> RateLimit:
+    default = _limit(per_second, burst_count)
+    return option(Section(RateLimit, default), default, doc)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginLimits:
+    """Limits of logins."""
+
+    address: RateLimit = _rate(0.003, 5, "Per IP address.")
+    account: RateLimit = _rate(0.003, 5, "Per account.")
+    failed_attempts: RateLimit = _rate(0.17, 3, "Per account, only attempts that failed.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinLimits:
+    """Limits of joins."""
+
+    local: RateLimit = _rate(0.1, 10, "Per user, into rooms that this server is in.")
+    remote: RateLimit = _rate(0.01, 10, "Per user, into rooms that this server isn't in.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InviteLimits:
+    """Limits of invites."""
+
+    per_room: RateLimit = _rate(0.3, 10, "Per room.")
+    per_user: RateLimit = _rate(0.003, 5, "Per invited user.")
+    per_issuer: RateLimit = _rate(0.3, 10, "Per inviting user.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimitsConfig:
+    """Rate limits"""
+
+    rc_message: RateLimit = _rate(0.2, 10, "Sending events, per user.")
+    rc_registration: RateLimit = _rate(0.17, 3, "Registering accounts, per IP address.")
+    rc_login: LoginLimits = option(Section(LoginLimits), LoginLimits(), "Logging in.")
+    rc_admin_redaction: RateLimit | None = option(
+        Section(RateLimit, _limit(0.2, 10)),
+        None,
+        "Redactions by a room's moderators, per user; unless given they count as messages.",
+        example="{per_second: 1, burst_count: 50}",
+    )
+    rc_joins: JoinLimits = option(Section(JoinLimits), JoinLimits(), "Joining rooms.")
+    rc_joins_per_room: RateLimit = _rate(1, 10, "Joining one room, all users together.")
+    rc_invites: InviteLimits = option(Section(InviteLimits), InviteLimits(), "Inviting users.")
+    rc_room_creation: RateLimit = _rate(0.016, 10, "Creating rooms, per user.")
+    rc_profile: RateLimit = _rate(1, 500, "Changing the profile, per user.")
