@@ -1,0 +1,220 @@
+"""The database as the rest of the server sees it.
+
+Reads return what is committed. Short reads on SQLite run at once in the reactor's thread (4 µs; a
+hop to another thread costs five times that), all others in reader threads. Writes are queued
+and committed in groups by one thread: see `synapse.storage.commit` for what that means for the
+function that writes.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+
+from synapse.storage.commit import Apply, Committed, Committer
+from synapse.storage.engines.base import Connection, Engine
+from synapse.storage.migrations import migrate
+from synapse.storage.readers import Readers
+from synapse.storage.sql import Row, described
+from synapse.storage.transaction import Reader, Transaction
+from synapse.storage.writer import Reactor, Writer
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741 (the contract's name: an item)
+R = TypeVar("R")
+
+# Statements and functions whose times are kept apart; what comes later is counted together.
+_MAX_TIMED = 1_000
+
+
+class Timing:
+    """How often something ran, and for how many seconds in all."""
+
+    __slots__ = ("count", "seconds")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.seconds = 0.0
+
+    def add(self, seconds: float) -> None:
+        self.count += 1
+        self.seconds += seconds
+
+
+class Database:
+    """Reads, queued writes and news of commits. Belongs to the reactor's thread."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        reactor: Reactor,
+        *,
+        connection: Connection,
+        position: int = 0,
+        record: Callable[[float], object] = lambda seconds: None,
+    ) -> None:
+        """`connection` becomes the writer's. `record` is told what each wait of a request cost."""
+        self.engine = engine
+        # The newest stream position known to be committed.
+        self.position = position
+        # For the metrics: description -> how often and how long.
+        self.timings: dict[str, Timing] = {}
+        self._record = record
+        self._timing_of: dict[str, Timing] = {}
+        self._listeners: list[Callable[[int], object]] = []
+        self._local: Connection | None = None
+        if engine.single_connection:
+            self._local = connection
+        elif engine.reads_in_reactor:
+            self._local = engine.connect(read_only=True)
+        self._readers = Readers(engine, reactor)
+        self._writer = Writer(
+            reactor,
+            Committer(engine, connection),
+            self._announce,
+            threaded=not engine.single_connection,
+        )
+
+    async def fetch(self, sql: str, *params: object) -> list[Row]:
+        """All rows of one short read."""
+        if self._local is None:
+            rows, seconds = await self._readers.run(lambda conn: conn.fetch(sql, params))
+        else:
+            started = time.perf_counter()
+            rows = self._local.fetch(sql, params)
+            seconds = time.perf_counter() - started
+        timing = self._timing_of.get(sql) or self._new_timing(sql)
+        timing.count += 1
+        timing.seconds += seconds
+        self._record(seconds)
+        return rows
+
+    async def fetch_one(self, sql: str, *params: object) -> Row | None:
+        """The first row of one short read."""
+        if self._local is None:
+            row, seconds = await self._readers.run(lambda conn: conn.fetch_one(sql, params))
+        else:
+            started = time.perf_counter()
+            row = self._local.fetch_one(sql, params)
+            seconds = time.perf_counter() - started
+        timing = self._timing_of.get(sql) or self._new_timing(sql)
+        timing.count += 1
+        timing.seconds += seconds
+        self._record(seconds)
+        return row
+
+    async def read(self, fn: Callable[[Reader], T]) -> T:
+        """Several short reads on one snapshot. `fn` may be called twice."""
+        if self._local is None:
+            return await self.scan(fn)
+        started = time.perf_counter()
+        result = _on_snapshot(self._local, fn)
+        self._spent(fn, time.perf_counter() - started)
+        return result
+
+    async def scan(self, fn: Callable[[Reader], T]) -> T:
+        """Like `read`, for reads of many rows: on SQLite, too, they leave the reactor's thread."""
+        if self._local is not None and self.engine.single_connection:
+            return await self.read(fn)
+        result, seconds = await self._readers.run(lambda conn: _on_snapshot(conn, fn))
+        self._spent(fn, seconds)
+        return result
+
+    @overload
+    async def write(self, apply: Callable[[Transaction, list[I]], None], item: I) -> None: ...
+    @overload
+    async def write(self, apply: Callable[[Transaction, list[I]], list[R]], item: I) -> R: ...
+    async def write(self, apply: Apply, item: Any) -> Any:
+        """Queue one item for `apply` and wait until it is committed; its result.
+
+        All that is pending, of all kinds, goes into one transaction, with one call of each `apply`
+        for its items in the order in which they came. Nothing is said about the order of different
+        `apply`s. If the transaction fails, each item is tried alone in one of its own.
+
+        Raises what `apply` raised for this item; `Overloaded` and `Unavailable`, then nothing was
+        written; `OutcomeUnknown`.
+        """
+        write = self._writer.submit(apply, item)
+        await write.done
+        self._record(write.seconds)
+        return write.result
+
+    def on_commit(self, callback: Callable[[int], object]) -> None:
+        """Call after each commit with the newest committed stream position."""
+        self._listeners.append(callback)
+
+    async def close(self) -> None:
+        """Finish what is queued, then let go of the database."""
+        await self._readers.close()
+        await self._writer.close()
+        if self._local is not None:
+            self._local.close()
+
+    def _announce(self, committed: Committed) -> None:
+        for apply, seconds in committed.times:
+            self._timing(_name_of(apply)).add(seconds)
+        if committed.position is not None:
+            self.position = max(self.position, committed.position)
+        for callback in committed.callbacks:
+            _call(callback)
+        for listener in self._listeners:
+            _call(listener, self.position)
+
+    def _spent(self, fn: Callable[..., Any], seconds: float) -> None:
+        self._timing(_name_of(fn)).add(seconds)
+        self._record(seconds)
+
+    def _new_timing(self, sql: str) -> Timing:
+        if len(self._timing_of) >= _MAX_TIMED:
+            self._timing_of.clear()
+        timing = self._timing_of[sql] = self._timing(described(sql))
+        return timing
+
+    def _timing(self, name: str) -> Timing:
+        if name not in self.timings and len(self.timings) >= _MAX_TIMED:
+            name = "other"
+        return self.timings.setdefault(name, Timing())
+
+
+def open_database(
+    engine: Engine,
+    server_name: str,
+    reactor: Reactor,
+    *,
+    record: Callable[[float], object] = lambda seconds: None,
+) -> Database:
+    """Connect and migrate, which may take a while. Raises `DatabaseRefused`, `Unavailable`."""
+    connection = engine.connect()
+    try:
+        migrate(engine, connection, server_name)
+        ((position,),) = connection.fetch("SELECT pos FROM stream", ())
+    except BaseException:
+        connection.close()
+        raise
+    return Database(engine, reactor, connection=connection, position=position, record=record)
+
+
+def _on_snapshot(connection: Connection, fn: Callable[[Reader], T]) -> T:
+    connection.begin_snapshot()
+    try:
+        result = fn(Reader(connection))
+    except Exception:
+        connection.rollback()
+        raise
+    connection.commit()
+    return result
+
+
+def _call(callback: Callable[..., object], *args: object) -> None:
+    """One callback's fault harms neither the others nor the writes that were committed."""
+    try:
+        callback(*args)
+    except Exception:
+        logger.exception("A callback after a commit failed")
+
+
+def _name_of(fn: Callable[..., Any]) -> str:
+    name: str = getattr(fn, "__qualname__", type(fn).__name__)
+    return name.replace(".<locals>", "")
