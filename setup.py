@@ -47,9 +47,7 @@ class Test(ProjectCommand):
     def run(self) -> None:
         missing = [need for need in DEPENDENCIES["EXTRAS"]["dev"] if not is_installed(need)]
         if missing and sys.prefix == sys.base_prefix:
-            sys.exit(
-                "The tests need more packages; in a virtual environment, this installs them."
-            )
+            sys.exit("The tests need more packages; in a virtual environment, this installs them.")
         if missing:
             self.run_python("-m", "pip", "install", "-q", "-c", "constraints.txt", *missing)
         self.run_python("-m", "twisted.trial", "tests")

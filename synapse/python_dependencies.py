@@ -1,4 +1,6 @@
-"""What the server needs from PyPI: the one list. `setup.py` reads it; run as a program, it prints it.
+"""What the server needs from PyPI: the one list, which `setup.py` reads.
+
+Run as a program, it prints the list:
 
     python synapse/python_dependencies.py | xargs -n1 pip install
 

@@ -7,12 +7,9 @@ when the key signed events.
 import argparse
 import sys
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
-from nacl.encoding import RawEncoder
-from nacl.signing import SigningKey
-from unpaddedbase64 import decode_base64, encode_base64
+from synapse.crypto.signing import InvalidKey, read_signing_keys
 
 # The old key stays good for the time that the change to the new one may take.
 DEFAULT_EXPIRY_MS = 6 * 60 * 60 * 1000
@@ -23,29 +20,18 @@ def main() -> None:
     expiry_ts = arguments.expiry_ts
     if expiry_ts is None:
         expiry_ts = int(time.time() * 1000) + DEFAULT_EXPIRY_MS
-    try:
-        for path in arguments.key_files:
-            for key_id, public_key in public_keys(path.read_text(encoding="ascii").splitlines()):
-                if arguments.for_config:
-                    print(f'"{key_id}": {{ key: "{public_key}", expired_ts: {expiry_ts} }}')
-                else:
-                    print(f"{key_id} {public_key}")
-    except OSError as error:
-        sys.exit(f"Cannot read {error.filename}: {error.strerror}")
-    except ValueError as error:
-        sys.exit(f"{path} is no signing key file: {error}")
-
-
-def public_keys(lines: Iterable[str]) -> list[tuple[str, str]]:
-    """Key id and public key for each line `ed25519 a_XXXX <private key>`. Raises `ValueError`."""
-    keys = []
-    for line in filter(None, map(str.strip, lines)):
-        words = line.split()
-        if len(words) != 3 or words[0] != "ed25519":
-            raise ValueError("each line must be `ed25519 a_XXXX <key in unpadded base64>`")
-        private_key = SigningKey(decode_base64(words[2]), RawEncoder)
-        keys.append((f"ed25519:{words[1]}", encode_base64(bytes(private_key.verify_key))))
-    return keys
+    for path in arguments.key_files:
+        try:
+            keys = read_signing_keys(path.read_text(encoding="ascii", errors="replace"))
+        except OSError as error:
+            sys.exit(f"Cannot read {path}: {error.strerror}")
+        except InvalidKey as error:
+            sys.exit(f"{path} is no signing key file: {error}")
+        for public in (key.verify_key for key in keys):
+            if arguments.for_config:
+                print(f'"{public.key_id}": {{ key: "{public.base64}", expired_ts: {expiry_ts} }}')
+            else:
+                print(f"{public.key_id} {public.base64}")
 
 
 def _parser() -> argparse.ArgumentParser:
