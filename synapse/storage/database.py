@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
+from synapse.logging.context import record_database
 from synapse.storage.commit import Apply, Committed, Committer
 from synapse.storage.engines.base import Connection, Engine
 from synapse.storage.migrations import migrate
@@ -53,15 +54,13 @@ class Database:
         *,
         connection: Connection,
         position: int = 0,
-        record: Callable[[float], object] = lambda seconds: None,
     ) -> None:
-        """`connection` becomes the writer's. `record` is told what each wait of a request cost."""
+        """`connection` becomes the writer's."""
         self.engine = engine
         # The newest stream position known to be committed.
         self.position = position
         # For the metrics: description -> how often and how long.
         self.timings: dict[str, Timing] = {}
-        self._record = record
         self._timing_of: dict[str, Timing] = {}
         self._listeners: list[Callable[[int], object]] = []
         self._local: Connection | None = None
@@ -80,29 +79,29 @@ class Database:
     async def fetch(self, sql: str, *params: object) -> list[Row]:
         """All rows of one short read."""
         if self._local is None:
-            rows, seconds = await self._readers.run(lambda conn: conn.fetch(sql, params))
-        else:
-            started = time.perf_counter()
-            rows = self._local.fetch(sql, params)
-            seconds = time.perf_counter() - started
-        timing = self._timing_of.get(sql) or self._new_timing(sql)
-        timing.count += 1
-        timing.seconds += seconds
-        self._record(seconds)
+            return await self._in_thread(
+                self._timing_of.get(sql) or self._new_timing(sql),
+                lambda connection: connection.fetch(sql, params),
+            )
+        started = time.perf_counter()
+        rows = self._local.fetch(sql, params)
+        seconds = time.perf_counter() - started
+        (self._timing_of.get(sql) or self._new_timing(sql)).add(seconds)
+        record_database(seconds)
         return rows
 
     async def fetch_one(self, sql: str, *params: object) -> Row | None:
         """The first row of one short read."""
         if self._local is None:
-            row, seconds = await self._readers.run(lambda conn: conn.fetch_one(sql, params))
-        else:
-            started = time.perf_counter()
-            row = self._local.fetch_one(sql, params)
-            seconds = time.perf_counter() - started
-        timing = self._timing_of.get(sql) or self._new_timing(sql)
-        timing.count += 1
-        timing.seconds += seconds
-        self._record(seconds)
+            return await self._in_thread(
+                self._timing_of.get(sql) or self._new_timing(sql),
+                lambda connection: connection.fetch_one(sql, params),
+            )
+        started = time.perf_counter()
+        row = self._local.fetch_one(sql, params)
+        seconds = time.perf_counter() - started
+        (self._timing_of.get(sql) or self._new_timing(sql)).add(seconds)
+        record_database(seconds)
         return row
 
     async def read(self, fn: Callable[[Reader], T]) -> T:
@@ -111,16 +110,18 @@ class Database:
             return await self.scan(fn)
         started = time.perf_counter()
         result = _on_snapshot(self._local, fn)
-        self._spent(fn, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        self._timing(_name_of(fn)).add(seconds)
+        record_database(seconds)
         return result
 
     async def scan(self, fn: Callable[[Reader], T]) -> T:
         """Like `read`, for reads of many rows: on SQLite, too, they leave the reactor's thread."""
         if self._local is not None and self.engine.single_connection:
             return await self.read(fn)
-        result, seconds = await self._readers.run(lambda conn: _on_snapshot(conn, fn))
-        self._spent(fn, seconds)
-        return result
+        return await self._in_thread(
+            self._timing(_name_of(fn)), lambda connection: _on_snapshot(connection, fn)
+        )
 
     @overload
     async def write(self, apply: Callable[[Transaction, list[I]], None], item: I) -> None: ...
@@ -136,9 +137,11 @@ class Database:
         Raises what `apply` raised for this item; `Overloaded` and `Unavailable`, then nothing was
         written; `OutcomeUnknown`.
         """
+        started = time.perf_counter()
         write = self._writer.submit(apply, item)
         await write.done
-        self._record(write.seconds)
+        waited = time.perf_counter() - started - write.seconds
+        record_database(write.seconds, waited=waited)
         return write.result
 
     def on_commit(self, callback: Callable[[int], object]) -> None:
@@ -162,9 +165,12 @@ class Database:
         for listener in self._listeners:
             _call(listener, self.position)
 
-    def _spent(self, fn: Callable[..., Any], seconds: float) -> None:
-        self._timing(_name_of(fn)).add(seconds)
-        self._record(seconds)
+    async def _in_thread(self, timing: Timing, job: Callable[[Connection], T]) -> T:
+        started = time.perf_counter()
+        result, seconds = await self._readers.run(job)
+        timing.add(seconds)
+        record_database(seconds, waited=time.perf_counter() - started - seconds)
+        return result
 
     def _new_timing(self, sql: str) -> Timing:
         if len(self._timing_of) >= _MAX_TIMED:
@@ -178,13 +184,7 @@ class Database:
         return self.timings.setdefault(name, Timing())
 
 
-def open_database(
-    engine: Engine,
-    server_name: str,
-    reactor: Reactor,
-    *,
-    record: Callable[[float], object] = lambda seconds: None,
-) -> Database:
+def open_database(engine: Engine, server_name: str, reactor: Reactor) -> Database:
     """Connect and migrate, which may take a while. Raises `DatabaseRefused`, `Unavailable`."""
     connection = engine.connect()
     try:
@@ -193,7 +193,7 @@ def open_database(
     except BaseException:
         connection.close()
         raise
-    return Database(engine, reactor, connection=connection, position=position, record=record)
+    return Database(engine, reactor, connection=connection, position=position)
 
 
 def _on_snapshot(connection: Connection, fn: Callable[[Reader], T]) -> T:

@@ -38,30 +38,19 @@ _SETTINGS = (
 
 
 class PostgresEngine:
-    """The engine for `database: {name: psycopg2, args: {…}}`; args are libpq's, and `cp_max`."""
+    """The engine for `database: {name: psycopg2, args: {…}}`; args are libpq's."""
 
     name = "psycopg2"
     reads_in_reactor = False
     single_connection = False
 
     def __init__(
-        self, args: Mapping[str, Any], *, reader_threads: int = 5, allow_unsafe_locale: bool = False
+        self, args: Mapping[str, Any], *, reader_threads: int, allow_unsafe_locale: bool = False
     ) -> None:
         self._args = {**_DEFAULTS, **args, "client_encoding": "UTF8"}
         self.reader_threads = reader_threads
         self._allow_unsafe_locale = allow_unsafe_locale
         _register_types()
-
-    @classmethod
-    def from_args(
-        cls, args: Mapping[str, Any], *, allow_unsafe_locale: bool = False
-    ) -> "PostgresEngine":
-        """Keys `cp_*` are the connection pool's; `cp_max` is the number of reader threads."""
-        return cls(
-            {key: value for key, value in args.items() if not key.startswith("cp_")},
-            reader_threads=max(1, int(args.get("cp_max", 5))),
-            allow_unsafe_locale=allow_unsafe_locale,
-        )
 
     def connect(self, *, read_only: bool = False) -> "PostgresConnection":
         try:

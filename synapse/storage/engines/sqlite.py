@@ -1,9 +1,8 @@
 """SQLite: one file, one writer, readers that never wait for it (WAL)."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from synapse.storage.engines.base import Connection, Failure
 from synapse.storage.errors import ConstraintViolated, DatabaseRefused, Unavailable
@@ -39,11 +38,6 @@ class SqliteEngine:
     def __init__(self, path: str) -> None:
         self.path = path
         self.single_connection = path in (":memory:", "")
-
-    @classmethod
-    def from_args(cls, args: Mapping[str, Any]) -> "SqliteEngine":
-        """The connection pool's arguments (`cp_min`, …) mean nothing here."""
-        return cls(str(args.get("database", "homeserver.db")))
 
     def connect(self, *, read_only: bool = False) -> "SqliteConnection":
         try:
