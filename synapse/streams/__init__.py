@@ -1,0 +1,1 @@
+"""What changed, and who waits for it: positions, tokens, followers, room deltas."""

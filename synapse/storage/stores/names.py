@@ -7,7 +7,8 @@ that failed may be given to another name later.
 
 from collections.abc import Iterable, Sequence
 
-from synapse.storage.database import Database, Transaction
+from synapse.storage.database import Database
+from synapse.storage.transaction import Transaction
 from synapse.util.caches import Cache
 
 
@@ -29,6 +30,10 @@ class Names:
             nid = row[0]
             self._learn(name, nid)
         return nid
+
+    def peek(self, name: str) -> int | None:
+        """The number of a name if it is in memory."""
+        return self._nids.get(name)
 
     async def nids(self, names: Sequence[str]) -> dict[str, int]:
         """The numbers of those names that have one."""
@@ -79,7 +84,7 @@ class Names:
             [(name,) for name in sorted(names)],
         )
         rows = txn.execute("SELECT name, nid FROM names WHERE name = ANY(?)", names)
-        found = {name: nid for name, nid in rows}
+        found: dict[str, int] = dict(rows)
         txn.after_commit(lambda: self._learn_all(found))
         return found
 

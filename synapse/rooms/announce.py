@@ -1,0 +1,55 @@
+"""Announcing: what was committed becomes visible to the rooms in memory and to who waits."""
+
+from synapse.api.constants import EventTypes
+from synapse.events.event import Event
+from synapse.rooms.cache import RoomCache
+from synapse.rooms.persister import Chunk
+from synapse.storage.stores.members import Membership
+from synapse.storage.stores.names import Names
+from synapse.streams.followers import Followers
+
+
+class Announcer:
+    """The last phase of an event's life. Runs in the reactor's thread, in commit order."""
+
+    def __init__(
+        self, rooms: RoomCache, followers: Followers, names: Names, *, server_name: str
+    ) -> None:
+        self._rooms = rooms
+        self._followers = followers
+        self._names = names
+        self._domain = ":" + server_name
+
+    def committed(self, chunks: list[Chunk]) -> None:
+        """Tell of chunks that were committed together."""
+        for chunk in chunks:
+            room = chunk.room
+            for event in chunk.events:
+                room.committed(event)
+            for redaction in chunk.redactions:
+                room.redacted(redaction.redacted)
+            self._keep(chunk)
+            self._followers.room_moved(room.nid, chunk.events[-1].nid)
+            for event in chunk.events:
+                if event.type == EventTypes.MEMBER:
+                    self._membership_changed(room.nid, event.state_key or "", event)
+        self._followers.wake()
+
+    def _keep(self, chunk: Chunk) -> None:
+        room = chunk.room
+        known = self._rooms.peek(room.nid)
+        if known is None:
+            self._rooms.add(room)
+        elif known is not room:
+            # Loaded a second time while this one was being written: it lacks these events.
+            self._rooms.discard(known)
+        if room.head == chunk.after.head:
+            self._rooms.idle(room)
+
+    def _membership_changed(self, room_nid: int, user_id: str, event: Event) -> None:
+        if not user_id.endswith(self._domain):
+            return
+        user_nid = self._names.peek(user_id)
+        if user_nid is not None:
+            membership = Membership.of(event.membership)
+            self._followers.membership_changed(user_nid, room_nid, membership, event.nid)

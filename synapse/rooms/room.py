@@ -1,0 +1,151 @@
+"""`Room`: what a process knows of an active room, a little ahead of the database.
+
+The writer builds each event on the one before without waiting for its commit, so this object knows
+events that the database does not have yet: they stand in `pending` and in the numbers (`head`,
+`pos`, …). If their write fails, the whole object is thrown away (`lost`), and the next one is
+built from the database.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+
+from twisted.internet.defer import DeferredLock
+
+from synapse.api.constants import EventTypes, Membership
+from synapse.api.errors import MatrixError
+from synapse.api.room_versions import RoomVersion
+from synapse.events.event import Event
+from synapse.util.caches import Cache
+
+Slot = tuple[str, str]
+
+TAIL_LENGTH = 50
+# Members whose events an active room keeps in memory.
+_MEMBERS_KEPT = 2_000
+
+# Stands in a cache for a slot that is known to be empty.
+_EMPTY = None
+
+
+class Room:
+    """An active room. Only `synapse.rooms` changes it."""
+
+    def __init__(self, room_id: str, version: RoomVersion) -> None:
+        self.room_id = room_id
+        self.version = version
+        self.nid = 0  # 0 until the room is in the database
+
+        # What the next event builds on, events not yet committed included.
+        self.head = 0
+        self.pos = 0
+        self.depth = 0
+        self.tips: list[Event] = []
+        self.joined = 0
+        self.invited = 0
+        self.local_joined = 0
+
+        # The newest committed events, without a gap, oldest first.
+        self.tail: deque[Event] = deque(maxlen=TAIL_LENGTH)
+        # Whether `tail` reaches back to the room's first event.
+        self.tail_is_all = False
+        # Counts committed state changes: who reads the database can see that it was overtaken.
+        self.state_changes = 0
+
+        self.lock = DeferredLock()
+        self.lost = False
+
+        self._state: dict[Slot, Event | None] = {}
+        self._members: Cache[str, tuple[Event | None]] = Cache(_MEMBERS_KEPT, scaled=False)
+        self._pending: dict[Slot, Event] = {}
+
+    # The current state, as far as it is known.
+
+    def knows(self, slot: Slot) -> bool:
+        if slot in self._pending:
+            return True
+        if slot[0] == EventTypes.MEMBER:
+            return slot[1] in self._members
+        return slot in self._state
+
+    def current(self, slot: Slot) -> Event | None:
+        """What fills a slot that is known (`knows`), or None if it is empty."""
+        event = self._pending.get(slot)
+        if event is not None:
+            return event
+        if slot[0] == EventTypes.MEMBER:
+            entry = self._members.get(slot[1])
+            return None if entry is None else entry[0]
+        return self._state.get(slot)
+
+    def learn(self, slots: Iterable[Slot], found: dict[Slot, Event]) -> None:
+        """Take up what the database says of slots; what is known already is newer."""
+        for slot in slots:
+            if slot[0] == EventTypes.MEMBER:
+                if slot[1] not in self._members:
+                    self._members[slot[1]] = (found.get(slot),)
+            elif slot not in self._state:
+                self._state[slot] = found.get(slot)
+
+    def membership(self, user_id: str) -> str:
+        """A known user's membership; "leave" for one who never was in the room."""
+        event = self.current((EventTypes.MEMBER, user_id))
+        return Membership.LEAVE if event is None else event.membership
+
+    # Moving on.
+
+    def append(self, event: Event, *, is_local: bool) -> None:
+        """Put a new event at the end, before it is committed."""
+        if event.state_key is not None:
+            if event.type == EventTypes.MEMBER:
+                self._count(event, is_local=is_local)
+            self._pending[event.slot] = event
+        self.pos += 1
+        self.head += 1
+        self.depth = max(self.depth, event.depth)
+        self.tips = [event]
+        event.pos = self.pos
+
+    def committed(self, event: Event) -> None:
+        """An appended event is in the database now."""
+        if event.state_key is not None:
+            slot = event.slot
+            if self._pending.get(slot) is event:
+                del self._pending[slot]
+            self._set(slot, event)
+            self.state_changes += 1
+        self.tail.append(event)
+        if self.tail_is_all and self.tail[0].pos != 1:
+            self.tail_is_all = False
+
+    def redacted(self, event: Event) -> None:
+        """Replace an event by its redacted form wherever it is held."""
+        for index, known in enumerate(self.tail):
+            if known.event_id == event.event_id:
+                self.tail[index] = event
+        self.tips = [event if tip.event_id == event.event_id else tip for tip in self.tips]
+        if event.state_key is not None and self.knows(event.slot):
+            current = self.current(event.slot)
+            if current is not None and current.event_id == event.event_id:
+                self._set(event.slot, event)
+
+    def _set(self, slot: Slot, event: Event) -> None:
+        if slot[0] == EventTypes.MEMBER:
+            self._members[slot[1]] = (event,)
+        else:
+            self._state[slot] = event
+
+    def _count(self, event: Event, *, is_local: bool) -> None:
+        assert event.state_key is not None
+        before, after = self.membership(event.state_key), event.membership
+        joined = (after == Membership.JOIN) - (before == Membership.JOIN)
+        self.joined += joined
+        self.invited += (after == Membership.INVITE) - (before == Membership.INVITE)
+        if is_local:
+            self.local_joined += joined
+
+
+class HeadMoved(MatrixError):
+    """Another process wrote to the room first, or an earlier write of ours failed: build anew."""
+
+    def __init__(self, room_id: str) -> None:
+        super().__init__(503, "M_UNKNOWN", f"The room {room_id} is very busy, try again")

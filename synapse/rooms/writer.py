@@ -1,0 +1,212 @@
+"""The room writer: from what someone wants to say to a committed event.
+
+An event goes through named phases, each with one place:
+
+    duplicate   a transaction id that was used before gets the same event (`synapse.rooms.txns`)
+    gather      the room's state that the event is judged by, from memory or the database
+    build       hashed and signed on top of the room's newest event (`synapse.events.builder`)
+    authorise   the room version's auth rules, and what a redaction may touch
+    order       the next position in the room
+    write       group commit, with all that is pending in other rooms (`synapse.rooms.persister`)
+    announce    to everyone who reads the stream (`committed`)
+
+`write` is not waited for before the next event of the room is built on this one.
+"""
+
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from synapse.api.constants import EventTypes
+from synapse.api.room_versions import RoomVersion
+from synapse.crypto.signing import SigningKey
+from synapse.events.auth_rules import check_auth
+from synapse.events.auth_selection import CREATE_SLOT, auth_slots
+from synapse.events.builder import build
+from synapse.events.event import Event, StateMap
+from synapse.rooms.cache import RoomCache
+from synapse.rooms.persister import Chunk, Persister, Redaction, RoomNumbers
+from synapse.rooms.redactions import redaction_of
+from synapse.rooms.room import HeadMoved, Room
+from synapse.storage.stores.events import EventStore, replaced_unsigned
+from synapse.util.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+_TRIES = 5
+
+
+@dataclass(slots=True)
+class Draft:
+    """What someone wants to say in a room."""
+
+    type: str
+    sender: str
+    content: dict[str, Any]
+    state_key: str | None = None
+    redacts: str | None = None
+    txn: tuple[int, str] | None = None  # device_nid and transaction id
+    origin_server_ts: int | None = None  # None: now
+
+
+class RoomWriter:
+    """Adds events of this server's users to rooms."""
+
+    def __init__(
+        self,
+        rooms: RoomCache,
+        events: EventStore,
+        persister: Persister,
+        clock: Clock,
+        *,
+        server_name: str,
+        key: SigningKey,
+    ) -> None:
+        self._rooms = rooms
+        self._events = events
+        self._persister = persister
+        self._clock = clock
+        self._server_name = server_name
+        self._domain = ":" + server_name
+        self._key = key
+
+    async def send(
+        self, room_id: str, draft: Draft, *, unless: Callable[[Room], Event | None] | None = None
+    ) -> Event:
+        """Add one event; returns it when it is committed.
+
+        `unless` may find, once the room is known, that an event already says it; its slots must be
+        among the draft's auth slots or its own slot. Raises `NotFound` for an unknown room,
+        `AuthError`, and what the builder refuses.
+        """
+        for _ in range(_TRIES - 1):
+            try:
+                return await self._send_once(room_id, draft, unless)
+            except HeadMoved:
+                logger.info("Room %s moved on: building the event anew", room_id)
+        return await self._send_once(room_id, draft, unless)
+
+    async def _send_once(
+        self, room_id: str, draft: Draft, unless: Callable[[Room], Event | None] | None
+    ) -> Event:
+        room = await self._rooms.get(room_id)
+        await room.lock.acquire()
+        try:
+            if room.lost:
+                raise HeadMoved(room_id)
+            state = await self._gather(room, draft)
+            if unless is not None and (said := unless(room)) is not None:
+                return said
+            target = await self._events.get(draft.redacts) if draft.redacts else None
+            chunk = self._begin(room)
+            try:
+                self._add(chunk, draft, state, target)
+            except BaseException:
+                self._abandon(chunk)
+                raise
+            self._end(chunk)
+            self._rooms.busy(room)
+        finally:
+            room.lock.release()
+        await self._persist(chunk)
+        return chunk.events[0]
+
+    async def create(self, version: RoomVersion, drafts: Sequence[Draft], room_id: str) -> Room:
+        """Begin a room with these events, all or none; the first is its `m.room.create`.
+
+        `room_id` is for versions before 12, whose rooms don't take their id from the create event.
+        """
+        room = Room(room_id, version)
+        chunk = self._begin(room)
+        chunk.created_ms = self._clock.now_ms()
+        for draft in drafts:
+            slots = self._slots(room, draft)
+            state = {slot: e for slot in slots if (e := room.current(slot)) is not None}
+            self._add(chunk, draft, state, None)
+            if draft.type == EventTypes.CREATE:
+                room.room_id = chunk.events[0].room_id
+        self._end(chunk)
+        await self._persist(chunk)
+        return room
+
+    # gather
+
+    async def _gather(self, room: Room, draft: Draft) -> StateMap:
+        slots = self._slots(room, draft)
+        return await self._rooms.state(room, slots)
+
+    def _slots(self, room: Room, draft: Draft) -> list[tuple[str, str]]:
+        slots = auth_slots(draft.type, draft.state_key, draft.sender, draft.content, room.version)
+        if CREATE_SLOT not in slots:
+            slots.append(CREATE_SLOT)
+        if draft.state_key is not None and (draft.type, draft.state_key) not in slots:
+            slots.append((draft.type, draft.state_key))
+        return slots
+
+    # build, authorise, order
+
+    def _begin(self, room: Room) -> Chunk:
+        return Chunk(room, [], room.head, _numbers(room), [], [])
+
+    def _add(self, chunk: Chunk, draft: Draft, state: StateMap, target: Event | None) -> None:
+        room = chunk.room
+        wanted = auth_slots(draft.type, draft.state_key, draft.sender, draft.content, room.version)
+        auth_events = [state[slot] for slot in wanted if slot in state]
+        event = build(
+            room.version,
+            room_id=room.room_id,
+            type=draft.type,
+            sender=draft.sender,
+            state_key=draft.state_key,
+            content=draft.content,
+            prev_events=room.tips,
+            auth_events=auth_events,
+            depth=room.depth + 1,
+            origin_server_ts=draft.origin_server_ts or self._clock.now_ms(),
+            server_name=self._server_name,
+            key=self._key,
+            redacts=draft.redacts,
+            event_id_localpart=secrets.token_urlsafe(18) if room.version.events_have_ids else None,
+        )
+        check_auth(event, state, signed_by=self._signed_by)
+        if draft.redacts is not None:
+            redacted = redaction_of(event, target, state)
+            if redacted is not None and target is not None:
+                chunk.redactions.append(Redaction(target, redacted, event, self._clock.now_ms()))
+        replaced = room.current(event.slot) if event.state_key is not None else None
+        if replaced is not None:
+            event.unsigned = replaced_unsigned(replaced.event_id, replaced.json)
+        chunk.events.append(event)
+        chunk.auth_events.append(auth_events)
+        chunk.replaces.append(replaced)
+        chunk.txn = draft.txn
+        about_us = event.state_key is not None and event.state_key.endswith(self._domain)
+        room.append(event, is_local=about_us)
+
+    def _signed_by(self, server: str) -> bool:
+        return server == self._server_name
+
+    def _abandon(self, chunk: Chunk) -> None:
+        # An event that was refused left no trace in the room; one that broke in between did.
+        if chunk.room.head != chunk.head:
+            self._rooms.discard(chunk.room)
+
+    def _end(self, chunk: Chunk) -> None:
+        chunk.after = _numbers(chunk.room)
+
+    # write
+
+    async def _persist(self, chunk: Chunk) -> None:
+        try:
+            await self._persister.persist(chunk)
+        except BaseException:
+            self._rooms.discard(chunk.room)
+            raise
+
+
+def _numbers(room: Room) -> RoomNumbers:
+    return RoomNumbers(
+        room.head, room.pos, room.depth, room.joined, room.invited, room.local_joined
+    )

@@ -1,0 +1,222 @@
+"""Events: reading them, one by one and as timelines.
+
+Only `synapse.rooms.persister` writes the table.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+import orjson
+
+from synapse.api.room_versions import ROOM_VERSIONS
+from synapse.events.client_format import client_event
+from synapse.events.event import Event
+from synapse.storage.database import Database
+from synapse.util.caches import Cache
+
+# `events.flags`. An event of which none is set came with history, and is in no one's sync.
+LIVE = 1  # arrived as news
+REJECTED = 2  # failed authorisation against its own auth events
+SOFT_FAILED = 4  # failed it against the current state
+REDACTED = 8  # `json` is what the redaction left
+
+# What makes an `Event`, with the event it replaced and its redaction, for `unsigned`.
+COLUMNS = """
+    e.event_nid, e.event_id, ro.room_id, ro.version, e.pos, e.flags, e.state_nid, e.replaces,
+    e.json, p.event_id, p.json, d.event_id, d.json, d.origin_server_ts"""
+JOINS = """
+    JOIN rooms ro ON ro.room_nid = e.room_nid
+    LEFT JOIN events p ON p.event_nid = e.replaces
+    LEFT JOIN events d ON d.event_nid = e.redacted_by"""
+
+
+class EventStore:
+    """Reads events, through a cache of them by number."""
+
+    def __init__(self, database: Database, *, cache_size: int) -> None:
+        self._database = database
+        self._events: Cache[int, Event] = Cache(cache_size)
+        self._nids: Cache[str, int] = Cache(cache_size)
+
+    async def get(self, event_id: str) -> Event | None:
+        """The event of that id, of whatever kind it is."""
+        return (await self.get_many([event_id])).get(event_id)
+
+    async def get_many(self, event_ids: Sequence[str]) -> dict[str, Event]:
+        """Those of the events that we have."""
+        found: dict[str, Event] = {}
+        missing = []
+        for event_id in event_ids:
+            nid = self._nids.get(event_id)
+            event = self._events.get(nid) if nid is not None else None
+            if event is None:
+                missing.append(event_id)
+            else:
+                found[event_id] = event
+        if missing:
+            rows = await self._database.fetch(
+                f"SELECT {COLUMNS} FROM events e {JOINS} WHERE e.event_id = ANY(?)", missing
+            )
+            found.update((event.event_id, event) for event in self.from_rows(rows))
+        return found
+
+    async def by_nids(self, nids: Iterable[int]) -> dict[int, Event]:
+        """The events of these numbers. Those that don't exist are missing in the answer."""
+        found: dict[int, Event] = {}
+        missing = []
+        for nid in nids:
+            event = self._events.get(nid)
+            if event is None:
+                missing.append(nid)
+            else:
+                found[nid] = event
+        if missing:
+            rows = await self._database.fetch(
+                f"SELECT {COLUMNS} FROM events e {JOINS} WHERE e.event_nid = ANY(?)", missing
+            )
+            found.update((event.nid, event) for event in self.from_rows(rows))
+        return found
+
+    async def before(self, room_nid: int, pos: int, limit: int) -> list[Event]:
+        """Up to `limit` events of a room's timeline below `pos`, newest first."""
+        rows = await self._database.fetch(
+            f"SELECT {COLUMNS} FROM events e {JOINS}"
+            " WHERE e.room_nid = ? AND e.pos < ? ORDER BY e.pos DESC LIMIT ?",
+            room_nid,
+            pos,
+            limit,
+        )
+        return self.from_rows(rows)
+
+    async def after(self, room_nid: int, pos: int, limit: int) -> list[Event]:
+        """Up to `limit` events of a room's timeline above `pos`, oldest first."""
+        rows = await self._database.fetch(
+            f"SELECT {COLUMNS} FROM events e {JOINS}"
+            " WHERE e.room_nid = ? AND e.pos > ? ORDER BY e.pos LIMIT ?",
+            room_nid,
+            pos,
+            limit,
+        )
+        return self.from_rows(rows)
+
+    async def tails(self, room_nids: Sequence[int], limit: int) -> dict[int, list[Event]]:
+        """The newest `limit` events of each of these rooms, oldest first; one query for all."""
+        rows = await self._database.fetch(
+            f"""SELECT e.room_nid, {COLUMNS} FROM rooms ro
+                JOIN events e ON e.room_nid = ro.room_nid AND e.pos IN (
+                    SELECT t.pos FROM events t WHERE t.room_nid = ro.room_nid
+                    AND t.pos IS NOT NULL ORDER BY t.pos DESC LIMIT ?)
+                LEFT JOIN events p ON p.event_nid = e.replaces
+                LEFT JOIN events d ON d.event_nid = e.redacted_by
+                WHERE ro.room_nid = ANY(?) ORDER BY e.room_nid, e.pos""",
+            limit,
+            list(room_nids),
+        )
+        tails: dict[int, list[Event]] = {nid: [] for nid in room_nids}
+        for row, event in zip(rows, self.from_rows([row[1:] for row in rows]), strict=True):
+            tails[row[0]].append(event)
+        return tails
+
+    async def by_txn(self, device_nid: int, room_nid: int, txn_id: str) -> str | None:
+        """The id of the event that a device sent with a transaction id."""
+        row = await self._database.fetch_one(
+            "SELECT event_id FROM events WHERE device_nid = ? AND room_nid = ? AND txn_id = ?",
+            device_nid,
+            room_nid,
+            txn_id,
+        )
+        return None if row is None else row[0]
+
+    async def txn_ids(self, device_nid: int, nids: Sequence[int]) -> dict[int, str]:
+        """The transaction ids with which a device sent these events, for `unsigned`."""
+        rows = await self._database.fetch(
+            "SELECT event_nid, txn_id FROM events"
+            " WHERE event_nid = ANY(?) AND device_nid = ? AND txn_id IS NOT NULL",
+            list(nids),
+            device_nid,
+        )
+        return dict(rows)
+
+    def from_rows(self, rows: Iterable[Sequence[Any]]) -> list[Event]:
+        """Events from rows of `COLUMNS`, the cached ones where there are such."""
+        events = []
+        for row in rows:
+            event = self._events.get(row[0])
+            if event is None:
+                event = _from_row(row)
+                self.remember(event)
+            events.append(event)
+        return events
+
+    def remember(self, event: Event) -> None:
+        """Keep an event that was just committed."""
+        self._events[event.nid] = event
+        self._nids[event.event_id] = event.nid
+
+    def forget(self, nid: int) -> None:
+        """Read the event anew next time: it was redacted."""
+        self._events.pop(nid)
+
+
+class _Header(msgspec.Struct, gc=False):
+    """The members of an event's JSON that its header repeats."""
+
+    type: str
+    sender: str
+    depth: int
+    origin_server_ts: int
+    state_key: str | None = None
+
+
+_decode_header = msgspec.json.Decoder(_Header).decode
+
+
+def _from_row(row: Sequence[Any]) -> Event:
+    (nid, event_id, room_id, version, pos, flags, state_nid, replaces, json) = row[:9]
+    header = _decode_header(json)
+    event = Event(
+        json=json,
+        event_id=event_id,
+        room_id=room_id,
+        type=header.type,
+        sender=header.sender,
+        state_key=header.state_key,
+        depth=header.depth,
+        origin_server_ts=header.origin_server_ts,
+        version=ROOM_VERSIONS[version],
+        nid=nid,
+        pos=pos,
+        state_nid=state_nid,
+        replaces_nid=replaces or 0,
+        rejected=bool(flags & REJECTED),
+        soft_failed=bool(flags & SOFT_FAILED),
+    )
+    unsigned = []
+    if row[9] is not None:
+        unsigned.append(replaced_unsigned(row[9], row[10]))
+    if row[11] is not None:
+        redaction = _from_row(
+            (0, row[11], room_id, version, None, 0, 0, 0, row[12], None, None, None, None, None)
+        )
+        unsigned.append(redacted_unsigned(redaction))
+    event.unsigned = b",".join(unsigned)
+    return event
+
+
+def replaced_unsigned(event_id: str, json: bytes) -> bytes:
+    """The members of `unsigned` that tell of the state event before (`prev_content`, …)."""
+    previous = orjson.loads(json)
+    return orjson.dumps(
+        {
+            "prev_content": previous["content"],
+            "prev_sender": previous["sender"],
+            "replaces_state": event_id,
+        }
+    )[1:-1]
+
+
+def redacted_unsigned(redaction: Event) -> bytes:
+    """The member of `unsigned` that holds the redaction of an event."""
+    because = client_event(redaction, now_ms=redaction.origin_server_ts, room_id=True)
+    return b'"redacted_because":' + because

@@ -1,0 +1,98 @@
+"""Who is in which room: one row for each user that ever was in it."""
+
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
+from typing import NamedTuple
+
+from synapse.storage.database import Database
+from synapse.storage.transaction import Transaction
+
+
+class Membership(IntEnum):
+    """`members.membership`."""
+
+    JOIN = 1
+    INVITE = 2
+    KNOCK = 3
+    LEAVE = 4
+    BAN = 5
+
+    @classmethod
+    def of(cls, text: str) -> "Membership":
+        """From the specification's spelling. Raises `KeyError` for any other word."""
+        return _BY_TEXT[text]
+
+    @property
+    def text(self) -> str:
+        return self.name.lower()
+
+
+_BY_TEXT = {membership.name.lower(): membership for membership in Membership}
+
+
+class MemberRow(NamedTuple):
+    """A user's membership of one room."""
+
+    room_nid: int
+    user_nid: int
+    membership: int
+    event_nid: int  # the member event
+    since: int  # the event_nid at which this membership began
+    forgotten: bool
+
+
+_COLUMNS = "room_nid, user_nid, membership, event_nid, since, forgotten"
+
+
+class MemberStore:
+    """Reads memberships; `synapse.rooms.persister` writes them with the events."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, user_nid: int, room_nid: int) -> MemberRow | None:
+        row = await self._database.fetch_one(
+            f"SELECT {_COLUMNS} FROM members WHERE user_nid = ? AND room_nid = ?",
+            user_nid,
+            room_nid,
+        )
+        return None if row is None else MemberRow(*row)
+
+    async def rooms_of(
+        self, user_nid: int, memberships: Iterable[Membership] = tuple(Membership)
+    ) -> list[MemberRow]:
+        """The rooms in which a user has one of these memberships, forgotten ones included."""
+        rows = await self._database.fetch(
+            f"SELECT {_COLUMNS} FROM members WHERE user_nid = ? AND membership = ANY(?)",
+            user_nid,
+            [int(membership) for membership in memberships],
+        )
+        return [MemberRow(*row) for row in rows]
+
+    async def of_room(self, room_nid: int, memberships: Iterable[Membership]) -> list[MemberRow]:
+        """A room's users with one of these memberships."""
+        rows = await self._database.fetch(
+            f"SELECT {_COLUMNS} FROM members WHERE room_nid = ? AND membership = ANY(?)",
+            room_nid,
+            [int(membership) for membership in memberships],
+        )
+        return [MemberRow(*row) for row in rows]
+
+    async def of_rooms(
+        self, room_nids: Sequence[int], memberships: Iterable[Membership]
+    ) -> list[MemberRow]:
+        """The users of many rooms with one of these memberships, in one query."""
+        rows = await self._database.fetch(
+            f"SELECT {_COLUMNS} FROM members WHERE room_nid = ANY(?) AND membership = ANY(?)",
+            list(room_nids),
+            [int(membership) for membership in memberships],
+        )
+        return [MemberRow(*row) for row in rows]
+
+    async def forget(self, user_nid: int, room_nid: int) -> None:
+        """Hide a left room from the user; a new membership brings it back."""
+        await self._database.write(_forget, (user_nid, room_nid))
+
+
+def _forget(txn: Transaction, items: list[tuple[int, int]]) -> None:
+    txn.execute_many("UPDATE members SET forgotten = 1 WHERE user_nid = ? AND room_nid = ?", items)

@@ -1,0 +1,115 @@
+"""Rooms as rows: what their writers start from, and the directory's facts about them."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from synapse.storage.database import Database
+from synapse.storage.transaction import Transaction
+from synapse.util.caches import Cache
+
+
+class RoomRow(NamedTuple):
+    """The columns of `rooms`; see the schema for their meaning."""
+
+    room_nid: int
+    room_id: str
+    version: str
+    head: int
+    pos: int
+    depth: int
+    last_nid: int
+    tips: str
+    state_nid: int
+    joined: int
+    invited: int
+    local_joined: int
+    published: bool
+
+
+_COLUMNS = (
+    "room_nid, room_id, version, head, pos, depth, last_nid, tips, state_nid,"
+    " joined, invited, local_joined, published"
+)
+
+
+class RoomStore:
+    """Reads rooms; `synapse.rooms.persister` writes them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._ids: Cache[int, str] = Cache(20_000)
+
+    async def get(self, room_id: str) -> RoomRow | None:
+        row = await self._database.fetch_one(
+            f"SELECT {_COLUMNS} FROM rooms WHERE room_id = ?", room_id
+        )
+        return None if row is None else RoomRow(*row)
+
+    async def get_many(self, room_nids: Sequence[int]) -> dict[int, RoomRow]:
+        rows = await self._database.fetch(
+            f"SELECT {_COLUMNS} FROM rooms WHERE room_nid = ANY(?)", list(room_nids)
+        )
+        return {row[0]: RoomRow(*row) for row in rows}
+
+    async def ids(self, room_nids: Iterable[int]) -> dict[int, str]:
+        """The room ids behind numbers."""
+        wanted = set(room_nids)
+        known = {nid: room_id for nid in wanted if (room_id := self._ids.get(nid)) is not None}
+        if missing := [nid for nid in wanted if nid not in known]:
+            rows = await self._database.fetch(
+                "SELECT room_nid, room_id FROM rooms WHERE room_nid = ANY(?)", missing
+            )
+            for nid, room_id in rows:
+                self._ids[nid] = room_id
+                known[nid] = room_id
+        return known
+
+    async def publish(self, room_nid: int, published: bool) -> None:
+        """Show the room in the directory, or no longer."""
+        await self._database.write(_publish, (int(published), room_nid))
+
+    # Aliases.
+
+    async def by_alias(self, alias: str) -> tuple[str, str] | None:
+        """The room id behind an alias, and the user who made the alias."""
+        row = await self._database.fetch_one(
+            """SELECT r.room_id, n.name FROM room_aliases a
+               JOIN rooms r ON r.room_nid = a.room_nid JOIN names n ON n.nid = a.creator_nid
+               WHERE a.alias = ?""",
+            alias,
+        )
+        return None if row is None else (row[0], row[1])
+
+    async def aliases(self, room_nid: int) -> list[str]:
+        rows = await self._database.fetch(
+            "SELECT alias FROM room_aliases WHERE room_nid = ? ORDER BY alias", room_nid
+        )
+        return [alias for (alias,) in rows]
+
+    async def add_alias(self, alias: str, room_nid: int, creator_nid: int) -> bool:
+        """Whether the alias was free."""
+        return await self._database.write(_add_alias, (alias, room_nid, creator_nid))
+
+    async def remove_alias(self, alias: str) -> None:
+        await self._database.write(_remove_alias, (alias,))
+
+
+def _publish(txn: Transaction, items: list[tuple[int, int]]) -> None:
+    txn.execute_many("UPDATE rooms SET published = ? WHERE room_nid = ?", items)
+
+
+def _add_alias(txn: Transaction, items: list[tuple[str, int, int]]) -> list[bool]:
+    return [
+        bool(
+            txn.execute(
+                "INSERT INTO room_aliases (alias, room_nid, creator_nid) VALUES (?, ?, ?)"
+                " ON CONFLICT (alias) DO NOTHING RETURNING alias",
+                *item,
+            )
+        )
+        for item in items
+    ]
+
+
+def _remove_alias(txn: Transaction, items: list[tuple[str]]) -> None:
+    txn.execute_many("DELETE FROM room_aliases WHERE alias = ?", items)

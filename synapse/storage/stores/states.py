@@ -1,0 +1,169 @@
+"""The state of rooms: as it is now, and as it was after each event.
+
+The current state of a room stands in two tables: `members` holds its member events, `room_state`
+all others, so that a room's name and rules are found without reading past its members. A snapshot
+of an older state is a packed delta against an even older one (`synapse.state.packing`), a few rows
+away from the empty state.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from synapse.api.constants import EventTypes
+from synapse.events.event import Event, StateMap
+from synapse.state.packing import base_of, merge, pack, unpack
+from synapse.storage.database import Database
+from synapse.storage.stores.events import COLUMNS, JOINS, EventStore
+from synapse.storage.stores.members import Membership
+from synapse.storage.stores.slots import Slot, Slots
+from synapse.storage.transaction import Transaction
+from synapse.util.caches import Cache
+
+_STATE = f"SELECT {COLUMNS} FROM room_state s JOIN events e ON e.event_nid = s.event_nid {JOINS}"
+_MEMBERS = f"SELECT {COLUMNS} FROM members m JOIN events e ON e.event_nid = m.event_nid {JOINS}"
+
+
+class StateStore:
+    """Reads states, and adds snapshots."""
+
+    def __init__(self, database: Database, slots: Slots, events: EventStore) -> None:
+        self._database = database
+        self._slots = slots
+        self._events = events
+        # Snapshots never change, and those of small rooms are read again and again.
+        self._snapshots: Cache[int, dict[int, int]] = Cache(2_000)
+
+    # The state now.
+
+    async def current(self, room_nid: int, slots: Sequence[Slot]) -> StateMap:
+        """The events that fill these slots now."""
+        members = [key for type_, key in slots if type_ == EventTypes.MEMBER]
+        others = [slot for slot in slots if slot[0] != EventTypes.MEMBER]
+        rows: list[Any] = []
+        if others:
+            nids = await self._slots.nids(others)
+            rows += await self._database.fetch(
+                f"{_STATE} WHERE s.room_nid = ? AND s.slot_nid = ANY(?)",
+                room_nid,
+                list(nids.values()),
+            )
+        if members:
+            rows += await self._database.fetch(
+                f"""{_MEMBERS} WHERE m.room_nid = ? AND m.user_nid IN (
+                    SELECT nid FROM names WHERE name = ANY(?))""",
+                room_nid,
+                members,
+            )
+        return {event.slot: event for event in self._events.from_rows(rows)}
+
+    async def without_members(self, room_nid: int) -> list[Event]:
+        """All of the current state but `m.room.member`."""
+        rows = await self._database.fetch(f"{_STATE} WHERE s.room_nid = ?", room_nid)
+        return self._events.from_rows(rows)
+
+    async def without_members_of(self, room_nids: Sequence[int]) -> dict[int, list[Event]]:
+        """The same for many rooms, in one query."""
+        rows = await self._database.fetch(
+            f"{_STATE} WHERE s.room_nid = ANY(?)".replace("SELECT", "SELECT s.room_nid,", 1),
+            list(room_nids),
+        )
+        return self._by_room(room_nids, rows)
+
+    async def members(
+        self, room_nid: int, memberships: Iterable[Membership] = tuple(Membership)
+    ) -> list[Event]:
+        """The current `m.room.member` events of these memberships."""
+        rows = await self._database.fetch(
+            f"{_MEMBERS} WHERE m.room_nid = ? AND m.membership = ANY(?)",
+            room_nid,
+            [int(membership) for membership in memberships],
+        )
+        return self._events.from_rows(rows)
+
+    async def members_of(self, room_nids: Sequence[int]) -> dict[int, list[Event]]:
+        """All current `m.room.member` events of many rooms, in one query."""
+        rows = await self._database.fetch(
+            f"{_MEMBERS} WHERE m.room_nid = ANY(?)".replace("SELECT", "SELECT m.room_nid,", 1),
+            list(room_nids),
+        )
+        return self._by_room(room_nids, rows)
+
+    def _by_room(self, room_nids: Sequence[int], rows: list[Any]) -> dict[int, list[Event]]:
+        by_room: dict[int, list[Event]] = {nid: [] for nid in room_nids}
+        events = self._events.from_rows(row[1:] for row in rows)
+        for row, event in zip(rows, events, strict=True):
+            by_room[row[0]].append(event)
+        return by_room
+
+    # The state then.
+
+    async def at(self, state_nid: int) -> dict[int, int]:
+        """A snapshot, whole: slot_nid → event_nid. Don't change it."""
+        if state_nid == 0:
+            return {}
+        snapshot = self._snapshots.get(state_nid)
+        if snapshot is None:
+            snapshot = merge([link.delta for link in await self._chain(state_nid)])
+            if len(snapshot) <= 1_000:
+                self._snapshots[state_nid] = snapshot
+        return snapshot
+
+    async def events_at(self, state_nid: int, slots: Sequence[Slot] | None = None) -> StateMap:
+        """The events of a snapshot: all of them, or those in some slots."""
+        snapshot = await self.at(state_nid)
+        if slots is None:
+            nids = list(snapshot.values())
+        else:
+            wanted = await self._slots.nids(slots)
+            nids = [snapshot[slot] for slot in wanted.values() if slot in snapshot]
+        events = await self._events.by_nids(nids)
+        return {event.slot: event for event in events.values()}
+
+    async def _chain(self, state_nid: int) -> list["Link"]:
+        return _links(await self._database.fetch(_CHAIN, state_nid))
+
+    # Writing.
+
+    def chain(self, txn: Transaction, state_nid: int) -> list["Link"]:
+        """The rows that lead to a snapshot, oldest first; none for the empty state."""
+        return _links(txn.execute(_CHAIN, state_nid)) if state_nid else []
+
+
+class Link(NamedTuple):
+    """One row of the chain of deltas that leads to a snapshot."""
+
+    state_nid: int
+    change: int
+    delta: dict[int, int]
+
+
+# From a snapshot to its base, the base's base, …: at most a handful of rows.
+_CHAIN = """
+    WITH RECURSIVE chain (state_nid, change, base_nid, delta) AS (
+        SELECT state_nid, change, base_nid, delta FROM states WHERE state_nid = ?
+        UNION ALL
+        SELECT b.state_nid, b.change, b.base_nid, b.delta
+        FROM chain c JOIN states b ON b.state_nid = c.base_nid
+    )
+    SELECT state_nid, change, delta FROM chain ORDER BY change"""
+
+
+def _links(rows: list[Any]) -> list[Link]:
+    return [Link(state_nid, change, unpack(delta)) for state_nid, change, delta in rows]
+
+
+def next_link(
+    chain: list[Link], state_nid: int, changes: dict[int, int]
+) -> tuple[list[Link], tuple[int, int, int, bytes]]:
+    """Add a snapshot that differs by `changes` (slot → event) from the one a chain leads to.
+
+    Returns the new snapshot's own chain, and its row: (state_nid, change, base_nid, delta).
+    """
+    change = chain[-1].change + 1 if chain else 1
+    base = base_of(change)
+    kept = [link for link in chain if link.change <= base]
+    since = [link.delta for link in chain if link.change > base]
+    delta = merge([*since, changes], keep_removals=True)
+    base_nid = kept[-1].state_nid if kept else 0
+    link = Link(state_nid, change, delta)
+    return [*kept, link], (state_nid, change, base_nid, pack(delta))

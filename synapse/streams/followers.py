@@ -1,0 +1,193 @@
+"""Followers: the users whose clients sync, each with what moved for them.
+
+An event in a room does not look for the room's members: it looks for the room's followers, those
+members of ours who have synced lately. A follower keeps the rooms that moved in the order in which
+they last did, so that a sync asks only about those: whether a user is in ten rooms or ten thousand
+makes no difference, and a sync without news is one look at the newest entry.
+
+A follower knows what happened since it began to follow (`since`). For older tokens a sync asks the
+database once.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+
+from twisted.internet.defer import Deferred
+
+from synapse.storage.stores.members import Membership, MemberStore
+from synapse.util.clock import Clock
+
+# A user who has not synced for this long is no longer followed.
+IDLE_MS = 10 * 60 * 1000
+
+
+class Follower:
+    """One user of ours."""
+
+    def __init__(self, user_id: str, user_nid: int) -> None:
+        self.user_id = user_id
+        self.user_nid = user_nid
+        self.since = 0  # what is below is complete from this position on
+        self.rooms: set[int] = set()  # joined
+        # room_nid → position of its last change, the newest last.
+        self.touched: OrderedDict[int, int] = OrderedDict()
+        # When something of the user's own changed: account data, memberships, …
+        self.own = 0
+        self.used_ms = 0
+        self._waiters: list[Deferred[None]] = []
+        # Who waits until the rooms are known; None: they are.
+        self.loading: list[Deferred[None]] | None = []
+        self.changed_while_loading: set[int] = set()
+
+    def loaded(self) -> list[Deferred[None]]:
+        """The rooms are known now; returns who waited for that."""
+        waiters, self.loading = self.loading or [], None
+        self.changed_while_loading.clear()
+        return waiters
+
+    def rooms_touched_since(self, position: int) -> list[int]:
+        """The rooms that moved after a position, which must not be below `since`."""
+        rooms = []
+        for room_nid in reversed(self.touched):
+            if self.touched[room_nid] <= position:
+                break
+            rooms.append(room_nid)
+        return rooms
+
+    def has_news_since(self, position: int) -> bool:
+        if self.own > position:
+            return True
+        newest = next(reversed(self.touched.values()), 0)
+        return newest > position
+
+    def wait(self) -> Deferred[None]:
+        """Fires when something moved for the user. Cancel it to stop waiting."""
+        waiter: Deferred[None] = Deferred(self._waiters.remove)
+        self._waiters.append(waiter)
+        return waiter
+
+    def wake(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            waiter.callback(None)
+
+    @property
+    def is_waiting(self) -> bool:
+        return bool(self._waiters)
+
+
+class Followers:
+    """All followers, by user and by room."""
+
+    def __init__(self, members: MemberStore, clock: Clock, *, position: Callable[[], int]) -> None:
+        """`position` tells the newest committed position."""
+        self._members = members
+        self._position = position
+        self._clock = clock
+        self._by_user: dict[int, Follower] = {}
+        self._by_room: dict[int, dict[int, Follower]] = {}
+        self._moved: dict[int, Follower] = {}  # to be woken
+
+    async def follow(self, user_id: str, user_nid: int) -> Follower:
+        """The user's follower, made anew if there is none."""
+        follower = self._by_user.get(user_nid)
+        if follower is None:
+            follower = await self._begin(user_id, user_nid)
+        elif follower.loading is not None:
+            loaded: Deferred[None] = Deferred()
+            follower.loading.append(loaded)
+            await loaded
+        follower.used_ms = self._clock.now_ms()
+        return follower
+
+    async def _begin(self, user_id: str, user_nid: int) -> Follower:
+        follower = Follower(user_id, user_nid)
+        # Registered before its rooms are read, so that no change of membership is missed.
+        self._by_user[user_nid] = follower
+        try:
+            rows = await self._members.rooms_of(user_nid, [Membership.JOIN])
+        except BaseException as error:
+            del self._by_user[user_nid]
+            for waiter in follower.loaded():
+                waiter.errback(error)
+            raise
+        for row in rows:
+            if row.room_nid not in follower.changed_while_loading:
+                self._enter(follower, row.room_nid)
+        # What moved before all rooms were known may have been missed: that is asked of the
+        # database.
+        follower.since = follower.own = self._position()
+        for waiter in follower.loaded():
+            waiter.callback(None)
+        return follower
+
+    def get(self, user_nid: int) -> Follower | None:
+        return self._by_user.get(user_nid)
+
+    # News. Call `wake` after them.
+
+    def room_moved(self, room_nid: int, position: int) -> None:
+        for follower in self._by_room.get(room_nid, {}).values():
+            self._touch(follower, room_nid, position)
+
+    def user_moved(self, user_nid: int, position: int) -> None:
+        """Something of the user's own changed."""
+        follower = self._by_user.get(user_nid)
+        if follower is not None:
+            follower.own = max(follower.own, position)
+            self._moved[user_nid] = follower
+
+    def membership_changed(
+        self, user_nid: int, room_nid: int, membership: Membership, position: int
+    ) -> None:
+        follower = self._by_user.get(user_nid)
+        if follower is None:
+            return
+        if follower.loading is not None:
+            follower.changed_while_loading.add(room_nid)
+        if membership is Membership.JOIN:
+            self._enter(follower, room_nid)
+        else:
+            self._leave(follower, room_nid)
+        self._touch(follower, room_nid, position)
+        self.user_moved(user_nid, position)
+
+    def wake(self) -> None:
+        """Wake everyone for whom something moved."""
+        moved, self._moved = self._moved, {}
+        for follower in moved.values():
+            follower.wake()
+
+    def wake_room(self, room_nid: int) -> None:
+        """Wake a room's followers for what has no position: typing."""
+        for follower in list(self._by_room.get(room_nid, {}).values()):
+            follower.wake()
+
+    def drop_idle(self) -> None:
+        """Stop following users who no longer sync. Call it now and then."""
+        limit = self._clock.now_ms() - IDLE_MS
+        idle = [f for f in self._by_user.values() if f.used_ms < limit and not f.is_waiting]
+        for follower in idle:
+            del self._by_user[follower.user_nid]
+            for room_nid in list(follower.rooms):
+                self._leave(follower, room_nid)
+
+    def of_room(self, room_nid: int) -> Iterable[Follower]:
+        return self._by_room.get(room_nid, {}).values()
+
+    def _touch(self, follower: Follower, room_nid: int, position: int) -> None:
+        follower.touched[room_nid] = position
+        follower.touched.move_to_end(room_nid)
+        self._moved[follower.user_nid] = follower
+
+    def _enter(self, follower: Follower, room_nid: int) -> None:
+        follower.rooms.add(room_nid)
+        self._by_room.setdefault(room_nid, {})[follower.user_nid] = follower
+
+    def _leave(self, follower: Follower, room_nid: int) -> None:
+        follower.rooms.discard(room_nid)
+        followers = self._by_room.get(room_nid)
+        if followers is not None:
+            followers.pop(follower.user_nid, None)
+            if not followers:
+                del self._by_room[room_nid]

@@ -1,0 +1,46 @@
+"""Sync tokens: a stream position, and a small number for what lives in memory only.
+
+`s123_45`: all that was committed up to position 123, and typing up to change 45 of this process.
+Opaque to clients, and valid for ever: after a restart the second number counts anew, so a token's
+larger number means "older than anything".
+"""
+
+import re
+from dataclasses import dataclass
+
+from synapse.api.errors import InvalidParam
+
+_SYNC = re.compile(r"s([0-9]{1,18})_([0-9]{1,18})", re.ASCII)
+_TIMELINE = re.compile(r"t(-?[0-9]{1,18})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class SyncToken:
+    """`next_batch` and `since` of `/sync`."""
+
+    position: int
+    typing: int
+
+    @classmethod
+    def parse(cls, text: str) -> "SyncToken":
+        """Raises 400 `M_INVALID_PARAM`."""
+        match = _SYNC.fullmatch(text)
+        if match is None:
+            raise InvalidParam(f"Not a token of this server: {text[:100]!r}")
+        return cls(int(match[1]), int(match[2]))
+
+    def __str__(self) -> str:
+        return f"s{self.position}_{self.typing}"
+
+
+def timeline_token(pos: int) -> str:
+    """A place in a room's timeline: just after the event with this `pos` (`t5`)."""
+    return f"t{pos}"
+
+
+def parse_timeline_token(text: str) -> int:
+    """The `pos` of a token of `/messages`. Raises 400 `M_INVALID_PARAM`."""
+    match = _TIMELINE.fullmatch(text)
+    if match is None:
+        raise InvalidParam(f"Not a token of this server: {text[:100]!r}")
+    return int(match[1])
