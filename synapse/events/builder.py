@@ -23,7 +23,7 @@ from synapse.api.constants import MAX_EVENT_BYTES, MAX_ID_BYTES, MAX_INTEGER, Ev
 from synapse.api.errors import BadJson, TooLarge
 from synapse.api.room_versions import RoomVersion
 from synapse.crypto.signing import SigningKey
-from synapse.events import hashing
+from synapse.events import canonical, hashing
 from synapse.events.event import Event
 from synapse.events.redaction import redact_content
 from synapse.util import base64, canonicaljson
@@ -110,7 +110,7 @@ def build(
 def _contents(type: str, content: dict[str, Any], version: RoomVersion) -> tuple[bytes, bytes]:
     """The content, whole and redacted, as canonical JSON."""
     try:
-        whole = hashing.canonical(content, version)
+        whole = canonical.encode(content, version)
     except canonicaljson.NotCanonical as error:
         raise BadJson(f"The content can't be written as canonical JSON: {error}") from None
     essential = redact_content(type, content, version)
@@ -118,7 +118,7 @@ def _contents(type: str, content: dict[str, Any], version: RoomVersion) -> tuple
         return whole, b"{}"
     if len(essential) == len(content) and type != EventTypes.MEMBER:
         return whole, whole
-    return whole, hashing.canonical(essential, version)
+    return whole, canonical.encode(essential, version)
 
 
 def _references(events: Sequence[Event], version: RoomVersion) -> bytes:
@@ -138,11 +138,13 @@ def _reference_hash(event: Event) -> bytes:
 
 
 def _short(name: str, value: str) -> bytes:
-    """The JSON of a string that may have at most 255 bytes."""
+    """The JSON of a string that may have at most 255 bytes, and no NUL (see `shape`)."""
     try:
         json = orjson.dumps(value)
     except orjson.JSONEncodeError:
         raise BadJson(f"{name} is not valid Unicode") from None
+    if "\0" in value:
+        raise BadJson(f"{name} holds a NUL")
     if len(json) > _SURELY_SHORT and len(value.encode()) > MAX_ID_BYTES:
         raise TooLarge(f"{name} is longer than {MAX_ID_BYTES} bytes")
     return json

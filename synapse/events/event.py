@@ -12,6 +12,7 @@ import msgspec
 import orjson
 
 from synapse.api.room_versions import RoomVersion
+from synapse.util import canonicaljson
 
 
 class Event(msgspec.Struct, gc=False, eq=False):
@@ -49,7 +50,8 @@ class Event(msgspec.Struct, gc=False, eq=False):
 
     def parsed(self) -> dict[str, Any]:
         """The whole event as a new dictionary, in the federation format."""
-        event: dict[str, Any] = orjson.loads(self.json)
+        strict = self.version.strict_canonical_json
+        event: dict[str, Any] = (orjson.loads if strict else canonicaljson.decode_lax)(self.json)
         return event
 
     @property

@@ -10,23 +10,17 @@ from hashlib import sha256
 from typing import Any, Final
 
 from synapse.api.room_versions import EventIds, RoomVersion
+from synapse.events import canonical
 from synapse.events.redaction import redact
-from synapse.util import base64, canonicaljson
+from synapse.util import base64
 
 _NOT_IN_CONTENT_HASH: Final = frozenset(("hashes", "signatures", "unsigned"))
-
-
-def canonical(value: Any, version: RoomVersion) -> bytes:
-    """Canonical JSON as strictly as the room version wants it. Raises `NotCanonical`."""
-    if version.strict_canonical_json:
-        return canonicaljson.encode(value)
-    return canonicaljson.encode_lax(value)
 
 
 def content_hash(event: dict[str, Any], version: RoomVersion) -> bytes:
     """The SHA-256 over all of the event; goes into `hashes.sha256` in unpadded base64."""
     whole = {key: value for key, value in event.items() if key not in _NOT_IN_CONTENT_HASH}
-    return sha256(canonical(whole, version)).digest()
+    return sha256(canonical.encode(whole, version)).digest()
 
 
 def content_hash_matches(event: dict[str, Any], version: RoomVersion) -> bool:
@@ -45,7 +39,7 @@ def essential_bytes(event: dict[str, Any], version: RoomVersion) -> bytes:
     """The bytes that signatures and the reference hash cover. Raises `NotCanonical`."""
     redacted = redact(event, version)
     redacted.pop("signatures", None)
-    return canonical(redacted, version)
+    return canonical.encode(redacted, version)
 
 
 def reference_hash(essential: bytes) -> bytes:

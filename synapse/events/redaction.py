@@ -7,8 +7,12 @@ twice is to redact once.
 
 from typing import Any, Final
 
+import msgspec
+
 from synapse.api.constants import EventTypes
 from synapse.api.room_versions import Redactions, RoomVersion
+from synapse.events import canonical
+from synapse.events.event import Event
 
 _PROPERTIES_V11: Final = frozenset(
     (
@@ -71,6 +75,12 @@ def redact(event: dict[str, Any], version: RoomVersion) -> dict[str, Any]:
     redacted = {key: value for key, value in event.items() if key in kept}
     redacted["content"] = redact_content(event["type"], event["content"], version)
     return redacted
+
+
+def redacted_event(event: Event) -> Event:
+    """The event as it is after a redaction: the same id and place, less content."""
+    json = canonical.encode(redact(event.parsed(), event.version), event.version)
+    return msgspec.structs.replace(event, json=json, _content=None, _client=b"")
 
 
 def redact_content(type: str, content: dict[str, Any], version: RoomVersion) -> dict[str, Any]:

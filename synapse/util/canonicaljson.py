@@ -7,6 +7,7 @@ laxer: their events may hold floats and large integers, which `encode_lax` spell
 `canonicaljson` library does.
 """
 
+import json
 from typing import Any
 
 import orjson
@@ -42,10 +43,16 @@ def encode_lax(value: Any) -> bytes:
     except NotCanonical:
         from canonicaljson import encode_canonical_json
 
+        _refuse_too_deep(value, MAX_DEPTH)
         try:
             return encode_canonical_json(value)
-        except (ValueError, TypeError, RecursionError) as error:
+        except (ValueError, TypeError) as error:
             raise NotCanonical(str(error)) from None
+
+
+def decode_lax(encoded: bytes) -> Any:
+    """The value that `encode_lax` wrote; orjson would make floats of integers beyond 64 bits."""
+    return json.loads(encoded)
 
 
 def _refuse_what_is_not_canonical(value: Any, depth: int) -> None:
@@ -54,7 +61,7 @@ def _refuse_what_is_not_canonical(value: Any, depth: int) -> None:
         return
     if kind is int:
         if not -_MAX_INTEGER <= value <= _MAX_INTEGER:
-            raise NotCanonical(f"The integer {value} is out of range")
+            raise NotCanonical("An integer is beyond 2^53 - 1")
         return
     if depth == 0:
         raise NotCanonical(f"Nested deeper than {MAX_DEPTH} levels")
@@ -74,3 +81,12 @@ def _refuse_what_is_not_canonical(value: Any, depth: int) -> None:
     if kind is float:
         raise NotCanonical(f"The number {value} is not an integer")
     raise NotCanonical(f"A {kind.__name__} is not JSON")
+
+
+def _refuse_too_deep(value: Any, depth: int) -> None:
+    if not isinstance(value, dict | list):
+        return
+    if depth == 0:
+        raise NotCanonical(f"Nested deeper than {MAX_DEPTH} levels")
+    for member in value.values() if isinstance(value, dict) else value:
+        _refuse_too_deep(member, depth - 1)
