@@ -6,6 +6,7 @@ what servers sign and whose hash is the event's id from room version 3 on: it is
 and after a redaction. Compute the essential bytes once and use them for all of it.
 """
 
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Any, Final
 
@@ -14,32 +15,41 @@ from synapse.events import canonical
 from synapse.events.redaction import redact
 from synapse.util import base64
 
+# `canonical.encode`, or `canonical.encode_again` for an event that it has taken.
+Encode = Callable[[Any, RoomVersion], bytes]
+
 _NOT_IN_CONTENT_HASH: Final = frozenset(("hashes", "signatures", "unsigned"))
 
 
-def content_hash(event: dict[str, Any], version: RoomVersion) -> bytes:
+def content_hash(
+    event: dict[str, Any], version: RoomVersion, *, encode: Encode = canonical.encode
+) -> bytes:
     """The SHA-256 over all of the event; goes into `hashes.sha256` in unpadded base64."""
     whole = {key: value for key, value in event.items() if key not in _NOT_IN_CONTENT_HASH}
-    return sha256(canonical.encode(whole, version)).digest()
+    return sha256(encode(whole, version)).digest()
 
 
-def content_hash_matches(event: dict[str, Any], version: RoomVersion) -> bool:
+def content_hash_matches(
+    event: dict[str, Any], version: RoomVersion, *, encode: Encode = canonical.encode
+) -> bool:
     """Whether the event is complete; if not, only its redacted form may be used."""
     hashes = event.get("hashes")
     claimed = hashes.get("sha256") if isinstance(hashes, dict) else None
     if not isinstance(claimed, str):
         return False
     try:
-        return base64.decode(claimed) == content_hash(event, version)
+        return base64.decode(claimed) == content_hash(event, version, encode=encode)
     except ValueError:
         return False
 
 
-def essential_bytes(event: dict[str, Any], version: RoomVersion) -> bytes:
+def essential_bytes(
+    event: dict[str, Any], version: RoomVersion, *, encode: Encode = canonical.encode
+) -> bytes:
     """The bytes that signatures and the reference hash cover. Raises `NotCanonical`."""
     redacted = redact(event, version)
     redacted.pop("signatures", None)
-    return canonical.encode(redacted, version)
+    return encode(redacted, version)
 
 
 def reference_hash(essential: bytes) -> bytes:

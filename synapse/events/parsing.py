@@ -10,7 +10,8 @@ from typing import Any
 from synapse.api.constants import MAX_EVENT_BYTES
 from synapse.api.errors import BadJson, TooLarge
 from synapse.api.room_versions import RoomVersion
-from synapse.events import canonical, hashing
+from synapse.events import hashing
+from synapse.events.canonical import encode, encode_again
 from synapse.events.event import Event
 from synapse.events.shape import check_shape
 from synapse.util.canonicaljson import NotCanonical
@@ -41,7 +42,7 @@ def parse_received(value: Any, version: RoomVersion) -> ReceivedEvent:
         event=event,
         essential=essential,
         signatures=value["signatures"],
-        content_hash_matches=hashing.content_hash_matches(value, version),
+        content_hash_matches=hashing.content_hash_matches(value, version, encode=encode_again),
     )
 
 
@@ -50,10 +51,10 @@ def _parse(value: Any, version: RoomVersion) -> tuple[Event, bytes]:
     if "unsigned" in checked:
         checked = {key: member for key, member in checked.items() if key != "unsigned"}
     try:
-        json = canonical.encode(checked, version)
+        json = encode(checked, version)
         if len(json) > MAX_EVENT_BYTES:
             raise TooLarge(f"The event has {len(json)} bytes, {MAX_EVENT_BYTES} are allowed")
-        essential = hashing.essential_bytes(checked, version)
+        essential = hashing.essential_bytes(checked, version, encode=encode_again)
     except NotCanonical as error:
         raise BadJson(f"The event can't be written as canonical JSON: {error}") from None
     if version.events_have_ids:
