@@ -35,7 +35,7 @@ def request_json(
     path: str,
     body: dict[str, Any] | None = None,
     *,
-    trusted_certificate: Path | None = None,
+    trusted_certificate: str | None = None,
 ) -> Answer:
     """Send one request below `server_url`; redirects are not followed. Raises `Unreachable`."""
     url = _parse(server_url)
@@ -69,7 +69,7 @@ def _parse(server_url: str) -> SplitResult:
     return url
 
 
-def _connect(url: SplitResult, trusted_certificate: Path | None) -> http.client.HTTPConnection:
+def _connect(url: SplitResult, trusted_certificate: str | None) -> http.client.HTTPConnection:
     assert url.hostname is not None, "_parse refuses URLs without a host"
     if url.scheme == "http":
         return http.client.HTTPConnection(url.hostname, url.port or 80, timeout=TIMEOUT_S)
@@ -84,7 +84,7 @@ def _connect(url: SplitResult, trusted_certificate: Path | None) -> http.client.
 
 
 def _pinned_socket(
-    address: tuple[str, int], trusted_certificate: Path | None, why_not_trusted: str
+    address: tuple[str, int], trusted_certificate: str | None, why_not_trusted: str
 ) -> ssl.SSLSocket:
     """A connection to whoever holds the key of exactly this certificate."""
     problem = f"The certificate of {address[0]}:{address[1]} is not trusted: {why_not_trusted}"
@@ -112,11 +112,11 @@ def _tls_socket(address: tuple[str, int], context: ssl.SSLContext) -> ssl.SSLSoc
         raise
 
 
-def _first_certificate(path: Path) -> bytes:
+def _first_certificate(path: str) -> bytes:
     """The server's own certificate, first in the file; those of authorities may follow."""
     end = ssl.PEM_FOOTER
     try:
-        text = path.read_text(encoding="ascii", errors="replace")
+        text = Path(path).read_text(encoding="ascii", errors="replace")
         start = text.index(ssl.PEM_HEADER)
         return ssl.PEM_cert_to_DER_cert(text[start : text.index(end, start) + len(end)])
     except OSError as error:

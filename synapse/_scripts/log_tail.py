@@ -1,10 +1,10 @@
 """What a server wrote to its log since it was started, to say why it did not come up."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
-from synapse._scripts.settings import Unreadable, read_settings
+from synapse.config.errors import ConfigError
+from synapse.config.files import read_settings
 
 SHOWN_LINES = 20
 _READ_BYTES = 64 * 1024
@@ -26,14 +26,14 @@ class LogTail:
         return shown
 
 
-def log_files(settings: dict[str, Any]) -> list[Path]:
+def log_files(settings: Mapping[str, object]) -> list[Path]:
     """The files that the log config names; none when it cannot be read."""
     log_config = settings.get("log_config")
     if not isinstance(log_config, str):
         return []
     try:
-        handlers = read_settings([Path(log_config)]).get("handlers")
-    except Unreadable:
+        handlers = read_settings([log_config]).values.get("handlers")
+    except ConfigError:
         return []
     if not isinstance(handlers, dict):
         return []

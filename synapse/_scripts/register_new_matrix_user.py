@@ -13,40 +13,46 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from synapse._scripts.admin_http import Answer, Unreachable, request_json
+from synapse._scripts.partial_config import flat_section, listeners, read_config
 from synapse._scripts.prompts import ask_admin, ask_localpart, ask_new_password
-from synapse._scripts.settings import Unreadable, read_settings
+from synapse._scripts.server_url import DEFAULT_URL, server_url
+from synapse.config.errors import ConfigError
+from synapse.config.files import Settings
+from synapse.config.registration import RegistrationConfig
+from synapse.config.tls import TlsConfig
 
-DEFAULT_URL = "http://localhost:8008"
 ENDPOINT = "/_synapse/admin/v1/register"
 
 
 def main() -> None:
     arguments = _parser().parse_args()
     try:
-        settings = read_settings(arguments.config or [])
-        register(arguments, settings)
-    except (Unreadable, Unreachable) as error:
+        register(arguments, read_config(arguments.config or []))
+    except (ConfigError, Unreachable) as error:
         _fail(str(error))
     except (EOFError, KeyboardInterrupt):
         _fail("Stopped: no answer to the question.")
 
 
-def register(arguments: argparse.Namespace, settings: dict[str, Any]) -> None:
+def register(arguments: argparse.Namespace, settings: Settings) -> None:
     """Ask for what the command line leaves out, then make the account. Exits on a refusal."""
-    secret = arguments.shared_secret or shared_secret(settings)
-    url = arguments.server_url or default_url(settings)
+    secret = (
+        arguments.shared_secret
+        or flat_section(RegistrationConfig, settings).registration_shared_secret
+        or _fail("The configuration has no registration_shared_secret. Add it, or give it with -k.")
+    )
+    tls = flat_section(TlsConfig, settings)
+    url = arguments.server_url or server_url(listeners(settings), no_tls=tls.no_tls)
     user = arguments.user or ask_localpart()
     password = _password(arguments)
     admin = ask_admin() if arguments.admin is None else arguments.admin
 
-    certificate = settings.get("tls_certificate_path")
-    trusted = Path(certificate) if isinstance(certificate, str) else None
     print("Sending registration request...")
-    nonce = request_json("GET", url, ENDPOINT, trusted_certificate=trusted)
+    nonce = request_json("GET", url, ENDPOINT, trusted_certificate=tls.tls_certificate_path)
     if nonce.status != http.client.OK or not isinstance(nonce.json.get("nonce"), str):
         _refused(nonce)
     body = registration(secret, nonce.json["nonce"], user, password, admin, arguments.user_type)
-    answer = request_json("POST", url, ENDPOINT, body, trusted_certificate=trusted)
+    answer = request_json("POST", url, ENDPOINT, body, trusted_certificate=tls.tls_certificate_path)
     if answer.status == http.client.OK:
         print("Success!")
     elif arguments.exists_ok and answer.json.get("errcode") == "M_USER_IN_USE":
@@ -71,51 +77,6 @@ def registration(
         "mac": mac.hexdigest(),
     }
     return body | {"user_type": user_type} if user_type else body
-
-
-def shared_secret(settings: dict[str, Any]) -> str:
-    """`registration_shared_secret`, or what the file at `registration_shared_secret_path` holds."""
-    secret = settings.get("registration_shared_secret")
-    path = settings.get("registration_shared_secret_path")
-    if not secret and path:
-        try:
-            secret = Path(path).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            _fail(f"Cannot read registration_shared_secret_path {path}: {error.strerror}")
-    if not secret:
-        _fail("The configuration has no registration_shared_secret. Give one with -k, or add it.")
-    return str(secret)
-
-
-def default_url(settings: dict[str, Any]) -> str:
-    """The server's own address: its first listener for clients, one without TLS if there is."""
-    listeners = [one for one in settings.get("listeners") or [] if _serves_clients(one)]
-    if settings.get("no_tls"):
-        listeners = [one for one in listeners if not one.get("tls")]
-    for listener in sorted(listeners, key=lambda one: bool(one.get("tls"))):
-        scheme = "https" if listener.get("tls") else "http"
-        return f"{scheme}://{_reachable_address(listener)}:{listener['port']}"
-    return DEFAULT_URL
-
-
-def _serves_clients(listener: Any) -> bool:
-    if not isinstance(listener, dict) or not listener.get("port"):
-        return False
-    names = [name for part in listener.get("resources") or [] for name in _names(part)]
-    return listener.get("type", "http") == "http" and "client" in names
-
-
-def _names(resource: Any) -> list[str]:
-    names = resource.get("names", []) if isinstance(resource, dict) else []
-    return [names] if isinstance(names, str) else list(names)
-
-
-def _reachable_address(listener: dict[str, Any]) -> str:
-    addresses = listener.get("bind_addresses") or [listener.get("bind_address") or "localhost"]
-    if {"127.0.0.1", "::1", "0.0.0.0", "::", "", "localhost"}.intersection(addresses):
-        return "localhost"
-    first = str(addresses[0])
-    return f"[{first}]" if ":" in first else first
 
 
 def _password(arguments: argparse.Namespace) -> str:
@@ -161,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--exists-ok", action="store_true", help="succeed when the name is taken")
     secret = parser.add_mutually_exclusive_group(required=True)
     secret.add_argument(
-        *("-c", "--config"), metavar="FILE", type=Path, action="append", help="homeserver.yaml"
+        *("-c", "--config"), metavar="FILE", action="append", help="homeserver.yaml"
     )
     secret.add_argument(
         "-k", "--shared-secret", metavar="SECRET", help="registration_shared_secret"

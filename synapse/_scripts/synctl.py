@@ -12,7 +12,8 @@ from typing import IO, Any
 from synapse._scripts.log_tail import LogTail, log_files
 from synapse._scripts.processes import MAIN_PROGRAM, PidFile
 from synapse._scripts.readiness import ReadySocket
-from synapse._scripts.settings import Unreadable, read_settings
+from synapse.config.errors import ConfigError
+from synapse.config.files import read_settings
 
 START_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 60
@@ -30,7 +31,7 @@ def main() -> None:
         server = Server(arguments.configfile)
         _explain_workers(arguments)
         sys.exit(_act(server, arguments))
-    except (Failed, Unreadable) as error:
+    except (Failed, ConfigError) as error:
         print(error, file=sys.stderr)
         sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
@@ -52,7 +53,8 @@ class Server:
                 f"--config-path {config} --generate-config --report-stats=no"
             )
         self.config = config
-        self.settings = read_settings([config])
+        # Unchecked: with a wrong value in the file, one still wants to stop the server.
+        self.settings = read_settings([str(config)]).values
         pid_file = self.settings.get("pid_file")
         if not isinstance(pid_file, str):
             raise Failed(f"{config} must say where the pid goes: pid_file: /var/run/homeserver.pid")

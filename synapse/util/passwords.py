@@ -10,11 +10,10 @@ import unicodedata
 
 import bcrypt
 
-DEFAULT_BCRYPT_ROUNDS = 12
 _BCRYPT_READS_BYTES = 72
 
 
-def hash_password(password: str, rounds: int = DEFAULT_BCRYPT_ROUNDS, pepper: str = "") -> str:
+def hash_password(password: str, rounds: int, pepper: str = "") -> str:
     """The value for `users.password_hash`, `$2b$…`. Takes a quarter of a second at 12 rounds."""
     return bcrypt.hashpw(_hashed_bytes(password, pepper), bcrypt.gensalt(rounds)).decode("ascii")
 

@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 import yaml
 
-from synapse._scripts.register_new_matrix_user import default_url, main
+from synapse._scripts.register_new_matrix_user import main
 from tests.scripts.fake_registration import (
     SECRET,
     FakeRegistration,
@@ -159,28 +159,6 @@ class RegisterTestCase(TestCase):
                 self.assertEqual(status, 1)
                 self.assertIn("certificate", printed)
         self.assertEqual(len(server.accounts), 1)
-
-
-class DefaultUrlTestCase(TestCase):
-    def test_the_url_for_some_listeners(self) -> None:
-        cases: list[tuple[list[object], str]] = [
-            ([], "http://localhost:8008"),
-            ([_listener(8448, tls=True), _listener(8009)], "http://localhost:8009"),
-            ([_listener(8448, tls=True)], "https://localhost:8448"),
-            ([_listener(9, bind_addresses=["10.0.0.1"])], "http://10.0.0.1:9"),
-            ([_listener(9, bind_addresses=["2001:db8::1"])], "http://[2001:db8::1]:9"),
-            ([_listener(9, bind_addresses=["::"])], "http://localhost:9"),
-            ([_listener(9, bind_address="10.0.0.1")], "http://10.0.0.1:9"),
-            ([_listener(9, resources=[{"names": ["metrics"]}])], "http://localhost:8008"),
-            ([{"path": "/run/socket", "type": "http"}, "nonsense"], "http://localhost:8008"),
-        ]
-        for listeners, url in cases:
-            with self.subTest(listeners=listeners):
-                self.assertEqual(default_url({"listeners": listeners}), url)
-
-    def test_no_tls_drops_tls_listeners(self) -> None:
-        settings = {"listeners": [_listener(8448, tls=True)], "no_tls": True}
-        self.assertEqual(default_url(settings), "http://localhost:8008")
 
 
 def _listener(port: int, **settings: object) -> dict[str, object]:
