@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from synapse.api.constants import EventTypes
 from synapse.events.event import Event, StateMap
-from synapse.state.packing import base_of, merge, pack, unpack
+from synapse.state.packing import base_of, merge, pack, state_from, unpack
 from synapse.storage.database import Database
 from synapse.storage.stores.events import COLUMNS, JOINS, EventStore
 from synapse.storage.stores.members import Membership
@@ -103,7 +103,8 @@ class StateStore:
             return {}
         snapshot = self._snapshots.get(state_nid)
         if snapshot is None:
-            snapshot = merge([link.delta for link in await self._chain(state_nid)])
+            chain = await self._chain(state_nid)
+            snapshot = state_from(link.delta for link in chain)
             if len(snapshot) <= 1_000:
                 self._snapshots[state_nid] = snapshot
         return snapshot
@@ -163,7 +164,7 @@ def next_link(
     base = base_of(change)
     kept = [link for link in chain if link.change <= base]
     since = [link.delta for link in chain if link.change > base]
-    delta = merge([*since, changes], keep_removals=True)
+    delta = merge([*since, changes])
     base_nid = kept[-1].state_nid if kept else 0
     link = Link(state_nid, change, delta)
     return [*kept, link], (state_nid, change, base_nid, pack(delta))
