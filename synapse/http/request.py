@@ -23,6 +23,7 @@ class Request:
         "method",
         "path",
         "requester_label",
+        "secure",
         "target",
         "version",
     )
@@ -37,6 +38,7 @@ class Request:
         client_ip: str = "",
         body: bytes = b"",
         version: str = "1.1",
+        secure: bool = False,
     ) -> None:
         """`headers` have lower-case names; `target` is the path and query as they were sent."""
         self.method = method
@@ -46,6 +48,8 @@ class Request:
         self.client_ip = client_ip
         self.body = body
         self.version = version
+        # The client's connection is encrypted, also if only as far as the proxy.
+        self.secure = secure
         # Set by authentication, for the access log.
         self.requester_label = ""
         self.cancelled_by_disconnect = False

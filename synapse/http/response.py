@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeAlias
 
 # A body in one piece, in pieces whose sum is known, or as a stream.
-Body: TypeAlias = bytes | Sequence[bytes] | AsyncIterator[bytes]
+Body: TypeAlias = bytes | list[bytes] | AsyncIterator[bytes]
 
 
 class Response:
