@@ -130,6 +130,12 @@ class Followers:
         for follower in self._by_room.get(room_nid, {}).values():
             self._touch(follower, room_nid, position)
 
+    def room_moved_for(self, user_nid: int, room_nid: int, position: int) -> None:
+        """Something moved in a room that only one user is told of."""
+        follower = self._by_user.get(user_nid)
+        if follower is not None:
+            self._touch(follower, room_nid, position)
+
     def user_moved(self, user_nid: int, position: int) -> None:
         """Something of the user's own changed."""
         follower = self._by_user.get(user_nid)

@@ -1,0 +1,196 @@
+"""Room deltas: what happened in a room between two positions, built once for all who ask.
+
+A hundred clients that wait for the same room ask for the same interval with, mostly, the same
+filter: the first one builds the delta, rendered to bytes, the others find it. What differs between
+them (transaction ids, account data, …) is added outside.
+
+The interval's lower end is not the client's position, which differs from client to client, but
+the room's last event up to it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from synapse.api.constants import EventTypes
+from synapse.events.event import Event
+from synapse.handlers.sync.filters import RoomFilter
+from synapse.rooms.room import Room
+from synapse.storage.stores.events import EventStore
+from synapse.storage.stores.states import StateStore
+from synapse.streams.tokens import timeline_token
+from synapse.util.caches import Cache
+from synapse.util.clock import Clock
+
+# A delta carries the events' age when it was built: it is shared for this long.
+_SHARED_MS = 10_000
+# A filter that lets little through makes us read on; a reader is not made to wait for ever.
+_MAX_READ = 2_000
+
+
+@dataclass(slots=True)
+class RoomDelta:
+    """A room's timeline and state between two positions."""
+
+    events: list[Event]
+    rendered: list[bytes]  # the events, for any reader but their sender
+    timeline: bytes  # `rendered`, joined
+    state: bytes  # JSON of the state events, joined
+    limited: bool
+    prev_batch: str
+    senders: frozenset[str]
+    members_changed: bool
+    made_ms: int
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.events or self.state or self.limited)
+
+
+class RoomDeltas:
+    """Builds deltas, and keeps those that others are likely to ask for."""
+
+    def __init__(self, events: EventStore, states: StateStore, clock: Clock) -> None:
+        self._events = events
+        self._states = states
+        self._clock = clock
+        self._deltas: Cache[tuple[int, int, int, str], RoomDelta] = Cache(2_000)
+
+    async def between(self, room: Room, since: int, upto: int, wish: RoomFilter) -> RoomDelta:
+        """What happened after position `since`, up to `upto`."""
+        now_ms = self._clock.now_ms()
+        newest, is_whole = _from_tail(room, since, upto)
+        key = None
+        if is_whole:
+            last = newest[0].nid if newest else 0
+            first = newest[-1].nid if newest else 0
+            key = (room.nid, first, last, wish.key)
+            delta = self._deltas.get(key)
+            if delta is not None and now_ms - delta.made_ms < _SHARED_MS:
+                return delta
+        interval = await self._read(room, newest, is_whole, since, upto, wish)
+        chosen = [event for event in interval.events if wish.timeline.matches(event)]
+        limit = wish.timeline.limit
+        limited = len(chosen) > limit or not interval.is_whole
+        timeline = chosen[:limit][::-1]
+        state = await self._state(interval.events, timeline, limited, since, wish)
+        delta = self.render(timeline, state, limited, wish, _last_pos(room, upto))
+        if key is not None:
+            self._deltas[key] = delta
+        return delta
+
+    def render(
+        self,
+        timeline: list[Event],
+        state: Sequence[Event],
+        limited: bool,
+        wish: RoomFilter,
+        end: int,
+    ) -> RoomDelta:
+        """A delta of events that are chosen already; `timeline` is oldest first.
+
+        `end` is where the timeline ends, for one that is empty.
+        """
+        now_ms = self._clock.now_ms()
+        rendered = [wish.render(event, now_ms=now_ms) for event in timeline]
+        if timeline:
+            assert timeline[0].pos is not None
+            prev_batch = timeline_token(timeline[0].pos - 1)
+        else:
+            prev_batch = timeline_token(end)
+        return RoomDelta(
+            events=timeline,
+            rendered=rendered,
+            timeline=b",".join(rendered),
+            state=b",".join([wish.render(event, now_ms=now_ms) for event in state]),
+            limited=limited,
+            prev_batch=prev_batch,
+            senders=frozenset(event.sender for event in timeline),
+            members_changed=any(
+                event.type == EventTypes.MEMBER for events in (timeline, state) for event in events
+            ),
+            made_ms=now_ms,
+        )
+
+    async def _read(
+        self,
+        room: Room,
+        newest: list[Event],
+        is_whole: bool,
+        since: int,
+        upto: int,
+        wish: RoomFilter,
+    ) -> "_Interval":
+        """Read on below what memory has, until more events pass the filter than are wanted."""
+        limit = wish.timeline.limit
+        events = list(newest)
+        passed = sum(1 for event in events if wish.timeline.matches(event))
+        below = events[-1].pos if events else _last_pos(room, upto) + 1
+        while not is_whole and passed <= limit and len(events) < _MAX_READ:
+            assert below is not None, "events of the timeline have a place in it"
+            page = await self._events.before(room.nid, below, limit + 50)
+            is_whole = not page
+            for event in page:
+                below = event.pos
+                if event.nid <= since:
+                    is_whole = True
+                    break
+                if event.nid <= upto:
+                    events.append(event)
+                    passed += wish.timeline.matches(event)
+        return _Interval(events, is_whole)
+
+    async def _state(
+        self,
+        interval: list[Event],
+        timeline: list[Event],
+        limited: bool,
+        since: int,
+        wish: RoomFilter,
+    ) -> list[Event]:
+        """What changed the state before the timeline begins, or is left out of it by its filter.
+
+        A snapshot names the event that fills each slot, and events are numbered as they come: what
+        changed since a position has a greater number.
+        """
+        shown = {event.nid for event in timeline}
+        changed = {
+            event.slot: event
+            for event in reversed(interval)
+            if event.is_state and event.nid not in shown
+        }
+        if limited and interval:
+            first = timeline[0] if timeline else interval[0]
+            snapshot = await self._states.at(first.state_nid)
+            nids = [nid for nid in snapshot.values() if nid > since and nid not in shown]
+            if first.nid in shown and first.is_state and first.replaces_nid > since:
+                nids.append(first.replaces_nid)
+            events = await self._events.by_nids(nids)
+            changed.update((event.slot, event) for event in events.values())
+        return [event for event in changed.values() if wish.state.matches(event)]
+
+
+@dataclass(slots=True)
+class _Interval:
+    """Events of a room, newest first; `is_whole`: all there are between two positions."""
+
+    events: list[Event]
+    is_whole: bool
+
+
+def _from_tail(room: Room, since: int, upto: int) -> tuple[list[Event], bool]:
+    """The events of the interval that are in memory, newest first; whether those are all."""
+    newest = []
+    for event in reversed(room.tail):
+        if event.nid <= since:
+            return newest, True
+        if event.nid <= upto:
+            newest.append(event)
+    return newest, room.tail_is_all
+
+
+def _last_pos(room: Room, upto: int) -> int:
+    """The `pos` of the room's last event up to a position, as far as memory tells."""
+    for event in reversed(room.tail):
+        if event.nid <= upto and event.pos is not None:
+            return event.pos
+    return room.tail[0].pos - 1 if room.tail and room.tail[0].pos is not None else room.pos

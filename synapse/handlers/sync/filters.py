@@ -1,0 +1,131 @@
+"""Sync filters, compiled once: what a client wants to see (client-server API, "Filtering")."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from synapse.events.client_format import client_event, federation_event
+from synapse.events.event import Event
+from synapse.events.filtering import EventFilter
+
+DEFAULT_LIMIT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class RoomFilter:
+    """What to show of a room: the part of a filter by which room deltas differ."""
+
+    key: str  # equal for filters that show the same
+    timeline: EventFilter
+    state: EventFilter
+    render: Callable[..., bytes]  # (event, *, now_ms, transaction_id=None)
+
+    @property
+    def lazy_members(self) -> bool:
+        return self.state.lazy_load_members
+
+
+@dataclass(frozen=True, slots=True)
+class SyncFilter:
+    """A whole filter."""
+
+    room: RoomFilter
+    ephemeral: EventFilter
+    room_account_data: EventFilter
+    account_data: EventFilter
+    presence: EventFilter
+    rooms: frozenset[str] | None  # None: all
+    not_rooms: frozenset[str]
+    include_leave: bool
+
+    def wants_room(self, room_id: str) -> bool:
+        return room_id not in self.not_rooms and (self.rooms is None or room_id in self.rooms)
+
+
+def compile_filter(definition: dict[str, Any], *, max_limit: int) -> SyncFilter:
+    """`definition` is valid JSON of a filter. Raises 400 `M_BAD_JSON` where it is not."""
+    room = definition.get("room", {})
+    timeline = EventFilter.compile(room.get("timeline", {}), DEFAULT_LIMIT, max_limit)
+    state = EventFilter.compile(room.get("state", {}), max_limit, max_limit)
+    fields = definition.get("event_fields")
+    form = definition.get("event_format", "client")
+    key = orjson.dumps(
+        [room.get("timeline", {}), room.get("state", {}), fields, form],
+        option=orjson.OPT_SORT_KEYS,
+    ).decode()
+    return SyncFilter(
+        room=RoomFilter(key, timeline, state, _renderer(form, fields)),
+        ephemeral=EventFilter.compile(room.get("ephemeral", {}), max_limit, max_limit),
+        room_account_data=EventFilter.compile(room.get("account_data", {}), max_limit, max_limit),
+        account_data=EventFilter.compile(definition.get("account_data", {}), max_limit, max_limit),
+        presence=EventFilter.compile(definition.get("presence", {}), max_limit, max_limit),
+        rooms=frozenset(room["rooms"]) if "rooms" in room else None,
+        not_rooms=frozenset(room.get("not_rooms", ())),
+        include_leave=bool(room.get("include_leave", False)),
+    )
+
+
+def _renderer(form: str, fields: Collection[str] | None) -> Callable[..., bytes]:
+    if form == "federation":
+        render: Callable[..., bytes] = _render_federation
+    else:
+        render = _render_client
+    if fields is None:
+        return render
+    paths = [_split_field(field) for field in fields]
+
+    def render_fields(event: Event, *, now_ms: int, transaction_id: str | None = None) -> bytes:
+        whole = orjson.loads(render(event, now_ms=now_ms, transaction_id=transaction_id))
+        return orjson.dumps(_pick(whole, paths))
+
+    return render_fields
+
+
+def _render_client(event: Event, *, now_ms: int, transaction_id: str | None = None) -> bytes:
+    return client_event(event, now_ms=now_ms, room_id=False, transaction_id=transaction_id)
+
+
+def _render_federation(event: Event, *, now_ms: int, transaction_id: str | None = None) -> bytes:
+    more = b"" if transaction_id is None else b'"transaction_id":' + orjson.dumps(transaction_id)
+    return federation_event(event, now_ms=now_ms, unsigned=more)
+
+
+def _split_field(field: str) -> list[str]:
+    """`content.a\\.b` names the member "a.b" of the content; a backslash is written twice."""
+    parts = [""]
+    escaped = False
+    for character in field:
+        if escaped:
+            parts[-1] += character if character in ".\\" else "\\" + character
+            escaped = False
+        elif character == "\\":
+            escaped = True
+        elif character == ".":
+            parts.append("")
+        else:
+            parts[-1] += character
+    if escaped:
+        parts[-1] += "\\"
+    return parts
+
+
+def _pick(whole: dict[str, Any], paths: list[list[str]]) -> dict[str, Any]:
+    """The members of an object that the paths name, with the objects around them."""
+    picked: dict[str, Any] = {}
+    for path in paths:
+        source: Any = whole
+        target = picked
+        for name in path[:-1]:
+            source = source.get(name) if isinstance(source, dict) else None
+            if not isinstance(source, dict):
+                break
+            inner = target.setdefault(name, {})
+            if inner is source:
+                break
+            target = inner
+        else:
+            if isinstance(source, dict) and path[-1] in source:
+                target[path[-1]] = source[path[-1]]
+    return picked
