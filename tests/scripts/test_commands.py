@@ -1,4 +1,4 @@
-"""hash_password and export_signing_key, as an administrator runs them."""
+"""The commands about keys, passwords and files, as an administrator runs them."""
 
 import shutil
 import subprocess
@@ -7,6 +7,9 @@ import tempfile
 from pathlib import Path
 from unittest import TestCase
 
+import yaml
+
+from synapse.config.parser import parse_values
 from synapse.crypto.signing import SigningKey
 from synapse.util.passwords import check_password
 
@@ -81,6 +84,35 @@ class CommandsTestCase(TestCase):
                 self.assertEqual(ran.returncode, 1)
                 self.assertNotIn("Traceback", ran.stderr)
                 self.assertNotIn("secret!", ran.stderr)
+
+    def test_a_new_signing_key_is_printed_or_put_into_a_private_file(self) -> None:
+        printed = SigningKey.from_line(self.run_module("generate_signing_key").stdout)
+        path = self.folder / "new.key"
+        self.assertEqual(self.run_module("generate_signing_key", "-o", str(path)).returncode, 0)
+        written = SigningKey.from_line(path.read_text())
+        self.assertNotEqual(printed.seed, written.seed)
+        self.assertEqual(path.stat().st_mode & 0o777, 0o600)
+
+    def test_no_file_is_overwritten(self) -> None:
+        path = self.write("signing.key", KEY.line)
+        ran = self.run_module("generate_signing_key", "-o", path)
+        self.assertEqual(ran.returncode, 1)
+        self.assertEqual(Path(path).read_text(), KEY.line)
+
+    def test_a_log_config_names_its_log_file(self) -> None:
+        printed = self.run_module("generate_log_config", "-f", "/var/log/x.log").stdout
+        self.assertEqual(yaml.safe_load(printed)["handlers"]["file"]["filename"], "/var/log/x.log")
+
+    def test_a_generated_configuration_is_one_that_the_server_reads(self) -> None:
+        header = self.write("header", "# Managed by a package")
+        ran = self.run_module(
+            *("generate_config", "--server-name", "example.com", "--config-dir", "/etc/x"),
+            *("--data-dir", "/var/lib/x", "--report-stats", "no", "--header-file", header),
+        )
+        self.assertTrue(ran.stdout.startswith("# Managed by a package\n"), ran.stderr)
+        config = parse_values(yaml.safe_load(ran.stdout))
+        self.assertEqual(config.server.server_name, "example.com")
+        self.assertEqual(config.keys.signing_key_path, "/etc/x/example.com.signing.key")
 
     def write(self, name: str, text: str) -> str:
         path = self.folder / name
