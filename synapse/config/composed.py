@@ -16,6 +16,8 @@ class ListOf(Kind[tuple[T, ...]]):
 
     def __init__(self, kind: Kind[T], *, or_one: bool = False) -> None:
         self._kind, self._or_one = kind, or_one
+        # Of a list of sections, for the sample.
+        self.item_section: type | None = getattr(kind, "section", None)
         self.allowed = f"a list, each item {kind.allowed}"
         self.example = f"[{kind.example}]"
 

@@ -22,10 +22,12 @@ class DatabaseConfig:
     )
     args: Mapping[str, Any] = option(
         JsonObject("{database: /var/lib/matrix-synapse/homeserver.db}"),
-        {"database": DEFAULT_SQLITE_FILE},
-        "For sqlite3: database, the file's path, or :memory:. For psycopg2: what libpq takes "
+        {},
+        "For sqlite3: database, the file's path (unless given, homeserver.db in the directory "
+        "where the server was started), or :memory:. For psycopg2: what libpq takes "
         "(host, port, user, password, dbname, sslmode, …), and cp_min and cp_max, the smallest "
         "and largest number of connections.",
+        example="{database: /var/lib/matrix-synapse/homeserver.db}",
     )
     txn_limit: int = option(
         Integer(),
@@ -43,5 +45,5 @@ class DatabaseConfig:
     def sqlite_path(self) -> str:
         """The file's absolute path, or `:memory:`."""
         assert self.name == "sqlite3", "only SQLite keeps its database in a file"
-        path = str(self.args["database"])
+        path = str(self.args.get("database", DEFAULT_SQLITE_FILE))
         return path if path == MEMORY else os.path.abspath(path)

@@ -36,10 +36,16 @@ class KeysConfig:
         example='"/etc/matrix-synapse/example.com.signing.key"',
     )
     signing_key: str | None = secret(
-        "The signing key itself, instead of signing_key_path: the content of such a file."
+        "The signing key itself, instead of signing_key_path: the content of such a file.",
+        example='"ed25519 a_abcd 43_characters_of_base64"',
+        in_file=False,
     )
     old_signing_keys: Mapping[str, OldSigningKey] = option(
-        MapOf(Section(OldSigningKey), "{ed25519:a_abcd: {key: …, expired_ts: 1576767829750}}"),
+        MapOf(
+            Section(OldSigningKey),
+            '{"ed25519:a_abcd": {key: "dg+5VrTqJ1wzOTiXU2wWDNMrrLwq/HhIVBgzeTK0FkM", '
+            "expired_ts: 1576767829750}}",
+        ),
         {},
         "Former keys by their id, so that other servers can check what they signed; "
         "export_signing_key -x writes them.",

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
+from synapse.api.identifiers import is_server_name
 from synapse.config.place import Place
-from synapse.config.server_names import is_server_name
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -111,7 +111,9 @@ class ServerName(Text):
         )
 
     def _accepts(self, value: str) -> bool:
-        return is_server_name(value)
+        # Stricter than what we accept of others: this name can never be corrected.
+        host = value.rstrip("0123456789").removesuffix(":")
+        return is_server_name(value) and ".." not in f".{host}." and not value.endswith(":0")
 
 
 class Url(Text):

@@ -24,7 +24,11 @@ class ListenerResource:
     """A group of paths that a listener serves."""
 
     names: tuple[str, ...] = option(
-        ListOf(TEXT, or_one=True), (), "What is served.", example="[client, federation]"
+        ListOf(TEXT, or_one=True),
+        (),
+        "client: the client and admin API, and /.well-known. federation: the API for other "
+        "servers. metrics: /_synapse/metrics. health: /health, which is on every listener anyway.",
+        example="[client, federation]",
     )
     compress: bool = option(BOOLEAN, False, "Compress answers for clients that can take it.")
 
@@ -88,9 +92,7 @@ class ListenerConfig:
     resources: tuple[ListenerResource, ...] = option(
         ListOf(Section(ListenerResource)),
         (),
-        "What is served. Names: client (the client and admin API), federation, health, metrics, "
-        "static.",
-        example="[{names: [client, federation], compress: false}]",
+        "What is served.",
     )
 
     def names(self) -> tuple[str, ...]:
@@ -106,6 +108,7 @@ class ListenerConfig:
 class Listeners(Kind[tuple[ListenerConfig, ...]]):
     allowed = "a list of listeners"
     example = "[{port: 8008, resources: [{names: [client, federation]}]}]"
+    item_section = ListenerConfig
 
     def parse(self, value: object, place: Place) -> tuple[ListenerConfig, ...]:
         if not isinstance(value, list):
@@ -114,10 +117,6 @@ class Listeners(Kind[tuple[ListenerConfig, ...]]):
         listeners = tuple(listener for listener in parsed if listener)
         _warn_about_resources(listeners, place)
         return listeners
-
-    def show(self, value: Any) -> str:
-        assert not value, "a listener has a default only in the sense that there is none"
-        return "[]"
 
 
 def _listener(value: object, place: Place) -> ListenerConfig | None:

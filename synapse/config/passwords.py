@@ -32,7 +32,8 @@ class PasswordConfig:
     )
     pepper: str | None = secret(
         "A secret mixed into every password before it is hashed. Never change it: all passwords "
-        "would become invalid."
+        "would become invalid.",
+        in_file=False,
     )
     policy: PasswordPolicy = option(
         Section(PasswordPolicy), PasswordPolicy(), "What new passwords must have."

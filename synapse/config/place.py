@@ -31,18 +31,18 @@ class Place:
 
     def wrong(self, value: object, allowed: str, example: str) -> ConfigError:
         """The error for a value that isn't what the key wants."""
-        shown = "a value that is not shown" if self.is_secret else show(value)
-        return self.error(f"is {shown}, but must be {allowed}; for example: {example}")
+        shown = "has a value that isn't shown" if self.is_secret else f"is {show(value)}"
+        return self.error(f"{shown}, but must be {allowed}; for example: {example}")
 
     def error(self, text: str) -> ConfigError:
-        return ConfigError(f"{self._prefix}{self.path} {text}".strip())
+        return ConfigError(self._sentence(text))
 
     def warn(self, text: str) -> None:
-        self.warnings.append(f"{self._prefix}{self.path} {text}".strip())
+        self.warnings.append(self._sentence(text))
 
-    @property
-    def _prefix(self) -> str:
-        return f"{self.file}: " if self.file else ""
+    def _sentence(self, text: str) -> str:
+        sentence = f"{self.path} {text}" if self.path else text
+        return f"{self.file}: {sentence}" if self.file else sentence
 
 
 def show(value: object) -> str:

@@ -20,7 +20,7 @@ def _limit(per_second: float, burst_count: int) -> RateLimit:
 
 def _rate(per_second: float, burst_count: int, doc: str) -> RateLimit:
     default = _limit(per_second, burst_count)
-    return option(Section(RateLimit, default), default, doc)
+    return option(Section(RateLimit, default, one_line=True), default, doc)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class RateLimitsConfig:
     rc_registration: RateLimit = _rate(0.17, 3, "Registering accounts, per IP address.")
     rc_login: LoginLimits = option(Section(LoginLimits), LoginLimits(), "Logging in.")
     rc_admin_redaction: RateLimit | None = option(
-        Section(RateLimit, _limit(0.2, 10)),
+        Section(RateLimit, _limit(0.2, 10), one_line=True),
         None,
         "Redactions by a room's moderators, per user; unless given they count as messages.",
         example="{per_second: 1, burst_count: 50}",

@@ -15,6 +15,7 @@ from synapse.config.kinds import (
     Url,
 )
 from synapse.config.options import Section, option, required
+from synapse.config.place import Place
 
 _EMAIL_ADDRESS = Pattern(r"[^@\s]+@[^@\s]+", "an e-mail address", '"admin@example.com"')
 _USER_ID = Pattern(r"@[^\s:]+:\S+", "a Matrix user id", '"@admin:example.com"')
@@ -33,15 +34,25 @@ class SupportContact:
     email_address: str | None = option(_EMAIL_ADDRESS, None, "The contact's e-mail address.")
 
 
+class _Contact(Section[SupportContact]):
+    def parse(self, value: object, place: Place) -> SupportContact:
+        contact = super().parse(value, place)
+        if contact.matrix_id is None and contact.email_address is None:
+            raise place.error(
+                "has neither matrix_id nor email_address; "
+                'for example: email_address: "admin@example.com"'
+            )
+        return contact
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupportConfig:
     """What `/.well-known/matrix/support` says; with neither value there is no such page."""
 
     contacts: tuple[SupportContact, ...] = option(
-        ListOf(Section(SupportContact)),
+        ListOf(_Contact(SupportContact)),
         (),
         "People to ask, each with a matrix_id or an email_address.",
-        example='[{role: m.role.admin, email_address: "admin@example.com"}]',
     )
     support_page: str | None = option(Url(), None, "A web page with help.")
 
@@ -123,6 +134,15 @@ class ServerConfig:
     limit_profile_requests_to_users_who_share_rooms: bool = option(
         BOOLEAN, False, "Show a profile only to those who have a room in common with its user."
     )
+
+    @property
+    def support_contacts(self) -> tuple[SupportContact, ...]:
+        """Whom /.well-known/matrix/support names."""
+        contacts = self.well_known_support.contacts
+        scheme, _, address = (self.admin_contact or "").partition(":")
+        if not contacts and scheme == "mailto" and address:
+            return (SupportContact(email_address=address),)
+        return contacts
 
     def __post_init__(self) -> None:
         if not self.public_baseurl:
