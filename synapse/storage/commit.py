@@ -4,12 +4,16 @@ All writes of a batch share one transaction, those of the same `apply` one call.
 is clear only that one of them is to blame, so each is tried alone in a transaction of its own, and
 the culprit's error reaches nobody else. What other transactions or the network broke is tried
 again as it was, a bounded number of times.
+
+With an engine in our own process there is a short cut: `prepare` runs the statements, `finish`
+commits what it prepared, in another thread if one likes; when anything goes wrong, `finish` does
+what `settle` does.
 """
 
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred
 
@@ -43,14 +47,22 @@ class Write:
 
 
 class Committed:
-    """What the reactor must do about a transaction that was committed."""
+    """One transaction, and what the reactor must do about it once it is committed."""
 
     __slots__ = ("callbacks", "position", "times")
 
-    def __init__(self, transaction: Transaction, times: list[tuple[Apply, float]]) -> None:
+    def __init__(self, transaction: Transaction, times: list["Applied"]) -> None:
         self.callbacks = transaction.callbacks
         self.position = transaction.position
         self.times = times
+
+
+class Applied(NamedTuple):
+    """How long one call of `apply` took, and for how many items."""
+
+    name: str
+    seconds: float
+    items: int
 
 
 class Committer:
@@ -73,6 +85,31 @@ class Committer:
         for write in writes:
             committed += self.settle([write])
         return committed
+
+    def prepare(self, writes: list[Write]) -> Committed | None:
+        """Run the statements without waiting for anyone; `None` if that is not possible."""
+        connection = self._connection
+        if connection is None or not connection.begin_at_once():
+            return None
+        try:
+            transaction = Transaction(connection)
+            return Committed(transaction, _apply_all(transaction, writes))
+        except Exception as error:
+            self._abandon(connection, error)
+            return None
+
+    def finish(self, writes: list[Write], prepared: Committed | None) -> list[Committed]:
+        """Commit what `prepare` returned for these writes."""
+        if prepared is None:
+            return self.settle(writes)
+        assert self._connection is not None, "something was prepared on it"
+        try:
+            self._connection.commit()
+            return [prepared]
+        except Exception as error:
+            logger.warning("Writing again after: %s", error)
+            self._abandon(self._connection, error)
+            return self.settle(writes)
 
     def close(self) -> None:
         if self._connection is not None:
@@ -128,7 +165,7 @@ class Committer:
         self.close()
 
 
-def _apply_all(transaction: Transaction, writes: list[Write]) -> list[tuple[Apply, float]]:
+def _apply_all(transaction: Transaction, writes: list[Write]) -> list[Applied]:
     groups: dict[Apply, list[Write]] = {}
     for write in writes:
         groups.setdefault(write.apply, []).append(write)
@@ -137,7 +174,7 @@ def _apply_all(transaction: Transaction, writes: list[Write]) -> list[tuple[Appl
         started = time.perf_counter()
         results = apply(transaction, [write.item for write in group])
         seconds = time.perf_counter() - started
-        times.append((apply, seconds))
+        times.append(Applied(name_of(apply), seconds, len(group)))
         share = seconds / len(group)
         if results is None:
             results = [None] * len(group)
@@ -145,3 +182,9 @@ def _apply_all(transaction: Transaction, writes: list[Write]) -> list[tuple[Appl
             write.result = result
             write.seconds = share
     return times
+
+
+def name_of(fn: Callable[..., Any]) -> str:
+    """A function's name for metrics."""
+    name: str = getattr(fn, "__qualname__", type(fn).__name__)
+    return name

@@ -1,9 +1,8 @@
 """The database as the rest of the server sees it.
 
 Reads return what is committed. Short reads on SQLite run at once in the reactor's thread (4 µs; a
-hop to another thread costs five times that), all others in reader threads. Writes are queued
-and committed in groups by one thread: see `synapse.storage.commit` for what that means for the
-function that writes.
+hop to another thread costs five times that), all others in reader threads. Writes are queued and
+committed in groups: see `synapse.storage.commit` for what that means for the function that writes.
 """
 
 import logging
@@ -12,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 from synapse.logging.context import record_database
-from synapse.storage.commit import Apply, Committed, Committer
+from synapse.storage.commit import Apply, Committed, Committer, name_of
 from synapse.storage.engines.base import Connection, Engine
 from synapse.storage.migrations import migrate
 from synapse.storage.readers import Readers
@@ -66,7 +65,7 @@ class Database:
         self._local: Connection | None = None
         if engine.single_connection:
             self._local = connection
-        elif engine.reads_in_reactor:
+        elif engine.in_process:
             self._local = engine.connect(read_only=True)
         self._readers = Readers(engine, reactor)
         self._writer = Writer(
@@ -74,6 +73,7 @@ class Database:
             Committer(engine, connection),
             self._announce,
             threaded=not engine.single_connection,
+            in_process=engine.in_process,
         )
 
     async def fetch(self, sql: str, *params: object) -> list[Row]:
@@ -111,16 +111,19 @@ class Database:
         started = time.perf_counter()
         result = _on_snapshot(self._local, fn)
         seconds = time.perf_counter() - started
-        self._timing(_name_of(fn)).add(seconds)
+        self._timing(name_of(fn)).add(seconds)
         record_database(seconds)
         return result
 
     async def scan(self, fn: Callable[[Reader], T]) -> T:
-        """Like `read`, for reads of many rows: on SQLite, too, they leave the reactor's thread."""
+        """Like `read`, for what needs over 10 ms: it leaves the reactor's thread on SQLite too.
+
+        A busy reactor gives a thread little time, so anything shorter is faster in place.
+        """
         if self._local is not None and self.engine.single_connection:
             return await self.read(fn)
         return await self._in_thread(
-            self._timing(_name_of(fn)), lambda connection: _on_snapshot(connection, fn)
+            self._timing(name_of(fn)), lambda connection: _on_snapshot(connection, fn)
         )
 
     @overload
@@ -156,8 +159,8 @@ class Database:
             self._local.close()
 
     def _announce(self, committed: Committed) -> None:
-        for apply, seconds in committed.times:
-            self._timing(_name_of(apply)).add(seconds)
+        for applied in committed.times:
+            self._timing(applied.name).add(applied.seconds)
         if committed.position is not None:
             self.position = max(self.position, committed.position)
         for callback in committed.callbacks:
@@ -213,8 +216,3 @@ def _call(callback: Callable[..., object], *args: object) -> None:
         callback(*args)
     except Exception:
         logger.exception("A callback after a commit failed")
-
-
-def _name_of(fn: Callable[..., Any]) -> str:
-    name: str = getattr(fn, "__qualname__", type(fn).__name__)
-    return name.replace(".<locals>", "")

@@ -33,6 +33,10 @@ class Connection(Protocol):
         """Begin a transaction that writes."""
         ...
 
+    def begin_at_once(self) -> bool:
+        """The same, unless it would have to wait for somebody."""
+        ...
+
     def begin_snapshot(self) -> None:
         """Begin a transaction whose reads all see the same state."""
         ...
@@ -50,8 +54,9 @@ class Engine(Protocol):
     name: str
     # How many threads answer reads that may take long.
     reader_threads: int
-    # Short reads run at once in the reactor's thread, because a hop costs more than they do.
-    reads_in_reactor: bool
+    # Statements run in our own process: short ones at once in the reactor's thread, because a hop
+    # to another costs more than they do.
+    in_process: bool
     # The database lives in one connection; everything happens there, in the reactor's thread.
     single_connection: bool
 

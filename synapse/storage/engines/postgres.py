@@ -41,7 +41,7 @@ class PostgresEngine:
     """The engine for `database: {name: psycopg2, args: {…}}`; args are libpq's."""
 
     name = "psycopg2"
-    reads_in_reactor = False
+    in_process = False
     single_connection = False
 
     def __init__(
@@ -176,6 +176,9 @@ class PostgresConnection:
 
     def begin(self) -> None:
         self._cursor.execute("BEGIN")
+
+    def begin_at_once(self) -> bool:
+        return False  # it waits for the network
 
     def begin_snapshot(self) -> None:
         self._cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")

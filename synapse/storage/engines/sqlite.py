@@ -1,6 +1,7 @@
 """SQLite: one file, one writer, readers that never wait for it (WAL)."""
 
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -21,10 +22,11 @@ _SETTINGS = """
     PRAGMA journal_size_limit = 67108864;
     PRAGMA case_sensitive_like = ON;
 """
-# The reader shares the reactor's thread and in WAL mode waits only for a recovery; the writer
-# waits for an administrator's `sqlite3` that holds the lock.
+# For an administrator's `sqlite3` that holds the lock.
+_WRITER_PATIENCE_S = 20.0
+# A reader shares the reactor's thread; in WAL mode it waits only while another process recovers
+# the file.
 _READER_PATIENCE_MS = 2_000
-_WRITER_PATIENCE_MS = 20_000
 _MAX_REMEMBERED = 2_000
 
 
@@ -33,7 +35,7 @@ class SqliteEngine:
 
     name = "sqlite3"
     reader_threads = 1
-    reads_in_reactor = True
+    in_process = True
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -44,13 +46,14 @@ class SqliteEngine:
             raw = sqlite3.connect(
                 self.path, isolation_level=None, check_same_thread=False, cached_statements=512
             )
-            patience = _READER_PATIENCE_MS if read_only else _WRITER_PATIENCE_MS
-            raw.execute(f"PRAGMA busy_timeout = {patience}")
-            if not read_only:
-                raw.execute("PRAGMA journal_mode = WAL")
+            raw.execute(f"PRAGMA busy_timeout = {_READER_PATIENCE_MS}")
             raw.executescript(_SETTINGS)
             if read_only:
                 raw.execute("PRAGMA query_only = ON")
+            else:
+                raw.execute("PRAGMA journal_mode = WAL")
+                # `begin` waits by itself, where it may.
+                raw.execute("PRAGMA busy_timeout = 0")
         except sqlite3.Error as error:
             raise Unavailable(f"The SQLite database {self.path} can't be opened: {error}") from None
         return SqliteConnection(raw)
@@ -119,11 +122,20 @@ class SqliteConnection:
             raise ConstraintViolated(str(error)) from error
 
     def begin(self) -> None:
+        give_up = time.monotonic() + _WRITER_PATIENCE_S
+        while not self.begin_at_once():
+            if time.monotonic() > give_up:
+                raise Unavailable("Another program has locked the SQLite database")
+            time.sleep(0.01)
+
+    def begin_at_once(self) -> bool:
         try:
             self._raw.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            # The patience is over; the next transaction would wait as long again.
-            raise Unavailable("Another program has locked the database") from error
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            return False
+        return True
 
     def begin_snapshot(self) -> None:
         self._raw.execute("BEGIN")
