@@ -5,10 +5,8 @@ slots, and the rest is worked out when somebody scrapes. A request that is still
 found through the sites' own lists of connections.
 """
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from itertools import accumulate
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -16,29 +14,22 @@ from prometheus_client.core import (
     HistogramMetricFamily,
     Metric,
 )
+from prometheus_client.registry import Collector
+
+from synapse.metrics.histogram import Histogram
 
 # Seconds; a sync that waits is normal, so they go beyond half a minute.
 _BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-_NAMES = [*map(str, _BOUNDS), "+Inf"]
-
-
-class _Times:
-    __slots__ = ("buckets", "seconds")
-
-    def __init__(self) -> None:
-        self.buckets = [0] * len(_NAMES)
-        self.seconds = 0.0
-
 
 # Method and servlet (the resource's name) of each request that is being answered.
 InFlight = Callable[[], Iterable[tuple[str, str]]]
 
 
-class RequestMetrics:
+class RequestMetrics(Collector):
     """The answered requests of all listeners; a collector for prometheus_client."""
 
     def __init__(self) -> None:
-        self._times: dict[tuple[str, str, int, str], _Times] = {}
+        self._times: dict[tuple[str, str, int, str], Histogram] = {}
         self._in_flight: list[InFlight] = []
 
     def answered(self, method: str, servlet: str, status: int, tag: str, seconds: float) -> None:
@@ -46,9 +37,8 @@ class RequestMetrics:
         key = (method, servlet, status, tag)
         times = self._times.get(key)
         if times is None:
-            times = self._times[key] = _Times()
-        times.buckets[bisect_left(_BOUNDS, seconds)] += 1
-        times.seconds += seconds
+            times = self._times[key] = Histogram(_BOUNDS)
+        times.observe(seconds)
 
     def watch(self, in_flight: InFlight) -> None:
         """Count what `in_flight` yields at each scrape."""
@@ -63,13 +53,9 @@ class RequestMetrics:
             labels=["method", "servlet", "code", "tag"],
         )
         for (method, servlet, status, tag), times in self._times.items():
-            received[method, servlet] += sum(times.buckets)
-            counts = zip(_NAMES, accumulate(times.buckets), strict=True)
-            response_times.add_metric(
-                [method, servlet, str(status), tag],
-                [(name, count) for name, count in counts],
-                times.seconds,
-            )
+            received[method, servlet] += times.count
+            labels = [method, servlet, str(status), tag]
+            response_times.add_metric(labels, times.buckets(), times.sum)
         yield _counter(received)
         yield response_times
         yield _gauge(waiting)
