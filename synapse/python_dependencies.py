@@ -51,7 +51,6 @@ EXTRAS["dev"] = [
     "matrix-nio>=0.25,<1",
     "mypy>=1.11,<3",
     "ruff>=0.17,<0.18",
-    "types-docutils",
     "types-psycopg2",
     "types-pyyaml",
 ]
