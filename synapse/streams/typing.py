@@ -25,6 +25,12 @@ class Typing:
         # A larger serial than ours is from before a restart.
         return self._changed.get(room_nid, 0) > (serial if serial <= self.serial else 0)
 
+    def rooms_since(self, serial: int) -> list[int]:
+        """The rooms whose typing users changed after a serial."""
+        if serial == self.serial:
+            return []
+        return [room_nid for room_nid in self._changed if self.changed_since(room_nid, serial)]
+
     def start(self, room_nid: int, user_id: str, timeout_ms: int) -> None:
         """The user types, until `timeout_ms` have passed or `stop`."""
         timers = self._rooms.setdefault(room_nid, {})

@@ -89,6 +89,33 @@ class MemberStore:
         )
         return [MemberRow(*row) for row in rows]
 
+    async def changed_since(self, user_nid: int, position: int) -> list[MemberRow]:
+        """The user's memberships whose member event came after a position."""
+        rows = await self._database.fetch(
+            f"SELECT {_COLUMNS} FROM members WHERE user_nid = ? AND event_nid > ?",
+            user_nid,
+            position,
+        )
+        return [MemberRow(*row) for row in rows]
+
+    async def heroes(self, room_nids: Sequence[int], but: str) -> dict[int, list[str]]:
+        """For each room the first five joined or invited users, without the one who asks."""
+        rows = await self._database.fetch(
+            """SELECT ro.room_nid, n.name FROM rooms ro
+               JOIN members m ON m.room_nid = ro.room_nid AND m.user_nid IN (
+                   SELECT f.user_nid FROM members f
+                   WHERE f.room_nid = ro.room_nid AND f.membership IN (1, 2)
+                   ORDER BY f.user_nid LIMIT 6)
+               JOIN names n ON n.nid = m.user_nid
+               WHERE ro.room_nid = ANY(?) ORDER BY ro.room_nid, m.user_nid""",
+            list(room_nids),
+        )
+        heroes: dict[int, list[str]] = {}
+        for room_nid, name in rows:
+            if name != but:
+                heroes.setdefault(room_nid, []).append(name)
+        return {room_nid: names[:5] for room_nid, names in heroes.items()}
+
     async def forget(self, user_nid: int, room_nid: int) -> None:
         """Hide a left room from the user; a new membership brings it back."""
         await self._database.write(_forget, (user_nid, room_nid))

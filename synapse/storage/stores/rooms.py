@@ -64,6 +64,19 @@ class RoomStore:
                 known[nid] = room_id
         return known
 
+    async def touched_since(self, user_nid: int, position: int) -> list[int]:
+        """The user's joined rooms in which something happened after a position."""
+        rows = await self._database.fetch(
+            """SELECT m.room_nid FROM members m JOIN rooms r ON r.room_nid = m.room_nid
+               WHERE m.user_nid = ? AND m.membership = 1 AND (
+                   r.last_nid > ? OR EXISTS (
+                       SELECT 1 FROM receipts c WHERE c.room_nid = m.room_nid AND c.stream > ?))""",
+            user_nid,
+            position,
+            position,
+        )
+        return [room_nid for (room_nid,) in rows]
+
     async def publish(self, room_nid: int, published: bool) -> None:
         """Show the room in the directory, or no longer."""
         await self._database.write(_publish, (int(published), room_nid))

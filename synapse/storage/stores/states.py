@@ -88,6 +88,23 @@ class StateStore:
         )
         return self._by_room(room_nids, rows)
 
+    async def members_among(
+        self, room_nids: Sequence[int], pairs: Sequence[tuple[int, int]]
+    ) -> dict[int, list[Event]]:
+        """The current member events of some (room_nid, user_nid), in a query for each thousand."""
+        rows: list[Any] = []
+        for start in range(0, len(pairs), 1000):
+            some = pairs[start : start + 1000]
+            values = ", ".join(["(?, ?)"] * len(some))
+            rows += await self._database.fetch(
+                f"""WITH wanted (room_nid, user_nid) AS (VALUES {values})
+                    SELECT m.room_nid, {COLUMNS} FROM wanted w
+                    JOIN members m ON m.room_nid = w.room_nid AND m.user_nid = w.user_nid
+                    JOIN events e ON e.event_nid = m.event_nid {JOINS}""",
+                *(nid for pair in some for nid in pair),
+            )
+        return self._by_room(room_nids, rows)
+
     def _by_room(self, room_nids: Sequence[int], rows: list[Any]) -> dict[int, list[Event]]:
         by_room: dict[int, list[Event]] = {nid: [] for nid in room_nids}
         events = self._events.from_rows(row[1:] for row in rows)

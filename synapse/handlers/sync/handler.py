@@ -1,0 +1,233 @@
+"""The sync itself: what to look at, and waiting until there is something to tell."""
+
+from dataclasses import dataclass, field, replace
+
+from twisted.internet.defer import CancelledError, Deferred
+
+from synapse.handlers.sync.elsewhere import RoomsElsewhere
+from synapse.handlers.sync.joined import JoinedRooms
+from synapse.handlers.sync.personal import PersonalNews, personal_news
+from synapse.handlers.sync.request import SyncRequest
+from synapse.rooms.cache import RoomCache
+from synapse.storage.database import Database
+from synapse.storage.stores.account_data import AccountDataStore
+from synapse.storage.stores.members import MemberRow, Membership, MemberStore
+from synapse.storage.stores.rooms import RoomStore
+from synapse.streams.followers import Follower, Followers
+from synapse.streams.tokens import SyncToken
+from synapse.streams.typing import Typing
+from synapse.util.clock import Clock
+
+# However long a client wants to wait.
+_MAX_TIMEOUT_MS = 10 * 60 * 1000
+
+
+@dataclass(slots=True)
+class _Answer:
+    """The parts of an answer, as JSON members and events."""
+
+    join: list[bytes] = field(default_factory=list)
+    invite: list[bytes] = field(default_factory=list)
+    knock: list[bytes] = field(default_factory=list)
+    leave: list[bytes] = field(default_factory=list)
+    account_data: list[bytes] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.join or self.invite or self.knock or self.leave or self.account_data)
+
+    def to_json(self, token: SyncToken) -> bytes:
+        if self.is_empty:
+            return b'{"next_batch":"%b"}' % str(token).encode()
+        rooms = b",".join(
+            b'"%b":{%b}' % (name, b",".join(parts))
+            for name, parts in (
+                (b"join", self.join),
+                (b"invite", self.invite),
+                (b"knock", self.knock),
+                (b"leave", self.leave),
+            )
+            if parts
+        )
+        return b'{"next_batch":"%b","account_data":{"events":[%b]},"rooms":{%b}}' % (
+            str(token).encode(),
+            b",".join(self.account_data),
+            rooms,
+        )
+
+
+class Sync:
+    """Answers `/sync`."""
+
+    def __init__(
+        self,
+        database: Database,
+        rooms: RoomCache,
+        room_store: RoomStore,
+        members: MemberStore,
+        account_data: AccountDataStore,
+        followers: Followers,
+        typing: Typing,
+        joined: JoinedRooms,
+        elsewhere: RoomsElsewhere,
+        clock: Clock,
+        *,
+        excluded_rooms: tuple[str, ...] = (),
+    ) -> None:
+        self._database = database
+        self._rooms = rooms
+        self._room_store = room_store
+        self._members = members
+        self._account_data = account_data
+        self._followers = followers
+        self._typing = typing
+        self._joined = joined
+        self._elsewhere = elsewhere
+        self._clock = clock
+        self._excluded_rooms = frozenset(excluded_rooms)
+
+    async def sync(self, request: SyncRequest) -> bytes:
+        """The answer's JSON, at once if there is news, else when there is or time is up."""
+        requester = request.requester
+        follower = await self._followers.follow(requester.user_id, requester.user_nid)
+        deadline = self._clock.monotonic() + min(request.timeout_ms, _MAX_TIMEOUT_MS) / 1000
+        while True:
+            token = SyncToken(self._database.position, self._typing.serial)
+            if (
+                request.since is None
+                or request.full_state
+                or self._may_have_news(follower, request)
+            ):
+                answer = await self._build(follower, request, token.position)
+                if not answer.is_empty or request.since is None or request.full_state:
+                    return answer.to_json(token)
+                # What was looked at held nothing that the filter lets through.
+                request = replace(request, since=token)
+            if not await self._wait(follower, deadline, token):
+                return _Answer().to_json(token)
+
+    def _may_have_news(self, follower: Follower, request: SyncRequest) -> bool:
+        since = request.since
+        assert since is not None
+        if since.position < follower.since or follower.has_news_since(since.position):
+            return True
+        return any(
+            room_nid in follower.rooms for room_nid in self._typing.rooms_since(since.typing)
+        )
+
+    async def _wait(self, follower: Follower, deadline: float, token: SyncToken) -> bool:
+        """Until something moves for the user: True, or time is up: False."""
+        left = deadline - self._clock.monotonic()
+        if left <= 0:
+            return False
+        if follower.has_news_since(token.position) or self._typing.serial != token.typing:
+            return True  # it came while the answer was made
+        woken = follower.wait()
+        timed_out: list[bool] = []
+        timer = self._clock.call_later(left, _time_out, woken, timed_out)
+        try:
+            await woken
+        except CancelledError:
+            if not timed_out:
+                raise  # the client went away
+            return False
+        finally:
+            if timer.active():
+                timer.cancel()
+        return True
+
+    async def _build(self, follower: Follower, request: SyncRequest, upto: int) -> _Answer:
+        since = 0 if request.since is None else request.since.position
+        whole = request.since is None or request.full_state
+        answer = _Answer()
+        personal = PersonalNews()
+        if whole or since < follower.own or since < follower.since:
+            personal = await personal_news(
+                self._account_data,
+                request.requester.user_nid,
+                0 if whole else since,
+                upto,
+                everywhere=request.filter.account_data,
+                in_rooms=request.filter.room_account_data,
+            )
+            answer.account_data = personal.account_data
+            changed = await self._changed_memberships(request, since, upto, whole)
+        else:
+            changed = []
+        new = [row for row in changed if row.membership == Membership.JOIN]
+        if new:
+            answer.join += await self._joined.whole(new, request, upto, personal)
+        for row in changed:
+            await self._add_elsewhere(answer, row, request, since, upto)
+        if not whole:
+            seen = {row.room_nid for row in new}
+            await self._add_touched(answer, follower, request, since, upto, personal, seen)
+        return answer
+
+    async def _changed_memberships(
+        self, request: SyncRequest, since: int, upto: int, whole: bool
+    ) -> list[MemberRow]:
+        """Memberships that began after a position; in a whole sync, all that a client is shown."""
+        user_nid = request.requester.user_nid
+        if whole:
+            shown = [Membership.JOIN, Membership.INVITE, Membership.KNOCK]
+            if request.filter.include_leave:
+                shown += [Membership.LEAVE, Membership.BAN]
+            rows = await self._members.rooms_of(user_nid, shown)
+        else:
+            rows = [
+                row
+                for row in await self._members.changed_since(user_nid, since)
+                if row.since > since or row.membership != Membership.JOIN
+            ]
+        rows = [row for row in rows if row.since <= upto and not row.forgotten]
+        ids = await self._room_store.ids([row.room_nid for row in rows])
+        return [row for row in rows if self._is_wanted(request, ids[row.room_nid])]
+
+    async def _add_elsewhere(
+        self, answer: _Answer, row: MemberRow, request: SyncRequest, since: int, upto: int
+    ) -> None:
+        user_id = request.requester.user_id
+        if row.membership == Membership.INVITE:
+            answer.invite.append(await self._elsewhere.invited(row, user_id))
+        elif row.membership == Membership.KNOCK:
+            answer.knock.append(await self._elsewhere.knocked(row, user_id))
+        elif row.membership != Membership.JOIN:
+            answer.leave.append(await self._elsewhere.left(row, request, since, upto))
+
+    async def _add_touched(
+        self,
+        answer: _Answer,
+        follower: Follower,
+        request: SyncRequest,
+        since: int,
+        upto: int,
+        personal: PersonalNews,
+        seen: set[int],
+    ) -> None:
+        """The joined rooms in which something moved, each once."""
+        touched: dict[int, None] = {}
+        if since < follower.since:
+            user_nid = request.requester.user_nid
+            touched.update(dict.fromkeys(await self._room_store.touched_since(user_nid, since)))
+        touched.update(dict.fromkeys(follower.rooms_touched_since(since)))
+        touched.update(dict.fromkeys(personal.of_rooms))
+        typing_since = request.since.typing if request.since else 0
+        touched.update(dict.fromkeys(self._typing.rooms_since(typing_since)))
+        for room_nid in touched:
+            if room_nid in seen or room_nid not in follower.rooms:
+                continue
+            room = await self._rooms.get_by_nid(room_nid)
+            if not self._is_wanted(request, room.room_id):
+                continue
+            news = await self._joined.news(room, request, since, upto, personal)
+            if news:
+                answer.join.append(news)
+
+    def _is_wanted(self, request: SyncRequest, room_id: str) -> bool:
+        return room_id not in self._excluded_rooms and request.filter.wants_room(room_id)
+
+
+def _time_out(woken: "Deferred[None]", timed_out: list[bool]) -> None:
+    timed_out.append(True)
+    woken.cancel()

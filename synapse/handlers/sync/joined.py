@@ -1,0 +1,157 @@
+"""The rooms a user is in: `rooms.join` of a sync."""
+
+from collections.abc import Sequence
+
+import orjson
+
+from synapse.api.constants import EventTypes
+from synapse.handlers.sync.deltas import RoomDelta, RoomDeltas
+from synapse.handlers.sync.ephemeral import Ephemeral
+from synapse.handlers.sync.personal import PersonalNews
+from synapse.handlers.sync.request import SyncRequest
+from synapse.handlers.sync.whole_rooms import WholeRooms, is_nameless
+from synapse.rooms.cache import RoomCache
+from synapse.rooms.room import Room
+from synapse.storage.stores.events import EventStore
+from synapse.storage.stores.members import MemberRow, MemberStore
+from synapse.storage.stores.rooms import RoomStore
+from synapse.util.clock import Clock
+
+
+class JoinedRooms:
+    """Makes the JSON of joined rooms: the shared delta, and what concerns the user."""
+
+    def __init__(
+        self,
+        rooms: RoomCache,
+        room_store: RoomStore,
+        events: EventStore,
+        members: MemberStore,
+        deltas: RoomDeltas,
+        whole: WholeRooms,
+        ephemeral: Ephemeral,
+        clock: Clock,
+    ) -> None:
+        self._rooms = rooms
+        self._room_store = room_store
+        self._events = events
+        self._members = members
+        self._deltas = deltas
+        self._whole = whole
+        self._ephemeral = ephemeral
+        self._clock = clock
+
+    async def news(
+        self, room: Room, request: SyncRequest, since: int, upto: int, personal: PersonalNews
+    ) -> bytes:
+        """The room's member of `rooms.join`, or nothing if there is no news."""
+        requester, wish = request.requester, request.filter
+        delta = await self._deltas.between(room, since, upto, wish.room)
+        account_data = personal.of_rooms.get(room.nid, [])
+        ephemeral = await self._ephemeral.news(
+            room.nid,
+            requester.user_id,
+            since,
+            upto,
+            request.since.typing if request.since else 0,
+            wish.ephemeral,
+        )
+        if delta.is_empty and not account_data and not ephemeral:
+            return b""
+        timeline = await self._own_timeline(delta, request)
+        summary = b""
+        if delta.members_changed:
+            heroes: list[str] = []
+            if await self._has_no_name(room):
+                named = await self._members.heroes([room.nid], requester.user_id)
+                heroes = named.get(room.nid, [])
+            summary = _summary(room.joined, room.invited, heroes)
+        return _room(room.room_id, delta, timeline, summary, ephemeral, account_data)
+
+    async def whole(
+        self,
+        memberships: Sequence[MemberRow],
+        request: SyncRequest,
+        upto: int,
+        personal: PersonalNews,
+    ) -> list[bytes]:
+        """Members of `rooms.join` for rooms that are new to the client."""
+        requester, wish = request.requester, request.filter
+        rows = await self._room_store.get_many([row.room_nid for row in memberships])
+        wanted = [
+            row
+            for row in memberships
+            if row.room_nid in rows and wish.wants_room(rows[row.room_nid].room_id)
+        ]
+        room_nids = [row.room_nid for row in wanted]
+        deltas = await self._whole.deltas(requester.user_id, wanted, upto, wish.room)
+        ephemeral = await self._ephemeral.all(room_nids, requester.user_id, upto, wish.ephemeral)
+        parts = []
+        for room_nid in room_nids:
+            row, (delta, heroes) = rows[room_nid], deltas[room_nid]
+            parts.append(
+                _room(
+                    row.room_id,
+                    delta,
+                    await self._own_timeline(delta, request),
+                    _summary(row.joined, row.invited, heroes),
+                    ephemeral.get(room_nid, []),
+                    personal.of_rooms.get(room_nid, []),
+                )
+            )
+        return parts
+
+    async def _own_timeline(self, delta: RoomDelta, request: SyncRequest) -> bytes:
+        """The timeline with the transaction ids of the events that this device sent."""
+        requester = request.requester
+        if requester.user_id not in delta.senders:
+            return delta.timeline
+        own = [event.nid for event in delta.events if event.sender == requester.user_id]
+        txn_ids = await self._events.txn_ids(requester.device_nid, own)
+        if not txn_ids:
+            return delta.timeline
+        render, now_ms = request.filter.room.render, self._clock.now_ms()
+        return b",".join(
+            render(event, now_ms=now_ms, transaction_id=txn_ids[event.nid])
+            if event.nid in txn_ids
+            else rendered
+            for event, rendered in zip(delta.events, delta.rendered, strict=True)
+        )
+
+    async def _has_no_name(self, room: Room) -> bool:
+        state = await self._rooms.state(
+            room, [(EventTypes.NAME, ""), (EventTypes.CANONICAL_ALIAS, "")]
+        )
+        return is_nameless(state.values())
+
+
+def _summary(joined: int, invited: int, heroes: list[str]) -> bytes:
+    named = b'"m.heroes":%b,' % orjson.dumps(heroes) if heroes else b""
+    return b',"summary":{%b"m.joined_member_count":%d,"m.invited_member_count":%d}' % (
+        named,
+        joined,
+        invited,
+    )
+
+
+def _room(
+    room_id: str,
+    delta: RoomDelta,
+    timeline: bytes,
+    summary: bytes,
+    ephemeral: list[bytes],
+    account_data: list[bytes],
+) -> bytes:
+    return (
+        b'%b:{"timeline":{"events":[%b],"limited":%b,"prev_batch":"%b"},"state":{"events":[%b]}'
+        b'%b,"ephemeral":{"events":[%b]},"account_data":{"events":[%b]}}'
+    ) % (
+        orjson.dumps(room_id),
+        timeline,
+        b"true" if delta.limited else b"false",
+        delta.prev_batch.encode(),
+        delta.state,
+        summary,
+        b",".join(ephemeral),
+        b",".join(account_data),
+    )

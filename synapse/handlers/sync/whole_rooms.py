@@ -1,0 +1,164 @@
+"""Rooms that are new to a client: in its first sync, or just joined. State and newest events.
+
+A user may be in hundreds of rooms, so each question is asked once for all of them.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from synapse.api.constants import EventTypes
+from synapse.events.event import Event
+from synapse.handlers.sync.deltas import RoomDelta, RoomDeltas
+from synapse.handlers.sync.filters import RoomFilter
+from synapse.handlers.visibility import Visibility
+from synapse.rooms.cache import RoomCache
+from synapse.storage.stores.events import EventStore
+from synapse.storage.stores.members import MemberRow, MemberStore
+from synapse.storage.stores.names import Names
+from synapse.storage.stores.states import StateStore
+
+
+class WholeRooms:
+    """Builds deltas from nothing to now."""
+
+    def __init__(
+        self,
+        rooms: RoomCache,
+        events: EventStore,
+        states: StateStore,
+        members: MemberStore,
+        names: Names,
+        deltas: RoomDeltas,
+        visibility: Visibility,
+    ) -> None:
+        self._rooms = rooms
+        self._events = events
+        self._states = states
+        self._members = members
+        self._names = names
+        self._deltas = deltas
+        self._visibility = visibility
+
+    async def deltas(
+        self,
+        user_id: str,
+        memberships: Sequence[MemberRow],
+        upto: int,
+        wish: RoomFilter,
+    ) -> dict[int, tuple[RoomDelta, list[str]]]:
+        """By room_nid: state and newest events up to a position, and the heroes of nameless rooms.
+
+        With lazily loaded members, those are told who speak in the timeline, the heroes, and the
+        user's own.
+        """
+        timelines = await self._timelines(user_id, memberships, upto, wish)
+        room_nids = list(timelines)
+        states = await self._states.without_members_of(room_nids)
+        nameless = [room_nid for room_nid in room_nids if is_nameless(states[room_nid])]
+        heroes = await self._members.heroes(nameless, user_id)
+        if wish.lazy_members:
+            members = await self._lazy_members(user_id, timelines, heroes)
+        else:
+            members = await self._states.members_of(room_nids)
+        replaced = await self._replaced(timelines)
+        deltas: dict[int, tuple[RoomDelta, list[str]]] = {}
+        for room_nid, (timeline, end, limited) in timelines.items():
+            state = _before(timeline, [*states[room_nid], *members[room_nid]], replaced, upto)
+            chosen = [event for event in state if wish.state.matches(event)]
+            delta = self._deltas.render(timeline, chosen, limited, wish, end)
+            deltas[room_nid] = (delta, heroes.get(room_nid, []))
+        return deltas
+
+    async def _timelines(
+        self, user_id: str, memberships: Sequence[MemberRow], upto: int, wish: RoomFilter
+    ) -> "dict[int, _Timeline]":
+        limit = wish.timeline.limit
+        tails = await self._tails([row.room_nid for row in memberships], limit)
+        timelines: dict[int, _Timeline] = {}
+        for row in memberships:
+            tail = [event for event in tails[row.room_nid] if event.nid <= upto]
+            visible = tail
+            if tail and tail[0].nid < row.since:
+                visible = await self._visibility.visible(user_id, row, tail)
+            passed = [event for event in visible if wish.timeline.matches(event)]
+            timeline = passed[-limit:] if limit else []
+            reaches_back = bool(tail) and tail[0].pos == 1
+            limited = len(passed) > len(timeline) or not reaches_back
+            end = tail[-1].pos if tail else 0
+            timelines[row.room_nid] = _Timeline(timeline, end or 0, limited)
+        return timelines
+
+    async def _tails(self, room_nids: list[int], limit: int) -> dict[int, list[Event]]:
+        tails: dict[int, list[Event]] = {}
+        missing = []
+        for room_nid in room_nids:
+            room = self._rooms.peek(room_nid)
+            # One more than is shown tells whether there are more.
+            if room is not None and (room.tail_is_all or len(room.tail) > limit):
+                tails[room_nid] = list(room.tail)[-(limit + 1) :]
+            else:
+                missing.append(room_nid)
+        if missing:
+            tails.update(await self._events.tails(missing, limit + 1))
+        return tails
+
+    async def _lazy_members(
+        self,
+        user_id: str,
+        timelines: "dict[int, _Timeline]",
+        heroes: dict[int, list[str]],
+    ) -> dict[int, list[Event]]:
+        wanted = {
+            room_nid: {user_id, *heroes.get(room_nid, ()), *(e.sender for e in timeline.events)}
+            for room_nid, timeline in timelines.items()
+        }
+        names = {name for users in wanted.values() for name in users}
+        nids = await self._names.nids(list(names))
+        pairs = [(room_nid, nids[user]) for room_nid, users in wanted.items() for user in users]
+        return await self._states.members_among(list(wanted), pairs)
+
+    async def _replaced(self, timelines: "dict[int, _Timeline]") -> dict[int, Event]:
+        """The events that state events of the timelines replaced."""
+        nids = {
+            event.replaces_nid
+            for timeline in timelines.values()
+            for event in timeline.events
+            if event.replaces_nid
+        }
+        return await self._events.by_nids(nids)
+
+
+class _Timeline(NamedTuple):
+    """The end of a room's timeline, oldest first."""
+
+    events: list[Event]
+    end: int  # its last `pos`
+    limited: bool  # there are older events
+
+
+def _before(
+    timeline: Sequence[Event], state: Iterable[Event], replaced: dict[int, Event], upto: int
+) -> list[Event]:
+    """The state before the timeline: the current one, with the timeline's changes undone."""
+    before = {event.slot: event for event in state}
+    for event in reversed(timeline):
+        if event.state_key is None:
+            continue
+        current = before.get(event.slot)
+        if current is None or current.nid != event.nid:
+            continue
+        previous = replaced.get(event.replaces_nid)
+        if previous is None:
+            del before[event.slot]
+        else:
+            before[event.slot] = previous
+    return [event for event in before.values() if event.nid <= upto]
+
+
+def is_nameless(state: Iterable[Event]) -> bool:
+    """Whether clients make up a room's name from its members."""
+    return not any(
+        (event.type == EventTypes.NAME and event.content.get("name"))
+        or (event.type == EventTypes.CANONICAL_ALIAS and event.content.get("alias"))
+        for event in state
+    )

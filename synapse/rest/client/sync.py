@@ -1,0 +1,69 @@
+"""`GET /sync`"""
+
+import orjson
+
+from synapse.api.errors import InvalidParam
+from synapse.api.filter_shape import require_filter
+from synapse.handlers.auth import Auth, Requester
+from synapse.handlers.filters import Filters
+from synapse.handlers.sync.filters import SyncFilter, compile_filter
+from synapse.handlers.sync.handler import Sync
+from synapse.handlers.sync.request import SyncRequest
+from synapse.http.json_body import parse_json
+from synapse.http.request import Request
+from synapse.http.resource import Resource, client_paths
+from synapse.http.response import RawJson
+from synapse.streams.tokens import SyncToken
+from synapse.util.caches import Cache
+
+_PRESENCE = ("online", "offline", "unavailable", "busy")
+
+
+class SyncResource(Resource):
+    """`GET /_matrix/client/v3/sync`"""
+
+    PATHS = client_paths("/sync")
+
+    def __init__(
+        self, auth: Auth, filters: Filters, sync: Sync, *, max_timeline_limit: int
+    ) -> None:
+        self._auth = auth
+        self._filters = filters
+        self._sync = sync
+        self._max_timeline_limit = max_timeline_limit
+        self._compiled: Cache[bytes, SyncFilter] = Cache(1_000)
+
+    async def get(self, request: Request) -> RawJson:
+        requester = await self._auth.requester(request, allow_guest=True)
+        query = request.query
+        query.choice("set_presence", _PRESENCE, "online")
+        since = query.string("since")
+        sync_request = SyncRequest(
+            requester=requester,
+            filter=await self._filter(requester, query.string("filter")),
+            since=SyncToken.parse(since) if since else None,
+            timeout_ms=query.integer("timeout", 0, minimum=0),
+            full_state=query.boolean("full_state", False),
+        )
+        request.cancel_on_disconnect()
+        return RawJson(await self._sync.sync(sync_request))
+
+    async def _filter(self, requester: Requester, text: str | None) -> SyncFilter:
+        """A filter given as JSON, or by the id of one that was uploaded."""
+        if not text:
+            return self._compile(b"{}")
+        if text.startswith("{"):
+            return self._compile(text.encode())
+        definition = await self._filters.filter(requester, text)
+        return self._compile(orjson.dumps(definition))
+
+    def _compile(self, json: bytes) -> SyncFilter:
+        compiled = self._compiled.get(json)
+        if compiled is None:
+            definition = parse_json(json)
+            if not isinstance(definition, dict):
+                raise InvalidParam("A filter is a JSON object or the id of one")
+            require_filter(definition)
+            compiled = compile_filter(definition, max_limit=self._max_timeline_limit)
+            self._compiled[json] = compiled
+        return compiled
