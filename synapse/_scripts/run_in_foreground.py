@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 
-from synapse._scripts.log_tail import LogTail, log_files
 from synapse._scripts.partial_config import flat_section, listeners, read_config
 from synapse._scripts.processes import MAIN_PROGRAM
 from synapse._scripts.readiness import ReadySocket
@@ -34,7 +33,6 @@ def main() -> None:
         url = server_url(listeners(settings), no_tls=no_tls)
     except ConfigError as error:
         sys.exit(str(error))
-    tail = LogTail(log_files(settings.values))
     with ReadySocket() as ready:
         server = subprocess.Popen(
             [sys.executable, "-m", MAIN_PROGRAM, "--config-path", config],
@@ -47,8 +45,7 @@ def main() -> None:
             if ready.wait(POLL_S):
                 print(EXPLANATION.format(url=url, config=config), flush=True)
                 sys.exit(server.wait())
-    print("The homeserver ended before it answered.", *tail.lines(), sep="\n", file=sys.stderr)
-    sys.exit(server.returncode or 1)
+    sys.exit(server.returncode or "The homeserver ended before it answered.")
 
 
 if __name__ == "__main__":
