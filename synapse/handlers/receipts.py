@@ -1,0 +1,109 @@
+"""Receipts and read markers: how far a user has read a room."""
+
+import orjson
+
+from synapse.api.constants import EventTypes, Membership
+from synapse.api.errors import Forbidden, InvalidParam, NotFound
+from synapse.api.identifiers import is_event_id
+from synapse.events.event import Event
+from synapse.handlers.auth import Requester
+from synapse.rooms.cache import RoomCache
+from synapse.rooms.room import Room
+from synapse.storage.stores.account_data import AccountDataStore
+from synapse.storage.stores.events import EventStore
+from synapse.storage.stores.receipts import Receipt, ReceiptStore
+from synapse.util.clock import Clock
+
+FULLY_READ = "m.fully_read"
+RECEIPT_TYPES = ("m.read", "m.read.private")
+MAIN_THREAD = "main"
+
+
+class Receipts:
+    """Remembers what users have read. Receipts of a kind only ever move forwards."""
+
+    def __init__(
+        self,
+        rooms: RoomCache,
+        events: EventStore,
+        receipts: ReceiptStore,
+        account_data: AccountDataStore,
+        clock: Clock,
+    ) -> None:
+        self._rooms = rooms
+        self._events = events
+        self._receipts = receipts
+        self._account_data = account_data
+        self._clock = clock
+
+    async def mark(
+        self,
+        requester: Requester,
+        room_id: str,
+        receipt_type: str,
+        event_id: str,
+        thread_id: str | None = None,
+    ) -> None:
+        """Put a receipt or the read marker at an event.
+
+        Raises `InvalidParam`, `Forbidden` for who isn't in the room, `NotFound` for an event that
+        isn't there.
+        """
+        if receipt_type != FULLY_READ and receipt_type not in RECEIPT_TYPES:
+            raise InvalidParam(f"Unknown receipt type: {receipt_type!r}")
+        if thread_id is not None:
+            _check_thread(receipt_type, thread_id)
+        room = await self._joined_room(requester, room_id)
+        event = await self._event(room, event_id)
+        if receipt_type == FULLY_READ:
+            await self._mark_fully_read(requester, room_id, event_id)
+        else:
+            await self._mark_read(requester, room, receipt_type, event, thread_id or "")
+
+    async def _joined_room(self, requester: Requester, room_id: str) -> Room:
+        room = await self._rooms.get(room_id)
+        member = await self._rooms.current(room, EventTypes.MEMBER, requester.user_id)
+        if member is None or member.membership != Membership.JOIN:
+            raise Forbidden("You are not in this room")
+        return room
+
+    async def _event(self, room: Room, event_id: str) -> Event:
+        event = await self._events.get(event_id) if is_event_id(event_id) else None
+        if event is None or event.room_id != room.room_id or event.pos is None:
+            raise NotFound("There is no such event in the room")
+        return event
+
+    async def _mark_fully_read(self, requester: Requester, room_id: str, event_id: str) -> None:
+        content = orjson.dumps({"event_id": event_id})
+        await self._account_data.put(requester.user_nid, room_id, FULLY_READ, content)
+
+    async def _mark_read(
+        self, requester: Requester, room: Room, receipt_type: str, event: Event, thread_id: str
+    ) -> None:
+        before = await self._receipts.get(room.nid, requester.user_nid, receipt_type, thread_id)
+        if before is not None and not await self._is_ahead(event, before):
+            return
+        await self._receipts.put(
+            Receipt(
+                room_nid=room.nid,
+                user_nid=requester.user_nid,
+                user_id=requester.user_id,
+                receipt_type=receipt_type,
+                thread_id=thread_id,
+                event_nid=event.nid,
+                event_id=event.event_id,
+                ts_ms=self._clock.now_ms(),
+                stream=0,
+            )
+        )
+
+    async def _is_ahead(self, event: Event, before: Receipt) -> bool:
+        read = (await self._events.by_nids([before.event_nid])).get(before.event_nid)
+        return read is None or read.pos is None or (event.pos or 0) > read.pos
+
+
+def _check_thread(receipt_type: str, thread_id: str) -> None:
+    if receipt_type == FULLY_READ:
+        raise InvalidParam("m.fully_read can't be threaded")
+    if thread_id != MAIN_THREAD and not is_event_id(thread_id):
+        raise InvalidParam('thread_id must be "main" or the id of a thread\'s root')

@@ -1,0 +1,30 @@
+"""Typing notices of this server's users."""
+
+from synapse.api.constants import EventTypes, Membership
+from synapse.api.errors import Forbidden
+from synapse.handlers.auth import Requester
+from synapse.rooms.cache import RoomCache
+from synapse.streams.typing import Typing
+
+
+class TypingNotices:
+    """Lets users say that they type, in rooms that they are in."""
+
+    def __init__(self, rooms: RoomCache, typing: Typing) -> None:
+        self._rooms = rooms
+        self._typing = typing
+
+    async def set(
+        self, requester: Requester, room_id: str, user_id: str, *, typing: bool, timeout_ms: int
+    ) -> None:
+        """`typing` holds for `timeout_ms`. Raises `Forbidden`, `NotFound`."""
+        if user_id != requester.user_id:
+            raise Forbidden("You can't type for somebody else")
+        room = await self._rooms.get(room_id)
+        member = await self._rooms.current(room, EventTypes.MEMBER, user_id)
+        if member is None or member.membership != Membership.JOIN:
+            raise Forbidden("You are not in this room")
+        if typing:
+            self._typing.start(room.nid, user_id, timeout_ms)
+        else:
+            self._typing.stop(room.nid, user_id)
