@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from synapse.storage.database import Database
-from synapse.storage.transaction import Transaction
 from synapse.storage.sql import Row
+from synapse.storage.transaction import Transaction
 
 GLOBAL = 0  # `room_nid` of what belongs to no room
 

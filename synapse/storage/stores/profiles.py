@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 
 from synapse.storage.database import Database
-from synapse.storage.transaction import Transaction
 from synapse.storage.sql import Row
 from synapse.storage.stores.names import Names
+from synapse.storage.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)

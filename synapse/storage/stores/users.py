@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from synapse.storage.database import Database
-from synapse.storage.transaction import Transaction
 from synapse.storage.stores.members import Membership
 from synapse.storage.stores.names import Names
+from synapse.storage.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)

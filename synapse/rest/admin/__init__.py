@@ -1,0 +1,1 @@
+"""The admin API, as Synapse's administrators know it."""

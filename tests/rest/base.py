@@ -1,0 +1,121 @@
+"""The server in process: real resources, handlers and database; a clock that tests move by hand."""
+
+from dataclasses import replace
+from typing import Any
+
+from twisted.internet import task
+
+from synapse.config.homeserver import HomeserverConfig
+from synapse.config.ratelimiting import LoginLimits, RateLimit, RateLimitsConfig
+from synapse.config.registration import RegistrationConfig
+from synapse.config.server import ServerConfig
+from synapse.http.resource import Resource
+from synapse.http.routing import Router
+from synapse.util.background import Background
+from synapse.util.clock import Clock
+from tests.http.client import Answer, FakeSite
+from tests.rest.accounts import AccountParts
+from tests.storage.base import SERVER_NAME, StoreTestCase
+
+PASSWORD = "correct horse"
+_NO_LIMIT = RateLimit(per_second=1_000, burst_count=1_000)
+
+
+def default_config() -> HomeserverConfig:
+    """Open to everybody, with cheap password hashes and no rate limits."""
+    return HomeserverConfig(
+        server=ServerConfig(server_name=SERVER_NAME),
+        registration=RegistrationConfig(
+            enable_registration=True,
+            enable_registration_without_verification=True,
+            allow_guest_access=True,
+            registration_shared_secret="shared",
+            bcrypt_rounds=4,
+        ),
+        rate_limits=RateLimitsConfig(
+            rc_registration=_NO_LIMIT,
+            rc_login=LoginLimits(address=_NO_LIMIT, account=_NO_LIMIT, failed_attempts=_NO_LIMIT),
+        ),
+    )
+
+
+class RestTestCase(StoreTestCase):
+    """`await self.fetch(…)` is a client's request to a server of the test's own."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.time = task.Clock()
+        self.time.advance(1_700_000_000)
+        self.clock = Clock(self.time, real=False)
+        self.background = Background()
+        self.start(default_config())
+
+    def start(self, config: HomeserverConfig) -> None:
+        """Start the server, or start it again with another configuration."""
+        self.config = config
+        self.accounts = AccountParts(config, self.database, self.clock, self.background)
+        self.site = FakeSite(Router(self.resources()))
+
+    def resources(self) -> list[Resource]:
+        return self.accounts.resources()
+
+    def reconfigure(self, **sections: Any) -> None:
+        """Start again with other values: `reconfigure(registration={"bcrypt_rounds": 5})`."""
+        changed = {
+            name: replace(getattr(self.config, name), **values) for name, values in sections.items()
+        }
+        self.start(replace(self.config, **changed))
+
+    def advance(self, seconds: float) -> None:
+        self.time.advance(seconds)
+        self.site.clock.advance(seconds)
+
+    async def fetch(
+        self,
+        method: str,
+        path: str,
+        json: Any = None,
+        *,
+        token: str | None = None,
+        body: bytes | None = None,
+    ) -> Answer:
+        return await self.site.fetch(method, path, json, token=token, body=body)
+
+    async def register(self, username: str, **body: Any) -> str:
+        """A new account's access token."""
+        return str((await self.registered(username, **body))["access_token"])
+
+    async def registered(self, username: str, **body: Any) -> dict[str, Any]:
+        """A new account: the response."""
+        answer = await self.fetch(
+            "POST",
+            "/_matrix/client/v3/register",
+            {
+                "username": username,
+                "password": PASSWORD,
+                "auth": {"type": "m.login.dummy"},
+                **body,
+            },
+        )
+        self.assertEqual(answer.status, 200, str(answer))
+        result: dict[str, Any] = answer.json
+        return result
+
+    async def login(self, user: str, password: str = PASSWORD, **body: Any) -> Answer:
+        return await self.fetch(
+            "POST",
+            "/_matrix/client/v3/login",
+            {
+                "type": "m.login.password",
+                "identifier": {"type": "m.id.user", "user": user},
+                "password": password,
+                **body,
+            },
+        )
+
+    async def whoami(self, token: str | None) -> Answer:
+        return await self.fetch("GET", "/_matrix/client/v3/account/whoami", token=token)
+
+    async def finish_background(self) -> None:
+        """Wait for what no request waits for."""
+        await self.background.finish()
