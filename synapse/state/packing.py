@@ -22,7 +22,7 @@ the events 0 is the removal, and n + 1 the smallest event's nid + n.
 
 Measured for 31 entries, 29 of them memberships: 3.7 bytes and 0.20 us an entry to read. Varints
 take 3.2 bytes and 0.26 us, since Python walks their bytes; plain columns of 8 bytes an entry take
-0.08 us, and three times the disk in the table that grows the most.
+0.08 us, and twice the disk in the table that grows the most.
 """
 
 import struct
