@@ -13,15 +13,14 @@ packages `synapse.http` and `synapse.logging` would hide those of the standard l
 """
 
 REQUIREMENTS = [
-    "attrs>=23.1,<27",
-    "bcrypt>=4.1,<6",
+    "bcrypt>=4.3,<6",
     "canonicaljson>=2.0,<3",
     "cryptography>=42.0,<51",
     "httptools>=0.6,<1",
     "idna>=3.7,<4",
     "immutables>=0.20,<1",
     "msgspec>=0.18.6,<1",
-    "netaddr>=1.0,<2",
+    "netaddr>=1.3,<2",
     "orjson>=3.10,<4",
     "pillow>=10.3,<14",
     "prometheus_client>=0.20,<1",
@@ -32,6 +31,7 @@ REQUIREMENTS = [
     "signedjson>=1.1.4,<2",
     "treq>=24.9,<27",
     "twisted>=24.7,<27",
+    "zope.interface>=7.1,<9",
 ]
 
 # What only some installations need: `pip install ".[postgres]"`.
