@@ -1,0 +1,1 @@
+"""Entry points, and the wiring that makes a server out of its parts."""

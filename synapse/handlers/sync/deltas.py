@@ -179,7 +179,7 @@ class _Interval:
 
 def _from_tail(room: Room, since: int, upto: int) -> tuple[list[Event], bool]:
     """The events of the interval that are in memory, newest first; whether those are all."""
-    newest = []
+    newest: list[Event] = []
     for event in reversed(room.tail):
         if event.nid <= since:
             return newest, True

@@ -1,0 +1,107 @@
+"""Which endpoints a listener serves: those of the resources that its configuration names."""
+
+from prometheus_client import CollectorRegistry
+
+from synapse.app.wiring import Server
+from synapse.config.listeners import ListenerConfig
+from synapse.http.health import Health, Metrics
+from synapse.http.resource import Resource
+from synapse.rest.admin.register import AdminRegister
+from synapse.rest.admin.server_version import ServerVersion
+from synapse.rest.client.account import Deactivate, Password, WhoAmI
+from synapse.rest.client.account_data import GlobalAccountData, RoomAccountData
+from synapse.rest.client.capabilities import Capabilities
+from synapse.rest.client.devices import DeleteDevices, DeviceList, OneDevice
+from synapse.rest.client.filters import OneFilter, UploadFilter
+from synapse.rest.client.login import LoginResource, Refresh
+from synapse.rest.client.logout import Logout, LogoutAll
+from synapse.rest.client.receipts import ReadMarkersResource, ReceiptResource
+from synapse.rest.client.register import Register, RegisterAvailable
+from synapse.rest.client.sync import SyncResource
+from synapse.rest.client.typing import TypingResource
+from synapse.rest.client.versions import Versions
+from synapse.rest.web import Welcome
+from synapse.rest.well_known import WellKnownClient, WellKnownServer, WellKnownSupport
+
+
+def resources_of(
+    server: Server, listener: ListenerConfig, registry: CollectorRegistry
+) -> list[Resource]:
+    """All resources of a listener. Whatever it is for, it tells that it is alive."""
+    names = listener.names()
+    resources: list[Resource] = [Health()]
+    if "client" in names:
+        resources += client_resources(server)
+    if "metrics" in names or listener.type == "metrics":
+        resources.append(Metrics(registry))
+    return resources
+
+
+def client_resources(server: Server) -> list[Resource]:
+    """The client API, and what is found beside it."""
+    return [
+        *_account_resources(server),
+        *_room_resources(server),
+        *_sync_resources(server),
+        *_server_resources(server),
+    ]
+
+
+def _account_resources(server: Server) -> list[Resource]:
+    auth = server.auth
+    return [
+        Register(server.registration),
+        RegisterAvailable(server.registration),
+        AdminRegister(server.shared_secret),
+        LoginResource(server.login),
+        Refresh(server.sessions),
+        Logout(auth, server.sessions),
+        LogoutAll(auth, server.sessions),
+        WhoAmI(auth),
+        Password(auth, server.accounts),
+        Deactivate(auth, server.accounts),
+        DeviceList(auth, server.devices),
+        OneDevice(auth, server.devices),
+        DeleteDevices(auth, server.devices),
+        GlobalAccountData(auth, server.account_data),
+        RoomAccountData(auth, server.account_data),
+        UploadFilter(auth, server.filters),
+        OneFilter(auth, server.filters),
+    ]
+
+
+def _room_resources(server: Server) -> list[Resource]:
+    return []
+
+
+def _sync_resources(server: Server) -> list[Resource]:
+    auth = server.auth
+    return [
+        SyncResource(
+            auth,
+            server.filters,
+            server.sync,
+            max_timeline_limit=server.config.server.filter_timeline_limit,
+        ),
+        TypingResource(auth, server.typing_notices),
+        ReceiptResource(auth, server.receipts),
+        ReadMarkersResource(auth, server.receipts),
+    ]
+
+
+def _server_resources(server: Server) -> list[Resource]:
+    config = server.config
+    return [
+        Versions(),
+        Capabilities(
+            server.auth,
+            server.accounts,
+            config.registration,
+            config.rooms.default_room_version,
+        ),
+        ServerVersion(),
+        WellKnownClient(config.server),
+        WellKnownServer(config.server),
+        WellKnownSupport(config.server),
+        Welcome(config.server),
+    ]

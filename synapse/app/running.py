@@ -1,0 +1,178 @@
+"""A running server: opening everything in order, and closing it in the opposite one."""
+
+import logging
+import os
+import signal
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from synapse.app import process
+from synapse.app.resources import resources_of
+from synapse.app.wiring import Server
+from synapse.config.cli import Invocation
+from synapse.config.homeserver import HomeserverConfig
+from synapse.config.listeners import ListenerConfig
+from synapse.crypto.signing import InvalidKey, SigningKey, read_signing_keys
+from synapse.handlers.passwords import HashingThreads
+from synapse.http.limits import Limits
+from synapse.http.listeners import ListenError, Listeners
+from synapse.http.routing import Router
+from synapse.http.server import HttpSite
+from synapse.logging.setup import LogSetup
+from synapse.metrics.collectors import TickTimes
+from synapse.metrics.exposition import new_registry
+from synapse.metrics.requests import RequestMetrics
+from synapse.storage.database import Database, open_database
+from synapse.storage.engines import engine_for
+from synapse.storage.errors import DatabaseRefused, Unavailable
+from synapse.util import caches
+from synapse.util.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+_IDLE_SWEEP_S = 60.0
+
+
+class StartError(Exception):
+    """The server can't start; the text is for the administrator."""
+
+
+class Running:
+    """The process's server, its sockets and its signals."""
+
+    def __init__(self, invocation: Invocation, reactor: Any, log_setup: LogSetup) -> None:
+        self._config = invocation.config
+        self._reactor = reactor
+        self._log_setup = log_setup
+        self._threads = HashingThreads(reactor)
+        self._stopping = False
+        self._tls: Any = None
+
+    def open(self) -> None:
+        """Everything that can fail. Raises `StartError`."""
+        config = self._config
+        caches.set_global_factor(config.caches.factors.global_factor)
+        key = _signing_key(config)
+        self._database = self._open_database()
+        clock = Clock(self._reactor)
+        self.server = Server(config, self._database, clock, self._threads, key)
+        self._open_listeners()
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT."""
+        reactor = self._reactor
+        reactor.addSystemEventTrigger("before", "shutdown", self._shutdown)
+        reactor.callWhenRunning(self._started)
+        reactor.run()
+
+    def _open_database(self) -> Database:
+        try:
+            return open_database(
+                engine_for(self._config.database),
+                self._config.server.server_name,
+                self._reactor,
+            )
+        except (DatabaseRefused, Unavailable) as error:
+            raise StartError(str(error)) from None
+
+    def _open_listeners(self) -> None:
+        config = self._config
+        metrics = RequestMetrics()
+        registry = new_registry(config.server.server_name)
+        registry.register(metrics)
+        ticks = TickTimes()
+        if ticks.install(self._reactor):
+            registry.register(ticks)
+        if any(listener.tls for listener in config.listeners):
+            self._tls = _tls(config)
+        self._listeners = Listeners(self._reactor, self._tls)
+        request_ids = iter(range(1, 2**63))
+        for listener in config.listeners:
+            router = Router(resources_of(self.server, listener, registry))
+            site = HttpSite(
+                router,
+                self._reactor,
+                tag=listener.site_tag,
+                metrics=metrics,
+                request_ids=request_ids,
+                limits=Limits(),
+                tls=listener.tls,
+                x_forwarded=listener.x_forwarded,
+                request_id_header=listener.request_id_header,
+                compress=_compresses(listener),
+            )
+            try:
+                self._listeners.open(listener, site)
+            except ListenError as error:
+                raise StartError(str(error)) from None
+
+    def _started(self) -> None:
+        signal.signal(signal.SIGHUP, self._on_hangup)
+        self._sweep()
+        process.notify("READY=1")
+
+    def _sweep(self) -> None:
+        """Now and then, forget who no longer syncs."""
+        self.server.followers.drop_idle()
+        self._sweeper = self._reactor.callLater(_IDLE_SWEEP_S, self._sweep)
+
+    def _on_hangup(self, signum: int, frame: Any) -> None:
+        self._reactor.callFromThread(self._reload)
+
+    def _reload(self) -> None:
+        """SIGHUP: the log configuration and the certificates are read again."""
+        process.notify("RELOADING=1")
+        self._log_setup.reload()
+        if self._tls is not None:
+            self._tls.reload()
+        process.notify("READY=1")
+
+    def _shutdown(self) -> "Deferred[None]":
+        return Deferred.fromCoroutine(self._close())
+
+    async def _close(self) -> None:
+        """No new requests; those that run finish; then nothing is left to write."""
+        logger.info("Stopping")
+        process.notify("STOPPING=1")
+        if self._sweeper.active():
+            self._sweeper.cancel()
+        await self._listeners.close()
+        self.server.typing.close()
+        await self.server.background.finish()
+        self._threads.stop()
+        await self._database.close()
+        logger.info("Stopped")
+
+
+def _signing_key(config: HomeserverConfig) -> SigningKey:
+    """The first key of the file is the one that signs."""
+    try:
+        if config.keys.signing_key is not None:
+            return read_signing_keys(config.keys.signing_key)[0]
+        with open(config.keys.signing_key_path, encoding="utf-8") as file:
+            return read_signing_keys(file.read())[0]
+    except (OSError, UnicodeDecodeError, InvalidKey) as error:
+        raise StartError(f"signing_key_path: {error}") from None
+    except IndexError:
+        path = os.path.abspath(config.keys.signing_key_path)
+        raise StartError(f"signing_key_path: there is no key in {path}") from None
+
+
+def _tls(config: HomeserverConfig) -> Any:
+    # OpenSSL takes memory that a server behind a proxy need not pay for.
+    from synapse.http.tls import ReloadableTls, TlsError
+
+    certificate, key = config.tls.tls_certificate_path, config.tls.tls_private_key_path
+    if certificate is None or key is None:
+        raise StartError(
+            "A listener has tls: true, which needs tls_certificate_path and tls_private_key_path"
+        )
+    try:
+        return ReloadableTls(certificate, key)
+    except TlsError as error:
+        raise StartError(str(error)) from None
+
+
+def _compresses(listener: ListenerConfig) -> bool:
+    return any(resource.compress for resource in listener.resources)

@@ -1,0 +1,230 @@
+"""The server's parts and who needs whom, in dependency order: the tour of the house.
+
+Nothing looks anything up: what an object works with is handed to it here, once. Tests build the
+same `Server` over a database and a clock of their own.
+"""
+
+from synapse.config.homeserver import HomeserverConfig
+from synapse.crypto.signing import SigningKey
+from synapse.handlers.account_data import AccountData
+from synapse.handlers.auth import Auth
+from synapse.handlers.credentials import Credentials
+from synapse.handlers.devices import Devices
+from synapse.handlers.filters import Filters
+from synapse.handlers.login import Login
+from synapse.handlers.new_accounts import NewAccounts
+from synapse.handlers.passwords import Passwords, Workers
+from synapse.handlers.ratelimits import RateLimiter
+from synapse.handlers.receipts import Receipts
+from synapse.handlers.registration import Registration
+from synapse.handlers.sessions import Sessions
+from synapse.handlers.shared_secret import SharedSecretRegistration
+from synapse.handlers.sync.deltas import RoomDeltas
+from synapse.handlers.sync.elsewhere import RoomsElsewhere
+from synapse.handlers.sync.ephemeral import Ephemeral
+from synapse.handlers.sync.handler import Sync
+from synapse.handlers.sync.joined import JoinedRooms
+from synapse.handlers.sync.whole_rooms import WholeRooms
+from synapse.handlers.typing import TypingNotices
+from synapse.handlers.ui_auth import UiAuth
+from synapse.handlers.visibility import Visibility
+from synapse.rooms.announce import Announcer
+from synapse.rooms.cache import RoomCache
+from synapse.rooms.persister import Persister
+from synapse.rooms.txns import Transactions
+from synapse.rooms.writer import RoomWriter
+from synapse.storage.database import Database
+from synapse.storage.stores.account_data import AccountDataStore
+from synapse.storage.stores.devices import DeviceStore
+from synapse.storage.stores.events import EventStore
+from synapse.storage.stores.filters import FilterStore
+from synapse.storage.stores.members import MemberStore
+from synapse.storage.stores.names import Names
+from synapse.storage.stores.profiles import ProfileStore
+from synapse.storage.stores.receipts import ReceiptStore
+from synapse.storage.stores.rooms import RoomStore
+from synapse.storage.stores.slots import Slots
+from synapse.storage.stores.states import StateStore
+from synapse.storage.stores.tokens import TokenStore
+from synapse.storage.stores.ui_auth import UiAuthStore
+from synapse.storage.stores.users import UserStore
+from synapse.streams.followers import Followers
+from synapse.streams.receipts import RecentReceipts
+from synapse.streams.typing import Typing
+from synapse.util.background import Background
+from synapse.util.clock import Clock
+
+_ROOMS_KEPT = 5_000
+
+
+class Server:
+    """A homeserver without its sockets."""
+
+    def __init__(
+        self,
+        config: HomeserverConfig,
+        database: Database,
+        clock: Clock,
+        workers: Workers,
+        key: SigningKey,
+    ) -> None:
+        """`workers` run what takes long, such as hashing passwords."""
+        self.config = config
+        self.database = database
+        self.clock = clock
+        self.background = Background()
+        self._server_name = config.server.server_name
+        self._build_stores()
+        self._build_streams()
+        self._build_rooms(key)
+        self._build_accounts(workers)
+        self._build_sync()
+
+    def _build_stores(self) -> None:
+        database = self.database
+        self.names = Names(database)
+        self.slots = Slots(database, self.names)
+        self.events = EventStore(database, cache_size=self.config.caches.event_cache_size)
+        self.states = StateStore(database, self.slots, self.events)
+        self.room_store = RoomStore(database)
+        self.members = MemberStore(database)
+        self.users = UserStore(database, self.names)
+        self.profiles = ProfileStore(database, self.names)
+        self.device_store = DeviceStore(database)
+        self.tokens = TokenStore(database)
+
+    def _build_streams(self) -> None:
+        database = self.database
+        self.followers = Followers(self.members, self.clock, position=lambda: database.position)
+        self.typing = Typing(self.followers, self.clock)
+        self.recent_receipts = RecentReceipts(self.followers, position=database.position)
+        self.receipt_store = ReceiptStore(database, moved=self.recent_receipts.committed)
+        self.account_data_store = AccountDataStore(database, self._user_moved)
+
+    def _user_moved(self, user_nid: int, position: int) -> None:
+        self.followers.user_moved(user_nid, position)
+        self.followers.wake()
+
+    def _build_rooms(self, key: SigningKey) -> None:
+        self.rooms = RoomCache(self.room_store, self.events, self.states, cache_size=_ROOMS_KEPT)
+        announcer = Announcer(self.rooms, self.followers, self.names, server_name=self._server_name)
+        self.persister = Persister(
+            self.database,
+            self.names,
+            self.slots,
+            self.events,
+            self.states,
+            committed=announcer.committed,
+        )
+        self.writer = RoomWriter(
+            self.rooms,
+            self.events,
+            self.persister,
+            self.clock,
+            server_name=self._server_name,
+            key=key,
+        )
+        self.transactions = Transactions(self.events)
+        self.visibility = Visibility(self.rooms, self.members, self.events, self.states)
+
+    def _build_accounts(self, workers: Workers) -> None:
+        config, clock, limits = self.config, self.clock, self.config.rate_limits
+        self.auth = Auth(self.tokens, self.device_store, clock, self.background)
+        self.passwords = Passwords(workers, config.passwords, config.registration.bcrypt_rounds)
+        self.sessions = Sessions(
+            self.tokens, self.device_store, self.auth, clock, config.registration
+        )
+        self.credentials = Credentials(
+            self._server_name,
+            self.users,
+            self.passwords,
+            RateLimiter(clock, limits.rc_login.failed_attempts),
+        )
+        self.ui_auth = UiAuth(
+            UiAuthStore(self.database), self.tokens, self.credentials, clock, config.ui_auth
+        )
+        self.new_accounts = NewAccounts(self._server_name, self.users, clock, self._registered)
+        self.registration = Registration(
+            self._server_name,
+            config.registration,
+            self.users,
+            self.new_accounts,
+            self.passwords,
+            self.sessions,
+            self.ui_auth,
+            clock,
+            per_address=RateLimiter(clock, limits.rc_registration),
+        )
+        self.shared_secret = SharedSecretRegistration(
+            self._server_name,
+            config.registration.registration_shared_secret,
+            self.new_accounts,
+            self.passwords,
+            self.sessions,
+            clock,
+        )
+        self.login = Login(
+            self.credentials,
+            self.sessions,
+            config.passwords,
+            per_address=RateLimiter(clock, limits.rc_login.address),
+            per_account=RateLimiter(clock, limits.rc_login.account),
+        )
+        self.devices = Devices(self.device_store, self.ui_auth, self.auth)
+        self.account_data = AccountData(self.account_data_store)
+        self.filters = Filters(FilterStore(self.database))
+
+    def _registered(self, user_id: str, is_guest: bool) -> None:
+        pass
+
+    def _build_sync(self) -> None:
+        deltas = RoomDeltas(self.events, self.states, self.clock)
+        whole = WholeRooms(
+            self.rooms,
+            self.events,
+            self.states,
+            self.members,
+            self.names,
+            deltas,
+            self.visibility,
+        )
+        ephemeral = Ephemeral(self.receipt_store, self.recent_receipts, self.typing)
+        joined = JoinedRooms(
+            self.rooms,
+            self.room_store,
+            self.events,
+            self.members,
+            deltas,
+            whole,
+            ephemeral,
+            self.clock,
+        )
+        elsewhere = RoomsElsewhere(
+            self.rooms,
+            self.events,
+            self.states,
+            deltas,
+            self.visibility,
+            self.config.rooms.room_prejoin_state,
+        )
+        self.sync = Sync(
+            self.database,
+            self.rooms,
+            self.room_store,
+            self.members,
+            self.account_data_store,
+            self.followers,
+            self.typing,
+            joined,
+            elsewhere,
+            self.clock,
+            excluded_rooms=self.config.rooms.exclude_rooms_from_sync,
+        )
+        self.typing_notices = TypingNotices(self.rooms, self.typing)
+        self.receipts = Receipts(
+            self.rooms,
+            self.events,
+            self.receipt_store,
+            self.account_data_store,
+            self.clock,
+        )
