@@ -10,12 +10,16 @@ import sys
 from pathlib import Path
 
 from synapse._scripts.output import STANDARD_OUTPUT, put
+from synapse.api.identifiers import is_server_name
 from synapse.config.new_files import PRIVATE
 from synapse.config.templates import NewServer, config_text
 
 
 def main() -> None:
-    arguments = _parser().parse_args()
+    parser = _parser()
+    arguments = parser.parse_args()
+    if not is_server_name(arguments.server_name):
+        parser.error(f"{arguments.server_name!r} is no server name such as my.domain.name")
     text = config_text(
         NewServer(
             server_name=arguments.server_name,

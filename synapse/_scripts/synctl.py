@@ -76,7 +76,8 @@ class Server:
             )
             problem = self._wait_until_ready(launcher, ready)
             if problem:
-                raise Failed("\n".join([problem, *_last_lines(output), *tail.lines()]))
+                lines = [problem, *_last_lines(output), *tail.lines()]
+                raise Failed("\n".join([*lines, "To see all it says: synctl --no-daemonize start"]))
         print(f"started {MAIN_PROGRAM}({self.config})")
 
     def run(self) -> None:
