@@ -76,8 +76,8 @@ class Server:
             )
             problem = self._wait_until_ready(launcher, ready)
             if problem:
-                lines = [problem, *_last_lines(output), *tail.lines()]
-                raise Failed("\n".join([*lines, "To see all it says: synctl --no-daemonize start"]))
+                # What goes to the terminal until the server is ready; else what is in the log.
+                raise Failed("\n".join([problem, *(_last_lines(output) or tail.lines())]))
         print(f"started {MAIN_PROGRAM}({self.config})")
 
     def run(self) -> None:

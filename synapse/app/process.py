@@ -2,10 +2,12 @@
 
 import atexit
 import contextlib
+import fcntl
 import os
 import resource
 import socket
 import sys
+from typing import TextIO
 
 from synapse.config.server import ServerConfig
 
@@ -15,10 +17,11 @@ def prepare(config: ServerConfig) -> None:
     _raise_file_limit(config.soft_file_limit)
     if config.print_pidfile and config.pid_file is not None:
         print(config.pid_file, flush=True)
+    pid_file = None if config.pid_file is None else _claim_pid_file(config.pid_file)
     if config.daemonize:
         _daemonize()
-    if config.pid_file is not None:
-        _write_pid_file(config.pid_file)
+    if pid_file is not None:
+        _write_pid_file(pid_file)
 
 
 def _raise_file_limit(wanted: int) -> None:
@@ -40,27 +43,46 @@ def _daemonize() -> None:
     os.setsid()
     if os.fork():
         os._exit(0)
-    null = os.open(os.devnull, os.O_RDWR)
+    _to_null(0)
+
+
+def fall_silent() -> None:
+    """A daemon that has started has no terminal to write to; until then, its errors are seen."""
     sys.stdout.flush()
     sys.stderr.flush()
-    for descriptor in (0, 1, 2):
+    _to_null(1, 2)
+
+
+def _to_null(*descriptors: int) -> None:
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in descriptors:
         os.dup2(null, descriptor)
     os.close(null)
 
 
-def _write_pid_file(path: str) -> None:
+def _claim_pid_file(path: str) -> TextIO:
+    """Held locked while we live, also across forks: a second server must not take the file away."""
     try:
-        with open(path, "w", encoding="ascii") as file:
-            file.write(f"{os.getpid()}\n")
+        file = open(path, "a", encoding="ascii")  # noqa: SIM115
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"The server is running already; its pid is in {path}")
     except OSError as error:
         sys.exit(f"Can't write pid_file: {error}")
-    atexit.register(_remove_pid_file, path, os.getpid())
+    return file
 
 
-def _remove_pid_file(path: str, pid: int) -> None:
+def _write_pid_file(file: TextIO) -> None:
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    atexit.register(_remove_pid_file, file, os.getpid())
+
+
+def _remove_pid_file(file: TextIO, pid: int) -> None:
     if os.getpid() == pid:
         with contextlib.suppress(OSError):
-            os.unlink(path)
+            os.unlink(file.name)
 
 
 def notify(state: str) -> None:

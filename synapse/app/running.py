@@ -111,6 +111,8 @@ class Running:
         signal.signal(signal.SIGHUP, self._on_hangup)
         self._sweep()
         process.notify("READY=1")
+        if self._config.server.daemonize:
+            process.fall_silent()
 
     def _sweep(self) -> None:
         """Now and then, forget who no longer syncs."""
