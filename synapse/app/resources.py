@@ -10,13 +10,37 @@ from synapse.rest.admin.register import AdminRegister
 from synapse.rest.admin.server_version import ServerVersion
 from synapse.rest.client.account import Deactivate, Password, WhoAmI
 from synapse.rest.client.account_data import GlobalAccountData, RoomAccountData
+from synapse.rest.client.aliases import AliasesOfRoom, DirectoryVisibility, RoomAlias
 from synapse.rest.client.capabilities import Capabilities
 from synapse.rest.client.devices import DeleteDevices, DeviceList, OneDevice
 from synapse.rest.client.filters import OneFilter, UploadFilter
 from synapse.rest.client.login import LoginResource, Refresh
 from synapse.rest.client.logout import Logout, LogoutAll
+from synapse.rest.client.membership import (
+    Ban,
+    Forget,
+    Invite,
+    JoinRoom,
+    JoinRoomOrAlias,
+    Kick,
+    Knock,
+    Leave,
+    Unban,
+)
+from synapse.rest.client.profiles import Profile, ProfileField
 from synapse.rest.client.receipts import ReadMarkersResource, ReceiptResource
 from synapse.rest.client.register import Register, RegisterAvailable
+from synapse.rest.client.room_creation import CreateRoom
+from synapse.rest.client.room_reading import Context, OneEvent, RoomMessages
+from synapse.rest.client.room_send import RedactEvent, SendEvent
+from synapse.rest.client.room_state import (
+    JoinedMembers,
+    JoinedRooms,
+    Members,
+    State,
+    StateWithKey,
+    StateWithoutKey,
+)
 from synapse.rest.client.sync import SyncResource
 from synapse.rest.client.typing import TypingResource
 from synapse.rest.client.versions import Versions
@@ -71,7 +95,38 @@ def _account_resources(server: Server) -> list[Resource]:
 
 
 def _room_resources(server: Server) -> list[Resource]:
-    return []
+    auth, aliases, memberships = server.auth, server.aliases, server.memberships
+    events, state, messages = server.client_events, server.room_state, server.messages
+    server_name = server.config.server.server_name
+    needs_token = server.config.server.require_auth_for_profile_requests
+    return [
+        CreateRoom(auth, server.room_creation),
+        JoinRoom(auth, memberships),
+        JoinRoomOrAlias(auth, memberships, aliases),
+        Knock(auth, memberships, aliases),
+        Invite(auth, memberships),
+        Leave(auth, memberships),
+        Kick(auth, memberships),
+        Ban(auth, memberships),
+        Unban(auth, memberships),
+        Forget(auth, memberships),
+        SendEvent(auth, messages),
+        RedactEvent(auth, messages),
+        State(auth, state, events),
+        StateWithKey(auth, state, server.state_events, events),
+        StateWithoutKey(auth, state, server.state_events, events),
+        Members(auth, state, events),
+        JoinedMembers(auth, state),
+        JoinedRooms(auth, state),
+        RoomMessages(auth, server.timelines, events),
+        OneEvent(auth, server.timelines, events),
+        Context(auth, server.timelines, events),
+        RoomAlias(auth, aliases, server_name=server_name),
+        AliasesOfRoom(auth, aliases),
+        DirectoryVisibility(auth, aliases),
+        Profile(auth, server.profile_changes, needs_token=needs_token),
+        ProfileField(auth, server.profile_changes, needs_token=needs_token),
+    ]
 
 
 def _sync_resources(server: Server) -> list[Resource]:

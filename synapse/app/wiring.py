@@ -7,24 +7,38 @@ same `Server` over a database and a clock of their own.
 from synapse.config.homeserver import HomeserverConfig
 from synapse.crypto.signing import SigningKey
 from synapse.handlers.account_data import AccountData
+from synapse.handlers.accounts import Accounts
+from synapse.handlers.aliases import Aliases
 from synapse.handlers.auth import Auth
+from synapse.handlers.client_events import ClientEvents
 from synapse.handlers.credentials import Credentials
 from synapse.handlers.devices import Devices
 from synapse.handlers.filters import Filters
+from synapse.handlers.guest_access import GuestAccess
 from synapse.handlers.login import Login
+from synapse.handlers.membership import Memberships
+from synapse.handlers.membership_limits import MembershipLimits
+from synapse.handlers.messages import Messages
 from synapse.handlers.new_accounts import NewAccounts
 from synapse.handlers.passwords import Passwords, Workers
+from synapse.handlers.profiles import Profiles
 from synapse.handlers.ratelimits import RateLimiter
 from synapse.handlers.receipts import Receipts
 from synapse.handlers.registration import Registration
+from synapse.handlers.restricted_joins import RestrictedJoins
+from synapse.handlers.room_creation import RoomCreation
+from synapse.handlers.room_state import RoomState
 from synapse.handlers.sessions import Sessions
 from synapse.handlers.shared_secret import SharedSecretRegistration
+from synapse.handlers.state_events import StateEvents
+from synapse.handlers.states import States
 from synapse.handlers.sync.deltas import RoomDeltas
 from synapse.handlers.sync.elsewhere import RoomsElsewhere
 from synapse.handlers.sync.ephemeral import Ephemeral
 from synapse.handlers.sync.handler import Sync
 from synapse.handlers.sync.joined import JoinedRooms
 from synapse.handlers.sync.whole_rooms import WholeRooms
+from synapse.handlers.timelines import Timelines
 from synapse.handlers.typing import TypingNotices
 from synapse.handlers.ui_auth import UiAuth
 from synapse.handlers.visibility import Visibility
@@ -77,7 +91,10 @@ class Server:
         self._build_stores()
         self._build_streams()
         self._build_rooms(key)
-        self._build_accounts(workers)
+        self._build_sessions(workers)
+        self._build_membership()
+        self._build_messages()
+        self._build_accounts()
         self._build_sync()
 
     def _build_stores(self) -> None:
@@ -127,7 +144,7 @@ class Server:
         self.transactions = Transactions(self.events)
         self.visibility = Visibility(self.rooms, self.members, self.events, self.states)
 
-    def _build_accounts(self, workers: Workers) -> None:
+    def _build_sessions(self, workers: Workers) -> None:
         config, clock, limits = self.config, self.clock, self.config.rate_limits
         self.auth = Auth(self.tokens, self.device_store, clock, self.background)
         self.passwords = Passwords(workers, config.passwords, config.registration.bcrypt_rounds)
@@ -143,6 +160,84 @@ class Server:
         self.ui_auth = UiAuth(
             UiAuthStore(self.database), self.tokens, self.credentials, clock, config.ui_auth
         )
+
+    def _build_membership(self) -> None:
+        config, clock, limits = self.config, self.clock, self.config.rate_limits
+        self.aliases = Aliases(
+            self.rooms,
+            self.room_store,
+            self.writer,
+            self.visibility,
+            limit=RateLimiter(clock, limits.rc_message),
+            server_name=self._server_name,
+            require_membership=config.rooms.require_membership_for_aliases,
+        )
+        membership_limits = MembershipLimits(clock, limits)
+        restricted = RestrictedJoins(
+            self.rooms, self.members, self.names, server_name=self._server_name
+        )
+        self.memberships = Memberships(
+            self.rooms,
+            self.writer,
+            self.members,
+            self.names,
+            self.profiles,
+            restricted,
+            membership_limits,
+            config.rooms,
+            server_name=self._server_name,
+        )
+        self.room_creation = RoomCreation(
+            self.writer,
+            self.room_store,
+            self.profiles,
+            self.memberships,
+            membership_limits,
+            config.rooms,
+            limit=RateLimiter(clock, limits.rc_room_creation),
+            server_name=self._server_name,
+        )
+        self.profile_changes = Profiles(
+            self.profiles,
+            self.users,
+            self.members,
+            self.memberships,
+            self.background,
+            config.registration,
+            limit=RateLimiter(clock, limits.rc_profile),
+            server_name=self._server_name,
+        )
+
+    def _build_messages(self) -> None:
+        clock, limits = self.clock, self.config.rate_limits
+        messages_limit = RateLimiter(clock, limits.rc_message)
+        redactions = limits.rc_admin_redaction
+        self.messages = Messages(
+            self.rooms,
+            self.events,
+            self.writer,
+            self.transactions,
+            messages_limit=messages_limit,
+            moderation_limit=None if redactions is None else RateLimiter(clock, redactions),
+            server_name=self._server_name,
+        )
+        self.state_events = StateEvents(
+            self.rooms,
+            self.writer,
+            self.memberships,
+            self.aliases,
+            GuestAccess(self.members, self.writer, self.background),
+            limit=messages_limit,
+        )
+        states = States(self.rooms, self.states)
+        self.timelines = Timelines(self.rooms, self.events, states, self.visibility)
+        self.room_state = RoomState(
+            self.rooms, self.room_store, self.members, states, self.timelines, self.visibility
+        )
+        self.client_events = ClientEvents(self.events, clock)
+
+    def _build_accounts(self) -> None:
+        config, clock, limits = self.config, self.clock, self.config.rate_limits
         self.new_accounts = NewAccounts(self._server_name, self.users, clock, self._registered)
         self.registration = Registration(
             self._server_name,
@@ -169,6 +264,15 @@ class Server:
             config.passwords,
             per_address=RateLimiter(clock, limits.rc_login.address),
             per_account=RateLimiter(clock, limits.rc_login.account),
+        )
+        self.accounts = Accounts(
+            self.users,
+            self.passwords,
+            self.sessions,
+            self.ui_auth,
+            self.memberships,
+            self.background,
+            config.passwords,
         )
         self.devices = Devices(self.device_store, self.ui_auth, self.auth)
         self.account_data = AccountData(self.account_data_store)

@@ -28,6 +28,7 @@ class DatabaseConfig:
         "(host, port, user, password, dbname, sslmode, …), and cp_min and cp_max, the smallest "
         "and largest number of connections.",
         example="{database: /var/lib/matrix-synapse/homeserver.db}",
+        has_secrets=True,
     )
     txn_limit: int = option(
         Integer(),

@@ -72,7 +72,7 @@ def _tls_files(config: HomeserverConfig) -> list[NewFile]:
     certificate, key = config.tls.tls_certificate_path, config.tls.tls_private_key_path
     files = []
     if certificate and key:
-        files += _certificate_files(_host(config.server.server_name), certificate, key)
+        files += _certificate_files(host_of(config.server.server_name), certificate, key)
     parameters = config.tls.tls_dh_params_path
     if parameters and not os.path.lexists(parameters):
         files.append(NewFile("Diffie-Hellman parameters", parameters, FFDHE2048, PUBLIC))
@@ -111,7 +111,7 @@ def _private_key(path: str) -> str:
         raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
 
 
-def _host(server_name: str) -> str:
+def host_of(server_name: str) -> str:
     """Without port, and without the brackets of an IPv6 address."""
     if server_name.startswith("["):
         return server_name[1 : server_name.index("]")]

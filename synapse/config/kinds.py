@@ -112,8 +112,7 @@ class ServerName(Text):
 
     def _accepts(self, value: str) -> bool:
         # Stricter than what we accept of others: this name can never be corrected.
-        host = value.rstrip("0123456789").removesuffix(":")
-        return is_server_name(value) and ".." not in f".{host}." and not value.endswith(":0")
+        return is_server_name(value) and not _UNREACHABLE.search(value)
 
 
 class Url(Text):
@@ -200,6 +199,8 @@ class Size(Kind[int]):
         return str(value)
 
 
+# An empty label of the domain, or port 0.
+_UNREACHABLE = re.compile(r"^\.|\.\.|\.(:[0-9]+)?$|:0+$")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _DURATION = re.compile(r"([0-9]{1,15})([smhdwy]?)", re.ASCII)
 _SIZE = re.compile(r"([0-9]{1,15})([KMGT]?)(?:IB|B)?", re.ASCII)

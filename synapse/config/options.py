@@ -39,11 +39,23 @@ class Option:
 
 @overload
 def option(
-    kind: Kind[T], default: None, doc: str, *, key: str | None = None, example: str | None = None
+    kind: Kind[T],
+    default: None,
+    doc: str,
+    *,
+    key: str | None = None,
+    example: str | None = None,
+    has_secrets: bool = False,
 ) -> T | None: ...
 @overload
 def option(
-    kind: Kind[T], default: T, doc: str, *, key: str | None = None, example: str | None = None
+    kind: Kind[T],
+    default: T,
+    doc: str,
+    *,
+    key: str | None = None,
+    example: str | None = None,
+    has_secrets: bool = False,
 ) -> T: ...
 def option(
     kind: Kind[Any],
@@ -52,12 +64,14 @@ def option(
     *,
     key: str | None = None,
     example: str | None = None,
+    has_secrets: bool = False,
 ) -> Any:
     """A key that may be left out. Its value `null` means the same as leaving it out."""
-    metadata = {_OPTION: Option(kind, doc, key, example)}
+    metadata = {_OPTION: Option(kind, doc, key, example, secret=has_secrets)}
+    shown = not has_secrets
     if isinstance(default, dict):
-        return field(default_factory=lambda: dict(default), metadata=metadata)
-    return field(default=default, metadata=metadata)
+        return field(default_factory=lambda: dict(default), repr=shown, metadata=metadata)
+    return field(default=default, repr=shown, metadata=metadata)
 
 
 def required(kind: Kind[T], doc: str, *, example: str | None = None) -> T:

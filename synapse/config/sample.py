@@ -1,6 +1,7 @@
 """homeserver.sample.yaml, written from the declarations of the options.
 
-Every line that begins with `#` and no space after it is a setting: take away the `#` to use it.
+Prose begins with `# `; every other line is a setting, with `#` in front. Comments of keys inside a
+mapping are indented like them (`#  # Meaning.`) and stay comments when the `#` is taken away.
 """
 
 import textwrap
@@ -17,7 +18,7 @@ _HEAD = """\
 # Every setting of homeserver.yaml, with its meaning and its default value.
 #
 # This is not a configuration to start from: --generate-config makes that. Take from here what you
-# want to change: a line that begins with "#" and no space after it is a setting.
+# want to change, without the "#" at the beginning of the line and of the lines indented below it.
 #
 # Durations: 30s, 5m, 1h, 7d, 2w, 1y, or a number of milliseconds. Sizes: 10K, 50M, 2G, or a number.
 # A key left out, or with the value null, has its default value: the one shown here, except where

@@ -50,6 +50,11 @@ def client_event(
     )
 
 
+def client_content(event: Event) -> bytes:
+    """The event's content alone, as a JSON object."""
+    return _content_and_target(event)[0]
+
+
 def federation_event(event: Event, *, now_ms: int, unsigned: bytes = b"") -> bytes:
     """The event as servers exchange it: signed bytes, with its age and `unsigned`, if any."""
     return b'%b,"unsigned":{"age":%d%b}}' % (

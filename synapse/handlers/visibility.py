@@ -76,9 +76,7 @@ class Visibility:
         event = await self._rooms.current(room, *_SLOT)
         return _visibility_of(event) == HistoryVisibility.WORLD_READABLE
 
-    async def visible(
-        self, user_id: str, row: MemberRow, events: Iterable[Event]
-    ) -> list[Event]:
+    async def visible(self, user_id: str, row: MemberRow, events: Iterable[Event]) -> list[Event]:
         """Those events of a room's timeline that a user with this membership may see."""
         return await self.visible_to(await self._reader(user_id, row.room_nid, row), events)
 
@@ -90,7 +88,9 @@ class Visibility:
             if event.pos is not None and not (event.rejected or event.soft_failed)
         ]
         since = reader.joined_since
-        if since is not None and all(event.pos >= since for event in shown if event.pos):
+        if since is not None and all(
+            event.pos is not None and event.pos >= since for event in shown
+        ):
             return shown
         setting = await self._setting(reader.room_nid)
         doubtful = [event for event in shown if not _surely_visible(event, reader, setting)]

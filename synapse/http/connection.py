@@ -201,7 +201,7 @@ class HttpConnection(Protocol):
         self._resume()
         self.deadline = now + self._limits.linger_s
         if isinstance(self.transport, tcp.Connection) and not self.transport.TLS:
-            self.transport.loseWriteConnection()  # type: ignore[no-untyped-call]
+            self.transport.loseWriteConnection()
 
     def _resume(self) -> None:
         if self._paused:

@@ -115,6 +115,10 @@ def _decoded(text: str) -> str:
     if "%" not in text:
         return text
     try:
-        return unquote_to_bytes(text).decode()
+        text = unquote_to_bytes(text).decode()
     except UnicodeDecodeError:
         raise InvalidParam("The query string is not UTF-8") from None
+    if "\0" in text:
+        # As in a path: no name has one, and PostgreSQL's text can't hold it.
+        raise InvalidParam("The query string holds a NUL")
+    return text

@@ -49,8 +49,8 @@ def error_response(error: MatrixError) -> Response:
     try:
         text = orjson.dumps(body)
     except TypeError:
-        # It quotes something that UTF-8 can't spell, such as a lone surrogate: escape it.
-        text = json.dumps(body).encode()
+        # It quotes something that UTF-8 can't spell, such as a lone surrogate.
+        text = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
     return Response(error.status, text, headers=list(error.headers.items()))
 
 

@@ -80,12 +80,27 @@ class Router:
             return route, {}
         segments = path.split("/")
         if "%" in path:
-            segments = [_decoded(segment) for segment in segments]
-        values: list[str] = []
-        route = _walk(self._root, segments, 0, values)
+            segments = [_decoded(part) if "%" in part else part for part in segments]
+        route, values = self._straight_to(segments)
         if route is None:
-            raise Unrecognized()
+            route = _walk(self._root, segments, 0, values)
+            if route is None:
+                raise Unrecognized()
         return route, dict(zip(route.parameters, values, strict=True))
+
+    def _straight_to(self, segments: list[str]) -> tuple[Route | None, list[str]]:
+        """The route, if no parameter has to take a segment that is also some pattern's literal."""
+        node = self._root
+        values = []
+        for segment in segments:
+            child = node.literals.get(segment)
+            if child is None:
+                child = node.parameter
+                if child is None or not segment:
+                    return None, []
+                values.append(segment)
+            node = child
+        return (node.route, values) if node.route is not None else (None, [])
 
     def _add(self, route: Route) -> None:
         node = self._root
@@ -127,9 +142,11 @@ def _is_parameter(segment: str) -> bool:
 
 
 def _decoded(segment: str) -> str:
-    if "%" not in segment:
-        return segment
     try:
-        return unquote_to_bytes(segment).decode()
+        text = unquote_to_bytes(segment).decode()
     except UnicodeDecodeError:
         raise InvalidParam("The path is not UTF-8") from None
+    # No identifier holds one, and PostgreSQL's TEXT can't.
+    if "\0" in text:
+        raise InvalidParam("The path holds a NUL")
+    return text

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from synapse.api.constants import EventTypes
+from synapse.api.errors import MatrixError
 from synapse.events.event import Event
 from synapse.rooms.room import HeadMoved, Room
 from synapse.storage.database import Database
@@ -47,7 +48,16 @@ class Chunk:
     replaces: list[Event | None]
     txn: tuple[int, str] | None = None  # device_nid and transaction id of the (only) event
     redactions: list[Redaction] = field(default_factory=list)
-    created_ms: int = 0  # of a room that this chunk begins
+    beginning: "Beginning | None" = None  # of a room that this chunk begins
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What a new room has besides its events, from its first moment."""
+
+    created_ms: int
+    alias: str | None = None  # made by the creator of the room
+    published: bool = False  # in the room directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,19 +128,37 @@ class Persister:
             tips[chunk.room.nid] = rows.add(chunk, tip, nid)
             nid += len(chunk.events)
         self._update_rooms(txn, chunks, tips)
+        self._insert_aliases(txn, chunks)
         rows.write(txn)
         txn.after_commit(lambda: self._after_commit(chunks, tips))
 
     def _insert_rooms(self, txn: Transaction, chunks: list[Chunk]) -> None:
         for chunk in chunks:
+            assert chunk.beginning is not None, "a room's first chunk says how it begins"
             ((chunk.room.nid,),) = txn.execute(
                 """INSERT INTO rooms (room_id, version, head, pos, first_pos, depth, last_nid, tips,
-                       state_nid, joined, invited, local_joined, created_ms)
-                   VALUES (?, ?, 0, 0, 1, 0, 0, '[]', 0, 0, 0, 0, ?) RETURNING room_nid""",
+                       state_nid, joined, invited, local_joined, published, created_ms)
+                   VALUES (?, ?, 0, 0, 1, 0, 0, '[]', 0, 0, 0, 0, ?, ?) RETURNING room_nid""",
                 chunk.room.room_id,
                 chunk.room.version.identifier,
-                chunk.created_ms,
+                int(chunk.beginning.published),
+                chunk.beginning.created_ms,
             )
+
+    def _insert_aliases(self, txn: Transaction, chunks: list[Chunk]) -> None:
+        for chunk in chunks:
+            alias = None if chunk.beginning is None else chunk.beginning.alias
+            if alias is None:
+                continue
+            creator = chunk.events[0].sender
+            if not txn.execute(
+                "INSERT INTO room_aliases (alias, room_nid, creator_nid) VALUES (?, ?, ?)"
+                " ON CONFLICT (alias) DO NOTHING RETURNING alias",
+                alias,
+                chunk.room.nid,
+                self._names.intern(txn, [creator])[creator],
+            ):
+                raise AliasInUse(alias)
 
     def _load_tips(self, txn: Transaction, room_nids: set[int]) -> dict[int, _Tip]:
         tips: dict[int, _Tip] = {}
@@ -202,6 +230,13 @@ class Persister:
             for redaction in chunk.redactions:
                 self._events.remember(redaction.redacted)
         self._committed(chunks)
+
+
+class AliasInUse(MatrixError):
+    """400 `M_ROOM_IN_USE`: the alias of a new room belongs to another one."""
+
+    def __init__(self, alias: str) -> None:
+        super().__init__(400, "M_ROOM_IN_USE", f"The alias {alias} is already taken")
 
 
 def _names(chunks: list[Chunk]) -> list[str]:

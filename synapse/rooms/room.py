@@ -91,6 +91,10 @@ class Room:
         event = self.current((EventTypes.MEMBER, user_id))
         return Membership.LEAVE if event is None else event.membership
 
+    def is_pending(self, event: Event) -> bool:
+        """Whether a state event of the room still waits for its commit."""
+        return self._pending.get(event.slot) is event
+
     # Moving on.
 
     def append(self, event: Event, *, is_local: bool) -> None:

@@ -27,7 +27,7 @@ from synapse.events.auth_selection import CREATE_SLOT, auth_slots
 from synapse.events.builder import build
 from synapse.events.event import Event, StateMap
 from synapse.rooms.cache import RoomCache
-from synapse.rooms.persister import Chunk, Persister, Redaction, RoomNumbers
+from synapse.rooms.persister import Beginning, Chunk, Persister, Redaction, RoomNumbers
 from synapse.rooms.redactions import redaction_of
 from synapse.rooms.room import HeadMoved, Room
 from synapse.storage.stores.events import EventStore, replaced_unsigned
@@ -97,7 +97,8 @@ class RoomWriter:
             if room.lost:
                 raise HeadMoved(room_id)
             state = await self._gather(room, draft)
-            if unless is not None and (said := unless(room)) is not None:
+            # What is not yet committed may still fail: then it was not said.
+            if unless is not None and (said := unless(room)) and not room.is_pending(said):
                 return said
             target = await self._events.get(draft.redacts) if draft.redacts else None
             chunk = self._begin(room)
@@ -113,14 +114,23 @@ class RoomWriter:
         await self._persist(chunk)
         return chunk.events[0]
 
-    async def create(self, version: RoomVersion, drafts: Sequence[Draft], room_id: str) -> Room:
+    async def create(
+        self,
+        version: RoomVersion,
+        drafts: Sequence[Draft],
+        room_id: str,
+        *,
+        alias: str | None = None,
+        published: bool = False,
+    ) -> Room:
         """Begin a room with these events, all or none; the first is its `m.room.create`.
 
         `room_id` is for versions before 12, whose rooms don't take their id from the create event.
+        Raises `AuthError`, what the builder refuses, and `AliasInUse`.
         """
         room = Room(room_id, version)
         chunk = self._begin(room)
-        chunk.created_ms = self._clock.now_ms()
+        chunk.beginning = Beginning(self._clock.now_ms(), alias, published)
         for draft in drafts:
             slots = self._slots(room, draft)
             state = {slot: e for slot in slots if (e := room.current(slot)) is not None}

@@ -116,8 +116,11 @@ class SqliteConnection:
         text, arrays = self._spelled.get(sql) or self._spell(sql)
         if arrays:
             rows = [lists_as_json(row, arrays) for row in rows]
+        # `rowcount` is -1 for statements that begin with WITH.
+        before = self._raw.total_changes
         try:
-            return self._raw.executemany(text, rows).rowcount
+            self._raw.executemany(text, rows)
+            return self._raw.total_changes - before
         except sqlite3.IntegrityError as error:
             raise ConstraintViolated(str(error)) from error
 

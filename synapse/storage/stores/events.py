@@ -118,6 +118,16 @@ class EventStore:
             tails[row[0]].append(event)
         return tails
 
+    async def pos_at(self, room_nid: int, position: int) -> int | None:
+        """The `pos` of the room's newest event that was in the stream at a position."""
+        row = await self._database.fetch_one(
+            "SELECT pos FROM events WHERE room_nid = ? AND pos IS NOT NULL AND event_nid <= ?"
+            " ORDER BY pos DESC LIMIT 1",
+            room_nid,
+            position,
+        )
+        return None if row is None else row[0]
+
     async def by_txn(self, device_nid: int, room_nid: int, txn_id: str) -> str | None:
         """The id of the event that a device sent with a transaction id."""
         row = await self._database.fetch_one(

@@ -116,6 +116,15 @@ class MemberStore:
                 heroes.setdefault(room_nid, []).append(name)
         return {room_nid: names[:5] for room_nid, names in heroes.items()}
 
+    async def joined_guests(self, room_nid: int) -> list[str]:
+        """The guest accounts of ours that are in a room."""
+        rows = await self._database.fetch(
+            """SELECT u.name FROM members m JOIN users u ON u.user_nid = m.user_nid
+               WHERE m.room_nid = ? AND m.membership = 1 AND u.guest = 1""",
+            room_nid,
+        )
+        return [name for (name,) in rows]
+
     async def forget(self, user_nid: int, room_nid: int) -> None:
         """Hide a left room from the user; a new membership brings it back."""
         await self._database.write(_forget, (user_nid, room_nid))

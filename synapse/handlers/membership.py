@@ -1,0 +1,276 @@
+"""Membership: joining, inviting, leaving, kicking, banning, knocking, forgetting."""
+
+import logging
+from typing import Any
+
+from synapse.api.constants import EventTypes, Membership
+from synapse.api.errors import BadJson, Forbidden, InvalidParam, MatrixError, NotFound
+from synapse.api.identifiers import domain_of, is_user_id
+from synapse.config.rooms import RoomsConfig
+from synapse.events.event import Event
+from synapse.handlers.auth import GuestForbidden, Requester
+from synapse.handlers.guest_access import admits_guests
+from synapse.handlers.membership_limits import MembershipLimits
+from synapse.handlers.restricted_joins import RestrictedJoins
+from synapse.handlers.room_access import not_in_room, room_of_member
+from synapse.handlers.same_content import is_same_content
+from synapse.rooms.cache import RoomCache
+from synapse.rooms.room import Room
+from synapse.rooms.writer import Draft, RoomWriter
+from synapse.storage.stores import members
+from synapse.storage.stores.members import MemberStore
+from synapse.storage.stores.names import Names
+from synapse.storage.stores.profiles import ProfileStore
+
+logger = logging.getLogger(__name__)
+
+
+class Memberships:
+    """Changes who is in a room."""
+
+    def __init__(
+        self,
+        rooms: RoomCache,
+        writer: RoomWriter,
+        member_store: MemberStore,
+        names: Names,
+        profiles: ProfileStore,
+        restricted: RestrictedJoins,
+        limits: MembershipLimits,
+        config: RoomsConfig,
+        *,
+        server_name: str,
+    ) -> None:
+        self._rooms = rooms
+        self._writer = writer
+        self._members = member_store
+        self._names = names
+        self._profiles = profiles
+        self._restricted = restricted
+        self._limits = limits
+        self._config = config
+        self._server_name = server_name
+
+    async def join(
+        self, requester: Requester, room_id: str, more: dict[str, Any] | None = None
+    ) -> str:
+        """Join a room; the event's id. Who is in the room already stays in it as they are.
+
+        `more` are further members of the event's content. Raises `NotFound` for a room that this
+        server does not know, `Forbidden`.
+        """
+        room = await self._rooms.get(room_id)
+        if requester.is_guest:
+            await self._check_guest(room)
+        current = await self._rooms.current(room, EventTypes.MEMBER, requester.user_id)
+        if current is None or current.membership != Membership.JOIN:
+            self._limits.check_join(requester.user_id, room_id)
+        content = {**await self._profile(requester.user_id), **(more or {})}
+        content["membership"] = Membership.JOIN
+        authoriser = await self._restricted.authoriser(room, requester.user_id)
+        if authoriser is not None:
+            content["join_authorised_via_users_server"] = authoriser
+        event = await self._send(
+            requester.user_id, room_id, requester.user_id, content, unless_already=True
+        )
+        return event.event_id
+
+    async def knock(self, requester: Requester, room_id: str, reason: str | None) -> str:
+        """Ask to be let in; the event's id."""
+        await self._rooms.get(room_id)
+        content = {**await self._profile(requester.user_id), **_reason(reason)}
+        content["membership"] = Membership.KNOCK
+        event = await self._send(
+            requester.user_id, room_id, requester.user_id, content, unless_already=True
+        )
+        return event.event_id
+
+    async def invite(
+        self,
+        requester: Requester,
+        room_id: str,
+        user_id: str,
+        reason: str | None = None,
+        *,
+        is_direct: bool = False,
+    ) -> str:
+        """Invite a user; the event's id. Who is invited already stays so."""
+        self._check_may_invite(requester)
+        self._check_user(user_id)
+        await room_of_member(self._rooms, room_id)
+        self._limits.check_invite(requester.user_id, room_id, user_id)
+        content = await self.invitation(user_id, reason, is_direct=is_direct)
+        event = await self._send(requester.user_id, room_id, user_id, content)
+        return event.event_id
+
+    async def invitation(
+        self, user_id: str, reason: str | None = None, *, is_direct: bool = False
+    ) -> dict[str, Any]:
+        """The content of an invite: with the invitee's profile, if that is configured."""
+        content: dict[str, Any] = {}
+        if self._config.include_profile_data_on_invite:
+            content.update(await self._profile(user_id))
+        content.update(_reason(reason))
+        if is_direct:
+            content["is_direct"] = True
+        content["membership"] = Membership.INVITE
+        return content
+
+    async def leave(self, requester: Requester, room_id: str, reason: str | None = None) -> None:
+        """Leave a room, refuse an invite, or take back a knock."""
+        room = await room_of_member(self._rooms, room_id)
+        current = await self._rooms.current(room, EventTypes.MEMBER, requester.user_id)
+        if current is None:
+            raise not_in_room(room_id)
+        if current.membership == Membership.LEAVE:
+            return
+        content = {**_reason(reason), "membership": Membership.LEAVE}
+        await self._send(requester.user_id, room_id, requester.user_id, content)
+        if self._config.forget_rooms_on_leave:
+            await self._members.forget(requester.user_nid, room.nid)
+
+    async def kick(
+        self, requester: Requester, room_id: str, user_id: str, reason: str | None
+    ) -> None:
+        """Make another user leave. Raises `Forbidden` if they are not in the room."""
+        room = await self._target_room(room_id, user_id)
+        current = await self._rooms.current(room, EventTypes.MEMBER, user_id)
+        if current is None or current.membership in (Membership.LEAVE, Membership.BAN):
+            raise Forbidden(f"The user {user_id} is not in the room")
+        content = {**_reason(reason), "membership": Membership.LEAVE}
+        await self._send(requester.user_id, room_id, user_id, content)
+
+    async def ban(
+        self, requester: Requester, room_id: str, user_id: str, reason: str | None
+    ) -> None:
+        await self._target_room(room_id, user_id)
+        content = {**_reason(reason), "membership": Membership.BAN}
+        await self._send(requester.user_id, room_id, user_id, content)
+
+    async def unban(
+        self, requester: Requester, room_id: str, user_id: str, reason: str | None
+    ) -> None:
+        """Lift a ban. Raises `Forbidden` if there is none."""
+        room = await self._target_room(room_id, user_id)
+        current = await self._rooms.current(room, EventTypes.MEMBER, user_id)
+        if current is None or current.membership != Membership.BAN:
+            raise Forbidden(f"The user {user_id} is not banned from the room")
+        content = {**_reason(reason), "membership": Membership.LEAVE}
+        await self._send(requester.user_id, room_id, user_id, content)
+
+    async def forget(self, requester: Requester, room_id: str) -> None:
+        """Hide a room that the user has left. Raises 400 `M_UNKNOWN` if they have not."""
+        room = await self._rooms.get(room_id)
+        row = await self._members.get(requester.user_nid, room.nid)
+        if row is None:
+            raise NotFound("You were never in this room")
+        if row.membership not in (members.Membership.LEAVE, members.Membership.BAN):
+            raise MatrixError(400, "M_UNKNOWN", "You have to leave the room before you forget it")
+        await self._members.forget(requester.user_nid, room.nid)
+
+    async def change(
+        self, requester: Requester, room_id: str, user_id: str, content: dict[str, Any]
+    ) -> str:
+        """A membership sent as state; the event's id. The same rules as above hold."""
+        membership = content.get("membership")
+        if membership not in Membership.ALL:
+            raise BadJson(f"Unknown membership: {str(membership)[:100]!r}")
+        if user_id == requester.user_id and membership == Membership.JOIN:
+            return await self._change_own(requester, room_id, content)
+        if membership == Membership.INVITE:
+            self._check_may_invite(requester)
+            self._check_user(user_id)
+            self._limits.check_invite(requester.user_id, room_id, user_id)
+        await room_of_member(self._rooms, room_id)
+        event = await self._send(requester.user_id, room_id, user_id, content, unless_already=True)
+        return event.event_id
+
+    async def _change_own(self, requester: Requester, room_id: str, content: dict[str, Any]) -> str:
+        """One's own join, sent as state: a join, or another profile for this room."""
+        room = await self._rooms.get(room_id)
+        current = await self._rooms.current(room, EventTypes.MEMBER, requester.user_id)
+        if current is None or current.membership != Membership.JOIN:
+            return await self.join(requester, room_id, content)
+        if not self._config.allow_per_room_profiles:
+            content = {**content, **await self._profile(requester.user_id)}
+        event = await self._send(
+            requester.user_id, room_id, requester.user_id, content, unless_same=True
+        )
+        return event.event_id
+
+    async def leave_all_rooms(self, user_id: str) -> None:
+        """What a deactivated account leaves behind: no rooms and no invites."""
+        user_nid = await self._names.nid(user_id)
+        if user_nid is None:
+            return
+        wanted = [members.Membership.JOIN, members.Membership.INVITE, members.Membership.KNOCK]
+        for row in await self._members.rooms_of(user_nid, wanted):
+            room = await self._rooms.get_by_nid(row.room_nid)
+            try:
+                await self._send(user_id, room.room_id, user_id, {"membership": Membership.LEAVE})
+            except MatrixError as error:
+                logger.warning("%s could not leave %s: %s", user_id, room.room_id, error)
+
+    async def update_profile(self, user_id: str, room_nid: int) -> None:
+        """Say the user's present profile in a room that they are in."""
+        room = await self._rooms.get_by_nid(room_nid)
+        current = await self._rooms.current(room, EventTypes.MEMBER, user_id)
+        if current is None or current.membership != Membership.JOIN:
+            return
+        kept = {
+            key: value
+            for key, value in current.content.items()
+            if key not in ("displayname", "avatar_url", "join_authorised_via_users_server")
+        }
+        content = {**kept, **await self._profile(user_id)}
+        await self._send(user_id, room.room_id, user_id, content, unless_same=True)
+
+    async def _send(
+        self,
+        sender: str,
+        room_id: str,
+        user_id: str,
+        content: dict[str, Any],
+        *,
+        unless_already: bool = False,
+        unless_same: bool = False,
+    ) -> Event:
+        """Send the member event, unless the user's membership (or all of it) is so already."""
+
+        def unless(room: Room) -> Event | None:
+            event = room.current((EventTypes.MEMBER, user_id))
+            if event is None or event.membership != content["membership"]:
+                return None
+            if unless_already or (unless_same and is_same_content(event, content)):
+                return event
+            return None
+
+        draft = Draft(EventTypes.MEMBER, sender, content, state_key=user_id)
+        return await self._writer.send(room_id, draft, unless=unless)
+
+    async def _profile(self, user_id: str) -> dict[str, Any]:
+        """`displayname` and `avatar_url` of a user of ours."""
+        if domain_of(user_id) != self._server_name:
+            return {}
+        profile = await self._profiles.profile(user_id)
+        return {key: profile[key] for key in ("displayname", "avatar_url") if key in profile}
+
+    async def _target_room(self, room_id: str, user_id: str) -> Room:
+        self._check_user(user_id)
+        return await room_of_member(self._rooms, room_id)
+
+    async def _check_guest(self, room: Room) -> None:
+        if not admits_guests(await self._rooms.current(room, EventTypes.GUEST_ACCESS)):
+            raise GuestForbidden("Guests can't join this room")
+
+    def _check_may_invite(self, requester: Requester) -> None:
+        if self._config.block_non_admin_invites and not requester.is_admin:
+            raise Forbidden("Invites have been disabled on this server")
+
+    def _check_user(self, user_id: str) -> None:
+        if not is_user_id(user_id):
+            raise InvalidParam(f"Not a user id: {user_id[:255]!r}")
+
+
+def _reason(reason: str | None) -> dict[str, Any]:
+    return {} if reason is None else {"reason": reason}

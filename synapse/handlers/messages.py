@@ -1,0 +1,136 @@
+"""Sending message events and redactions."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from synapse.api.constants import MAX_ID_BYTES, EventTypes
+from synapse.api.errors import BadJson, Forbidden, InvalidParam, MissingParam, NotFound
+from synapse.api.identifiers import domain_of, fits_in_bytes, is_event_id
+from synapse.events.event import Event
+from synapse.events.power_levels import PowerLevels
+from synapse.handlers.auth import Requester
+from synapse.handlers.ratelimits import RateLimiter
+from synapse.handlers.room_access import room_of_member
+from synapse.rooms.cache import RoomCache
+from synapse.rooms.room import Room
+from synapse.rooms.txns import Transactions
+from synapse.rooms.writer import Draft, RoomWriter
+from synapse.storage.stores.events import EventStore
+
+_LEVEL_SLOTS = [(EventTypes.CREATE, ""), (EventTypes.POWER_LEVELS, "")]
+# Taking them away would break the room for everyone.
+_NOT_REDACTABLE = (EventTypes.CREATE, EventTypes.SERVER_ACL)
+
+
+class Messages:
+    """Says what users say. Each device's transaction id sends one event."""
+
+    def __init__(
+        self,
+        rooms: RoomCache,
+        events: EventStore,
+        writer: RoomWriter,
+        transactions: Transactions,
+        *,
+        messages_limit: RateLimiter,
+        moderation_limit: RateLimiter | None,
+        server_name: str,
+    ) -> None:
+        """`moderation_limit` is for redactions of others' events; None: they count as messages."""
+        self._rooms = rooms
+        self._events = events
+        self._writer = writer
+        self._transactions = transactions
+        self._messages_limit = messages_limit
+        self._moderation_limit = moderation_limit or messages_limit
+        self._server_name = server_name
+
+    async def send(
+        self,
+        requester: Requester,
+        room_id: str,
+        type: str,
+        content: dict[str, Any],
+        txn_id: str | None,
+    ) -> str:
+        """Send a message event; its id. Raises `Forbidden`, and what the builder refuses."""
+        if type == EventTypes.REDACTION:
+            target, content = _without_target(content)
+            return await self.redact(requester, room_id, target, content, txn_id)
+        if type == EventTypes.CREATE:
+            raise Forbidden("A room has one m.room.create, and it has it from the start")
+        room = await room_of_member(self._rooms, room_id)
+        draft = Draft(type, requester.user_id, content)
+
+        async def send() -> str:
+            self._messages_limit.check(requester.user_id)
+            return (await self._writer.send(room_id, draft)).event_id
+
+        return await self._once(requester, room, draft, txn_id, send)
+
+    async def redact(
+        self,
+        requester: Requester,
+        room_id: str,
+        target_id: str,
+        content: dict[str, Any],
+        txn_id: str | None,
+    ) -> str:
+        """Redact an event; the id of the redaction."""
+        if not isinstance(content.get("reason", ""), str):
+            raise BadJson("'reason' must be a string")
+        if content.get("redacts", target_id) != target_id:
+            raise InvalidParam("'redacts' names another event than the path")
+        content = {key: value for key, value in content.items() if key != "redacts"}
+        room = await room_of_member(self._rooms, room_id)
+        draft = Draft(EventTypes.REDACTION, requester.user_id, content, redacts=target_id)
+
+        async def send() -> str:
+            target = await self._redactable(requester, room, target_id)
+            is_own = target.sender == requester.user_id
+            limit = self._messages_limit if is_own else self._moderation_limit
+            limit.check(requester.user_id)
+            return (await self._writer.send(room_id, draft)).event_id
+
+        return await self._once(requester, room, draft, txn_id, send)
+
+    async def _once(
+        self,
+        requester: Requester,
+        room: Room,
+        draft: Draft,
+        txn_id: str | None,
+        send: Callable[[], Awaitable[str]],
+    ) -> str:
+        if txn_id is None:
+            return await send()
+        if not fits_in_bytes(txn_id, MAX_ID_BYTES):
+            raise InvalidParam(f"A transaction id has at most {MAX_ID_BYTES} bytes")
+        draft.txn = (requester.device_nid, txn_id)
+        return await self._transactions.once(requester.device_nid, room.nid, txn_id, send)
+
+    async def _redactable(self, requester: Requester, room: Room, event_id: str) -> Event:
+        """The event of that id, if the requester may redact it."""
+        target = await self._events.get(event_id)
+        if target is None or target.room_id != room.room_id:
+            raise NotFound(f"The event {event_id[:255]} is not in this room")
+        if target.type in _NOT_REDACTABLE:
+            raise Forbidden(f"{target.type} can't be redacted")
+        if target.sender == requester.user_id:
+            return target
+        if requester.is_admin and domain_of(target.sender) == self._server_name:
+            return target
+        levels = PowerLevels.of(await self._rooms.state(room, _LEVEL_SLOTS))
+        if levels.of_user(requester.user_id) < levels.redact:
+            raise Forbidden("You don't have permission to redact events of others")
+        return target
+
+
+def _without_target(content: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The event that a redaction's content names, and the rest of the content."""
+    if "redacts" not in content:
+        raise MissingParam("redacts")
+    target = content["redacts"]
+    if not is_event_id(target):
+        raise InvalidParam("'redacts' must be an event id")
+    return target, {key: value for key, value in content.items() if key != "redacts"}

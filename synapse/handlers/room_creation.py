@@ -1,0 +1,211 @@
+"""Creating rooms: all first events of a room in one commit, or none."""
+
+import secrets
+import string
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from synapse.api.constants import EventTypes, Membership
+from synapse.api.errors import BadJson, Forbidden, InvalidParam, MatrixError
+from synapse.api.identifiers import is_user_id
+from synapse.api.room_versions import ROOM_VERSIONS, RoomVersion
+from synapse.config.rooms import RoomsConfig
+from synapse.events.auth_rules import AuthError
+from synapse.events.client_content import check_client_content
+from synapse.handlers.aliases import check_alias
+from synapse.handlers.auth import Requester
+from synapse.handlers.membership import Memberships
+from synapse.handlers.membership_limits import MembershipLimits
+from synapse.handlers.ratelimits import RateLimiter
+from synapse.handlers.room_presets import PRESETS, Preset, power_levels
+from synapse.rooms.writer import Draft, RoomWriter
+from synapse.storage.stores.profiles import ProfileStore
+from synapse.storage.stores.rooms import RoomStore
+
+_ROOM_ID_LETTERS: Final = 18
+# One request makes no more events than this.
+_MAX_INVITES: Final = 100
+_MAX_INITIAL_STATE: Final = 500
+# What the body says in words of its own, or the server alone decides.
+_NOT_IN_INITIAL_STATE: Final = (EventTypes.CREATE, EventTypes.MEMBER)
+
+
+@dataclass(slots=True, kw_only=True)
+class RoomWish:
+    """The body of `POST /createRoom`."""
+
+    preset: str
+    version: str | None = None
+    published: bool = False
+    alias_localpart: str | None = None
+    name: str | None = None
+    topic: str | None = None
+    invite: list[str] = field(default_factory=list)
+    creation_content: dict[str, Any] = field(default_factory=dict)
+    initial_state: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+    is_direct: bool = False
+    power_level_override: dict[str, Any] = field(default_factory=dict)
+
+
+class RoomCreation:
+    """Makes rooms."""
+
+    def __init__(
+        self,
+        writer: RoomWriter,
+        rooms: RoomStore,
+        profiles: ProfileStore,
+        memberships: Memberships,
+        limits: MembershipLimits,
+        config: RoomsConfig,
+        *,
+        limit: RateLimiter,
+        server_name: str,
+    ) -> None:
+        self._writer = writer
+        self._rooms = rooms
+        self._profiles = profiles
+        self._memberships = memberships
+        self._limits = limits
+        self._config = config
+        self._limit = limit
+        self._server_name = server_name
+
+    async def create(self, requester: Requester, wish: RoomWish) -> str:
+        """The new room's id.
+
+        Raises 400 `M_UNSUPPORTED_ROOM_VERSION`, `M_ROOM_IN_USE`, `M_INVALID_ROOM_STATE`, and
+        `Forbidden`.
+        """
+        version = self._version(wish)
+        preset = PRESETS[wish.preset]
+        alias = self._alias(wish)
+        self._check_invites(requester, wish)
+        self._limit.check(requester.user_id)
+        self._limits.check_first_invites(requester.user_id, len(wish.invite))
+        if alias is not None and await self._rooms.by_alias(alias) is not None:
+            raise MatrixError(400, "M_ROOM_IN_USE", f"The alias {alias} is already taken")
+        drafts = await self._drafts(requester.user_id, version, preset, alias, wish)
+        try:
+            room = await self._writer.create(
+                version, drafts, self._new_room_id(), alias=alias, published=wish.published
+            )
+        except AuthError as error:
+            # What the requester wished for forbids what else they wished for.
+            raise MatrixError(400, "M_INVALID_ROOM_STATE", error.message) from None
+        return room.room_id
+
+    async def _drafts(
+        self,
+        creator: str,
+        version: RoomVersion,
+        preset: Preset,
+        alias: str | None,
+        wish: RoomWish,
+    ) -> list[Draft]:
+        """The events in the order that the specification gives."""
+        state = {**self._preset_state(preset), **self._wished_state(wish)}
+        levels = state.pop((EventTypes.POWER_LEVELS, ""), None) or self._levels(
+            creator, version, preset, wish
+        )
+        drafts = [
+            Draft(EventTypes.CREATE, creator, _creation(creator, version, preset, wish), ""),
+            Draft(EventTypes.MEMBER, creator, await self._join(creator), creator),
+            Draft(EventTypes.POWER_LEVELS, creator, levels, ""),
+        ]
+        if alias is not None and (EventTypes.CANONICAL_ALIAS, "") not in state:
+            drafts.append(Draft(EventTypes.CANONICAL_ALIAS, creator, {"alias": alias}, ""))
+        drafts += [Draft(type_, creator, content, key) for (type_, key), content in state.items()]
+        for user_id in wish.invite:
+            content = await self._memberships.invitation(user_id, is_direct=wish.is_direct)
+            drafts.append(Draft(EventTypes.MEMBER, creator, content, user_id))
+        return drafts
+
+    def _preset_state(self, preset: Preset) -> dict[tuple[str, str], dict[str, Any]]:
+        state: dict[tuple[str, str], dict[str, Any]] = {
+            (EventTypes.JOIN_RULES, ""): {"join_rule": preset.join_rule},
+            (EventTypes.HISTORY_VISIBILITY, ""): {"history_visibility": preset.history_visibility},
+            (EventTypes.GUEST_ACCESS, ""): {"guest_access": preset.guest_access},
+        }
+        encrypted = self._config.encryption_enabled_by_default_for_room_type
+        if encrypted == "all" or (encrypted == "invite" and preset.is_private):
+            state[EventTypes.ENCRYPTION, ""] = {"algorithm": "m.megolm.v1.aes-sha2"}
+        return state
+
+    def _wished_state(self, wish: RoomWish) -> dict[tuple[str, str], dict[str, Any]]:
+        state = {(type_, key): content for type_, key, content in wish.initial_state}
+        for (type_, key), content in state.items():
+            if type_ in _NOT_IN_INITIAL_STATE:
+                raise BadJson(f"initial_state must not contain {type_}")
+            check_client_content(type_, key, content)
+        if wish.name is not None:
+            state[EventTypes.NAME, ""] = {"name": wish.name}
+        if wish.topic is not None:
+            text = {"m.text": [{"body": wish.topic, "mimetype": "text/plain"}]}
+            state[EventTypes.TOPIC, ""] = {"topic": wish.topic, "m.topic": text}
+        return state
+
+    def _levels(
+        self, creator: str, version: RoomVersion, preset: Preset, wish: RoomWish
+    ) -> dict[str, Any]:
+        configured = self._config.default_power_level_content_override.get(wish.preset)
+        return {
+            **power_levels(version, creator, preset, wish.invite),
+            **(configured or {}),
+            **wish.power_level_override,
+        }
+
+    async def _join(self, creator: str) -> dict[str, Any]:
+        profile = await self._profiles.profile(creator)
+        shown: dict[str, Any] = {key: profile[key] for key in ("displayname", "avatar_url") if key in profile}
+        return {**shown, "membership": Membership.JOIN}
+
+    def _version(self, wish: RoomWish) -> RoomVersion:
+        identifier = wish.version or self._config.default_room_version
+        version = ROOM_VERSIONS.get(identifier)
+        if version is None:
+            raise MatrixError(
+                400,
+                "M_UNSUPPORTED_ROOM_VERSION",
+                f"This server does not support room version {identifier[:100]!r}",
+            )
+        return version
+
+    def _alias(self, wish: RoomWish) -> str | None:
+        if wish.alias_localpart is None:
+            return None
+        if ":" in wish.alias_localpart or wish.alias_localpart.startswith("#"):
+            raise InvalidParam("room_alias_name is the alias without '#' and without the server")
+        alias = f"#{wish.alias_localpart}:{self._server_name}"
+        check_alias(alias)
+        return alias
+
+    def _check_invites(self, requester: Requester, wish: RoomWish) -> None:
+        if len(wish.invite) > _MAX_INVITES:
+            raise InvalidParam(f"At most {_MAX_INVITES} users can be invited at once")
+        if len(wish.initial_state) > _MAX_INITIAL_STATE:
+            raise InvalidParam(f"initial_state has at most {_MAX_INITIAL_STATE} events")
+        for user_id in wish.invite:
+            if not is_user_id(user_id):
+                raise InvalidParam(f"Not a user id: {user_id[:255]!r}")
+        wish.invite = [u for u in dict.fromkeys(wish.invite) if u != requester.user_id]
+        if wish.invite and self._config.block_non_admin_invites and not requester.is_admin:
+            raise Forbidden("Invites have been disabled on this server")
+
+    def _new_room_id(self) -> str:
+        letters = "".join(secrets.choice(string.ascii_letters) for _ in range(_ROOM_ID_LETTERS))
+        return f"!{letters}:{self._server_name}"
+
+
+def _creation(creator: str, version: RoomVersion, preset: Preset, wish: RoomWish) -> dict[str, Any]:
+    """The content of `m.room.create`."""
+    content = {**wish.creation_content, "room_version": version.identifier}
+    content.pop("creator", None)
+    if not version.implicit_creator:
+        content["creator"] = creator
+    if version.privileged_creators and preset.trusts_invitees and wish.invite:
+        others = content.get("additional_creators", [])
+        if not isinstance(others, list):
+            raise BadJson("additional_creators must be an array of user ids")
+        content["additional_creators"] = list(dict.fromkeys([*others, *wish.invite]))
+    return content

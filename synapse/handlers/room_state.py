@@ -1,0 +1,106 @@
+"""What readers of a room are told of its state and its members.
+
+Members see the state as it is now; those who have left see it as it was when they did.
+"""
+
+from typing import Any
+
+from synapse.api.constants import EventTypes
+from synapse.api.errors import NotFound
+from synapse.events.event import Event
+from synapse.handlers.auth import Requester
+from synapse.handlers.room_access import not_in_room, room_of_member
+from synapse.handlers.states import States
+from synapse.handlers.timelines import Timelines
+from synapse.handlers.visibility import Reader, Visibility
+from synapse.rooms.cache import RoomCache
+from synapse.rooms.room import Room
+from synapse.storage.stores.members import Membership, MemberStore
+from synapse.storage.stores.rooms import RoomStore
+
+
+class RoomState:
+    """Answers readers' questions about a room's state. All raise `Forbidden` for other users."""
+
+    def __init__(
+        self,
+        rooms: RoomCache,
+        store: RoomStore,
+        members: MemberStore,
+        states: States,
+        timelines: Timelines,
+        visibility: Visibility,
+    ) -> None:
+        self._rooms = rooms
+        self._store = store
+        self._members = members
+        self._states = states
+        self._timelines = timelines
+        self._visibility = visibility
+
+    async def all(self, requester: Requester, room_id: str) -> list[Event]:
+        room, reader = await self._reader(requester, room_id)
+        if reader.leave is not None:
+            return await self._states.at_event(room, reader.leave)
+        return await self._states.now(room)
+
+    async def one(self, requester: Requester, room_id: str, type: str, state_key: str) -> Event:
+        """Raises `NotFound` if the room has no such state."""
+        room, reader = await self._reader(requester, room_id)
+        if reader.leave is None:
+            event = await self._rooms.current(room, type, state_key)
+        else:
+            slot = (type, state_key)
+            event = (await self._states.slots_at_event(room, reader.leave, [slot])).get(slot)
+        if event is None:
+            raise NotFound(f"The room has no state of type {type[:255]} with this state key")
+        return event
+
+    async def members(
+        self, requester: Requester, room_id: str, memberships: set[str], at: str | None
+    ) -> list[Event]:
+        """The member events with one of these memberships, now or at a token."""
+        room, reader = await self._reader(requester, room_id)
+        moment = reader.leave
+        if at is not None:
+            event = await self._timelines.last_before(room, at)
+            if event is None:
+                return []
+            if moment is None or (event.pos or 0) < (moment.pos or 0):
+                moment = event
+        if moment is None:
+            wanted = [Membership.of(membership) for membership in memberships]
+            return await self._states.members_now(room, wanted)
+        state = await self._states.at_event(room, moment)
+        return [
+            event
+            for event in state
+            if event.type == EventTypes.MEMBER and event.membership in memberships
+        ]
+
+    async def joined_members(self, requester: Requester, room_id: str) -> dict[str, Any]:
+        """The profiles of who is in the room, for who is in it."""
+        room, reader = await self._reader(requester, room_id)
+        if not reader.is_joined:
+            raise not_in_room(room_id)
+        events = await self._states.members_now(room, [Membership.JOIN])
+        return {event.state_key or "": _profile(event) for event in events}
+
+    async def joined_rooms(self, requester: Requester) -> list[str]:
+        """The ids of the rooms that the user is in."""
+        rows = await self._members.rooms_of(requester.user_nid, [Membership.JOIN])
+        return list((await self._store.ids(row.room_nid for row in rows)).values())
+
+    async def _reader(self, requester: Requester, room_id: str) -> tuple[Room, Reader]:
+        room = await room_of_member(self._rooms, room_id)
+        reader = await self._visibility.reader(room, requester.user_id, requester.user_nid)
+        return room, reader
+
+
+def _profile(event: Event) -> dict[str, Any]:
+    content = event.content
+    return {
+        name: value
+        for name, key in (("display_name", "displayname"), ("avatar_url", "avatar_url"))
+        if isinstance(value := content.get(key), str)
+    }

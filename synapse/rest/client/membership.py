@@ -1,0 +1,146 @@
+"""Joining, inviting, leaving, kicking, banning, knocking, forgetting."""
+
+from typing import Any
+
+from synapse.api.errors import MatrixError
+from synapse.handlers.aliases import Aliases
+from synapse.handlers.auth import Auth
+from synapse.handlers.membership import Memberships
+from synapse.http.request import Request
+from synapse.http.resource import Resource, client_paths
+
+
+class _MembershipResource(Resource):
+    def __init__(self, auth: Auth, memberships: Memberships) -> None:
+        self._auth = auth
+        self._memberships = memberships
+
+
+class JoinRoom(_MembershipResource):
+    """`POST /rooms/{room_id}/join`"""
+
+    PATHS = client_paths("/rooms/{room_id}/join", api_v1=True)
+
+    async def post(self, request: Request, room_id: str) -> dict[str, Any]:
+        requester = await self._auth.requester(request, allow_guest=True)
+        await self._memberships.join(requester, room_id, _reason_content(request))
+        return {"room_id": room_id}
+
+
+class JoinRoomOrAlias(Resource):
+    """`POST /join/{room_id_or_alias}`"""
+
+    PATHS = client_paths("/join/{room_id_or_alias}", api_v1=True)
+
+    def __init__(self, auth: Auth, memberships: Memberships, aliases: Aliases) -> None:
+        self._auth = auth
+        self._memberships = memberships
+        self._aliases = aliases
+
+    async def post(self, request: Request, room_id_or_alias: str) -> dict[str, Any]:
+        requester = await self._auth.requester(request, allow_guest=True)
+        room_id = await self._aliases.resolve(room_id_or_alias)
+        await self._memberships.join(requester, room_id, _reason_content(request))
+        return {"room_id": room_id}
+
+
+class Knock(Resource):
+    """`POST /knock/{room_id_or_alias}`"""
+
+    PATHS = client_paths("/knock/{room_id_or_alias}")
+
+    def __init__(self, auth: Auth, memberships: Memberships, aliases: Aliases) -> None:
+        self._auth = auth
+        self._memberships = memberships
+        self._aliases = aliases
+
+    async def post(self, request: Request, room_id_or_alias: str) -> dict[str, Any]:
+        requester = await self._auth.requester(request)
+        reason = request.json_or_empty.optional_string("reason")
+        room_id = await self._aliases.resolve(room_id_or_alias)
+        await self._memberships.knock(requester, room_id, reason)
+        return {"room_id": room_id}
+
+
+class Invite(_MembershipResource):
+    """`POST /rooms/{room_id}/invite`"""
+
+    PATHS = client_paths("/rooms/{room_id}/invite", api_v1=True)
+
+    async def post(self, request: Request, room_id: str) -> dict[str, Any]:
+        requester = await self._auth.requester(request)
+        body = request.json
+        if "user_id" not in body and "medium" in body:
+            raise MatrixError(
+                400, "M_THREEPID_DENIED", "This server does not invite by e-mail or phone"
+            )
+        user_id, reason = body.string("user_id"), body.optional_string("reason")
+        await self._memberships.invite(requester, room_id, user_id, reason)
+        return {}
+
+
+class Leave(_MembershipResource):
+    """`POST /rooms/{room_id}/leave`"""
+
+    PATHS = client_paths("/rooms/{room_id}/leave", api_v1=True)
+
+    async def post(self, request: Request, room_id: str) -> dict[str, Any]:
+        requester = await self._auth.requester(request, allow_guest=True)
+        reason = request.json_or_empty.optional_string("reason")
+        await self._memberships.leave(requester, room_id, reason)
+        return {}
+
+
+class Kick(_MembershipResource):
+    """`POST /rooms/{room_id}/kick`"""
+
+    PATHS = client_paths("/rooms/{room_id}/kick", api_v1=True)
+
+    async def post(self, request: Request, room_id: str) -> dict[str, Any]:
+        requester = await self._auth.requester(request)
+        user_id = request.json.string("user_id")
+        reason = request.json.optional_string("reason")
+        await self._memberships.kick(requester, room_id, user_id, reason)
+        return {}
+
+
+class Ban(_MembershipResource):
+    """`POST /rooms/{room_id}/ban`"""
+
+    PATHS = client_paths("/rooms/{room_id}/ban", api_v1=True)
+
+    async def post(self, request: Request, room_id: str) -> dict[str, Any]:
+        requester = await self._auth.requester(request)
+        user_id = request.json.string("user_id")
+        reason = request.json.optional_string("reason")
+        await self._memberships.ban(requester, room_id, user_id, reason)
+        return {}
+
+
+class Unban(_MembershipResource):
+    """`POST /rooms/{room_id}/unban`"""
+
+    PATHS = client_paths("/rooms/{room_id}/unban", api_v1=True)
+
+    async def post(self, request: Request, room_id: str) -> dict[str, Any]:
+        requester = await self._auth.requester(request)
+        user_id = request.json.string("user_id")
+        reason = request.json.optional_string("reason")
+        await self._memberships.unban(requester, room_id, user_id, reason)
+        return {}
+
+
+class Forget(_MembershipResource):
+    """`POST /rooms/{room_id}/forget`"""
+
+    PATHS = client_paths("/rooms/{room_id}/forget", api_v1=True)
+
+    async def post(self, request: Request, room_id: str) -> dict[str, Any]:
+        requester = await self._auth.requester(request)
+        await self._memberships.forget(requester, room_id)
+        return {}
+
+
+def _reason_content(request: Request) -> dict[str, Any]:
+    reason = request.json_or_empty.optional_string("reason")
+    return {} if reason is None else {"reason": reason}

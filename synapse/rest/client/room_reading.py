@@ -1,0 +1,92 @@
+"""Reading a room's timeline."""
+
+from synapse.api.errors import InvalidParam, MissingParam
+from synapse.api.filter_shape import ROOM_EVENT_FILTER, require_filter
+from synapse.events.filtering import EventFilter
+from synapse.handlers.auth import Auth
+from synapse.handlers.client_events import ClientEvents
+from synapse.handlers.timelines import MAX_EVENTS, Timelines
+from synapse.http.json_body import parse_json
+from synapse.http.request import Request
+from synapse.http.resource import Resource, client_paths
+from synapse.http.response import RawJson
+
+_DEFAULT_LIMIT = 10
+
+
+class _Reading(Resource):
+    def __init__(self, auth: Auth, timelines: Timelines, events: ClientEvents) -> None:
+        self._auth = auth
+        self._timelines = timelines
+        self._events = events
+
+
+class RoomMessages(_Reading):
+    """`GET /rooms/{room_id}/messages`"""
+
+    PATHS = client_paths("/rooms/{room_id}/messages", api_v1=True)
+
+    async def get(self, request: Request, room_id: str) -> RawJson:
+        requester = await self._auth.requester(request, allow_guest=True)
+        direction = request.query.choice("dir", ("b", "f"))
+        if direction is None:
+            raise MissingParam("dir")
+        page = await self._timelines.messages(
+            requester,
+            room_id,
+            _filter(request),
+            backwards=direction == "b",
+            start=request.query.string("from"),
+            stop=request.query.string("to"),
+        )
+        chunk = await self._events.render_array(requester, page.events)
+        answer = b'{"chunk":%b,"start":"%b"' % (chunk, page.start.encode())
+        if page.end is not None:
+            answer += b',"end":"%b"' % page.end.encode()
+        if page.state is not None:
+            answer += b',"state":' + await self._events.render_array(requester, page.state)
+        return RawJson(answer + b"}")
+
+
+class OneEvent(_Reading):
+    """`GET /rooms/{room_id}/event/{event_id}`"""
+
+    PATHS = client_paths("/rooms/{room_id}/event/{event_id}", api_v1=True)
+
+    async def get(self, request: Request, room_id: str, event_id: str) -> RawJson:
+        requester = await self._auth.requester(request, allow_guest=True)
+        event = await self._timelines.event(requester, room_id, event_id)
+        return RawJson((await self._events.render(requester, [event]))[0])
+
+
+class Context(_Reading):
+    """`GET /rooms/{room_id}/context/{event_id}`"""
+
+    PATHS = client_paths("/rooms/{room_id}/context/{event_id}", api_v1=True)
+
+    async def get(self, request: Request, room_id: str, event_id: str) -> RawJson:
+        requester = await self._auth.requester(request, allow_guest=True)
+        around = await self._timelines.surroundings(requester, room_id, event_id, _filter(request))
+        render = self._events.render_array
+        return RawJson(
+            b'{"event":%b,"events_before":%b,"events_after":%b,"start":"%b","end":"%b","state":%b}'
+            % (
+                (await self._events.render(requester, [around.event]))[0],
+                await render(requester, around.before),
+                await render(requester, around.after),
+                around.start.encode(),
+                around.end.encode(),
+                await render(requester, around.state),
+            )
+        )
+
+
+def _filter(request: Request) -> EventFilter:
+    """The filter of the query, with the query's limit."""
+    text = request.query.string("filter")
+    definition = parse_json(text.encode()) if text else {}
+    if not isinstance(definition, dict):
+        raise InvalidParam("filter is a JSON object")
+    require_filter(definition, ROOM_EVENT_FILTER)
+    limit = request.query.integer("limit", definition.get("limit", _DEFAULT_LIMIT), minimum=0)
+    return EventFilter.compile({**definition, "limit": limit}, _DEFAULT_LIMIT, MAX_EVENTS)
