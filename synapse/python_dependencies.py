@@ -18,7 +18,6 @@ REQUIREMENTS = [
     "cryptography>=42.0,<51",
     "httptools>=0.6,<1",
     "idna>=3.7,<4",
-    "immutables>=0.20,<1",
     "msgspec>=0.18.6,<1",
     "netaddr>=1.3,<2",
     "orjson>=3.10,<4",
