@@ -24,6 +24,7 @@ _SETTINGS = {
     "listen_addresses": "",
     "shared_buffers": "64MB",
     "autovacuum": "off",
+    "deadlock_timeout": "100ms",
 }
 _CLUSTER = ("--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions")
 

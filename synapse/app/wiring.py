@@ -10,6 +10,7 @@ from synapse.handlers.account_data import AccountData
 from synapse.handlers.accounts import Accounts
 from synapse.handlers.aliases import Aliases
 from synapse.handlers.auth import Auth
+from synapse.handlers.auto_join import AutoJoin
 from synapse.handlers.client_events import ClientEvents
 from synapse.handlers.credentials import Credentials
 from synapse.handlers.devices import Devices
@@ -238,7 +239,17 @@ class Server:
 
     def _build_accounts(self) -> None:
         config, clock, limits = self.config, self.clock, self.config.rate_limits
-        self.new_accounts = NewAccounts(self._server_name, self.users, clock, self._registered)
+        auto_join = AutoJoin(
+            self.users,
+            self.rooms,
+            self.aliases,
+            self.memberships,
+            self.room_creation,
+            self.background,
+            config.registration,
+            server_name=self._server_name,
+        )
+        self.new_accounts = NewAccounts(self._server_name, self.users, clock, auto_join.registered)
         self.registration = Registration(
             self._server_name,
             config.registration,
@@ -277,9 +288,6 @@ class Server:
         self.devices = Devices(self.device_store, self.ui_auth, self.auth)
         self.account_data = AccountData(self.account_data_store)
         self.filters = Filters(FilterStore(self.database))
-
-    def _registered(self, user_id: str, is_guest: bool) -> None:
-        pass
 
     def _build_sync(self) -> None:
         deltas = RoomDeltas(self.events, self.states, self.clock)

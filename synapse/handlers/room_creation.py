@@ -157,7 +157,9 @@ class RoomCreation:
 
     async def _join(self, creator: str) -> dict[str, Any]:
         profile = await self._profiles.profile(creator)
-        shown: dict[str, Any] = {key: profile[key] for key in ("displayname", "avatar_url") if key in profile}
+        shown: dict[str, Any] = {
+            key: profile[key] for key in ("displayname", "avatar_url") if key in profile
+        }
         return {**shown, "membership": Membership.JOIN}
 
     def _version(self, wish: RoomWish) -> RoomVersion:

@@ -1,23 +1,34 @@
 """The server in process: real resources, handlers and database; a clock that tests move by hand."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet import task
 
+from synapse.app.resources import client_resources
+from synapse.app.wiring import Server
 from synapse.config.homeserver import HomeserverConfig
-from synapse.config.ratelimiting import LoginLimits, RateLimit, RateLimitsConfig
+from synapse.config.ratelimiting import (
+    InviteLimits,
+    JoinLimits,
+    LoginLimits,
+    RateLimit,
+    RateLimitsConfig,
+)
 from synapse.config.registration import RegistrationConfig
 from synapse.config.server import ServerConfig
-from synapse.http.resource import Resource
+from synapse.crypto.signing import SigningKey
 from synapse.http.routing import Router
-from synapse.util.background import Background
 from synapse.util.clock import Clock
 from tests.http.client import Answer, FakeSite
-from tests.rest.accounts import AccountParts
-from tests.storage.base import SERVER_NAME, StoreTestCase
+from tests.storage.base import StoreTestCase
+from tests.storage.fresh import SERVER_NAME
 
 PASSWORD = "correct horse"
+KEY = SigningKey.from_line("ed25519 a_test " + "A" * 43)
+T = TypeVar("T")
+
 _NO_LIMIT = RateLimit(per_second=1_000, burst_count=1_000)
 
 
@@ -33,10 +44,22 @@ def default_config() -> HomeserverConfig:
             bcrypt_rounds=4,
         ),
         rate_limits=RateLimitsConfig(
+            rc_message=_NO_LIMIT,
             rc_registration=_NO_LIMIT,
+            rc_joins=JoinLimits(local=_NO_LIMIT),
+            rc_joins_per_room=_NO_LIMIT,
+            rc_invites=InviteLimits(per_room=_NO_LIMIT, per_user=_NO_LIMIT, per_issuer=_NO_LIMIT),
+            rc_room_creation=_NO_LIMIT,
             rc_login=LoginLimits(address=_NO_LIMIT, account=_NO_LIMIT, failed_attempts=_NO_LIMIT),
         ),
     )
+
+
+class AtOnce:
+    """Does the work of the password threads where it is asked for."""
+
+    async def run(self, work: Callable[[], T]) -> T:
+        return work()
 
 
 class RestTestCase(StoreTestCase):
@@ -47,17 +70,15 @@ class RestTestCase(StoreTestCase):
         self.time = task.Clock()
         self.time.advance(1_700_000_000)
         self.clock = Clock(self.time, real=False)
-        self.background = Background()
         self.start(default_config())
 
     def start(self, config: HomeserverConfig) -> None:
         """Start the server, or start it again with another configuration."""
         self.config = config
-        self.accounts = AccountParts(config, self.database, self.clock, self.background)
-        self.site = FakeSite(Router(self.resources()))
-
-    def resources(self) -> list[Resource]:
-        return self.accounts.resources()
+        self.server = Server(config, self.database, self.clock, AtOnce(), KEY)
+        self.background = self.server.background
+        self.site = FakeSite(Router(client_resources(self.server)))
+        self.addCleanup(self.server.typing.close)
 
     def reconfigure(self, **sections: Any) -> None:
         """Start again with other values: `reconfigure(registration={"bcrypt_rounds": 5})`."""

@@ -1,0 +1,1 @@
+"""The real process, driven over real sockets by real clients."""

@@ -1,0 +1,159 @@
+"""A real server process in a directory of its own, started and stopped by tests."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from tests.postgres import VARIABLE
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SERVER_NAME = "test"
+_NO_LIMIT = {"per_second": 1_000_000, "burst_count": 1_000_000}
+
+
+class ServerProcess:
+    """One homeserver, with open registration, on a free port of loopback."""
+
+    def __init__(self, directory: str, *, database: dict[str, Any] | None = None) -> None:
+        """`database` is the configuration of an empty one; without it, SQLite."""
+        self.directory = Path(directory)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._database = database
+        self._process: subprocess.Popen[bytes] | None = None
+        self._generate()
+
+    def start(self) -> None:
+        """Returns when the server answers."""
+        log = open(self.directory / "output.log", "ab")  # noqa: SIM115 (the process's)
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "synapse.app.homeserver"),
+                *("-c", "homeserver.yaml", "-c", "overrides.yaml"),
+            ],
+            cwd=self.directory,
+            env=_environment(),
+            stdout=log,
+            stderr=log,
+        )
+        log.close()
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and self._process.poll() is None:
+            try:
+                with urllib.request.urlopen(self.url + "/health", timeout=5):
+                    return
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                time.sleep(0.05)
+        raise AssertionError("The server did not start:\n" + self.output()[-4000:])
+
+    def stop(self) -> int:
+        """SIGTERM; the exit status."""
+        return self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL: no chance to write anything."""
+        self._end(signal.SIGKILL)
+
+    def output(self) -> str:
+        return (self.directory / "output.log").read_text(errors="replace")
+
+    def call(
+        self, method: str, path: str, body: Any = None, token: str | None = None
+    ) -> tuple[int, Any]:
+        """One request of the client API; status and JSON."""
+        request = urllib.request.Request(
+            self.url + path,
+            data=None if body is None else json.dumps(body).encode(),
+            method=method,
+        )
+        if token is not None:
+            request.add_header("Authorization", f"Bearer {token}")
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
+
+    def register(self, name: str) -> str:
+        """A new account's access token."""
+        status, answer = self.call(
+            "POST",
+            "/_matrix/client/v3/register",
+            {"username": name, "password": "secret", "auth": {"type": "m.login.dummy"}},
+        )
+        assert status == 200, answer
+        return str(answer["access_token"])
+
+    def _end(self, signum: signal.Signals) -> int:
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        process.send_signal(signum)
+        try:
+            return process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError("The server did not stop:\n" + self.output()[-4000:]) from None
+
+    def _generate(self) -> None:
+        subprocess.run(
+            [
+                *(sys.executable, "-m", "synapse.app.homeserver", "--generate-config"),
+                *("--server-name", SERVER_NAME, "--report-stats=no"),
+                *("--config-path", "homeserver.yaml"),
+            ],
+            cwd=self.directory,
+            env=_environment(),
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        overrides: dict[str, Any] = {
+            "listeners": [
+                {
+                    "type": "http",
+                    "port": self.port,
+                    "bind_addresses": ["127.0.0.1"],
+                    "resources": [{"names": ["client", "federation"]}],
+                }
+            ],
+            "enable_registration": True,
+            "enable_registration_without_verification": True,
+            "bcrypt_rounds": 4,
+            "rc_message": _NO_LIMIT,
+            "rc_registration": _NO_LIMIT,
+            "rc_login": dict.fromkeys(("address", "account", "failed_attempts"), _NO_LIMIT),
+            "rc_joins": {"local": _NO_LIMIT, "remote": _NO_LIMIT},
+            "rc_joins_per_room": _NO_LIMIT,
+            "rc_room_creation": _NO_LIMIT,
+            "rc_invites": dict.fromkeys(("per_room", "per_user", "per_issuer"), _NO_LIMIT),
+        }
+        if self._database is not None:
+            overrides["database"] = self._database
+        # JSON is YAML.
+        (self.directory / "overrides.yaml").write_text(json.dumps(overrides))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def temporary_directory() -> str:
+    return tempfile.mkdtemp(prefix="homeserver-test-")
+
+
+def _environment() -> dict[str, str]:
+    environment = {key: value for key, value in os.environ.items() if key != VARIABLE}
+    return environment | {"PYTHONPATH": str(ROOT)}

@@ -1,0 +1,145 @@
+"""Client config: account data."""
+
+from typing import Any
+
+from synapse.storage.transaction import Transaction
+from tests.rest.base import RestTestCase
+from tests.rest.hostile import BROKEN_BODIES, assert_survives_paths
+
+ALICE = "/_matrix/client/v3/user/@alice:test"
+ROOM_ID = "!room:test"
+
+
+class AccountDataTests(RestTestCase):
+    async def make_room(self) -> None:
+        def apply(txn: Transaction, items: list[str]) -> None:
+            for room_id in items:
+                txn.execute(
+                    "INSERT INTO rooms (room_id, version, head, pos, first_pos, depth, last_nid,"
+                    " tips, state_nid, joined, invited, local_joined, created_ms)"
+                    " VALUES (?, '12', 0, 0, 0, 0, 0, '[]', 0, 0, 0, 0, 0)",
+                    room_id,
+                )
+
+        await self.database.write(apply, ROOM_ID)
+
+    async def test_global_data_comes_back(self) -> None:
+        token = await self.register("alice")
+        path = f"{ALICE}/account_data/org.example.config"
+        missing = await self.fetch("GET", path, token=token)
+        self.assertEqual((missing.status, missing.json["errcode"]), (404, "M_NOT_FOUND"))
+        for content in ({"a": [1, 2.5, None]}, {}):
+            answer = await self.fetch("PUT", path, content, token=token)
+            self.assertEqual((answer.status, answer.json), (200, {}))
+            self.assertEqual((await self.fetch("GET", path, token=token)).json, content)
+
+    async def test_room_data_is_apart_from_global_data(self) -> None:
+        token = await self.register("alice")
+        await self.make_room()
+        paths = (f"{ALICE}/rooms/{ROOM_ID}/account_data/m.tag", f"{ALICE}/account_data/m.tag")
+        for n, path in enumerate(paths):
+            await self.fetch("PUT", path, {"n": n}, token=token)
+        for n, path in enumerate(paths):
+            self.assertEqual((await self.fetch("GET", path, token=token)).json, {"n": n})
+
+    async def test_room_must_exist_and_be_a_room(self) -> None:
+        token = await self.register("alice")
+        for room_id, status, errcode in (
+            ("!unknown:test", 404, "M_NOT_FOUND"),
+            ("@alice:test", 400, "M_INVALID_PARAM"),
+            ("!%00:test", 400, "M_INVALID_PARAM"),
+        ):
+            path = f"{ALICE}/rooms/{room_id}/account_data/m.tag"
+            for method, body in (("PUT", {}), ("GET", None)):
+                answer = await self.fetch(method, path, body, token=token)
+                self.assertEqual((answer.status, answer.json["errcode"]), (status, errcode))
+
+    async def test_it_belongs_to_its_user_alone(self) -> None:
+        await self.register("alice")
+        token = await self.register("bob")
+        for path in (f"{ALICE}/account_data/x", f"{ALICE}/rooms/{ROOM_ID}/account_data/x"):
+            for method, body in (("PUT", {}), ("GET", None)):
+                answer = await self.fetch(method, path, body, token=token)
+                self.assertEqual((answer.status, answer.json["errcode"]), (403, "M_FORBIDDEN"))
+
+    async def test_what_the_server_manages_cannot_be_set(self) -> None:
+        token = await self.register("alice")
+        for scope in ("", f"/rooms/{ROOM_ID}"):
+            for type in ("m.fully_read", "m.push_rules"):
+                path = f"{ALICE}{scope}/account_data/{type}"
+                answer = await self.fetch("PUT", path, {}, token=token)
+                self.assertEqual((answer.status, answer.json["errcode"]), (405, "M_BAD_JSON"))
+
+    async def test_only_objects_of_a_sane_size(self) -> None:
+        token = await self.register("alice")
+        path = f"{ALICE}/account_data/x"
+        for name, body in BROKEN_BODIES.items():
+            answer = await self.fetch("PUT", path, body=body, token=token)
+            self.assertEqual(answer.status, 400, name)
+        answer = await self.fetch("PUT", path, {"a": "x" * 2_000_000}, token=token)
+        self.assertEqual((answer.status, answer.json["errcode"]), (413, "M_TOO_LARGE"))
+
+    async def test_hostile_paths(self) -> None:
+        token = await self.register("alice")
+        for method, body in (("PUT", {"a": 1}), ("GET", None)):
+            for pattern in (
+                f"{ALICE}/account_data/{{}}",
+                "/_matrix/client/v3/user/{}/account_data/x",
+                f"{ALICE}/rooms/{{}}/account_data/x",
+                f"{ALICE}/rooms/{ROOM_ID}/account_data/{{}}",
+            ):
+                await assert_survives_paths(self, method, pattern, body, token=token)
+
+    async def test_sync_finds_what_changed(self) -> None:
+        token = await self.register("alice")
+        user = await self.server.users.user("@alice:test")
+        assert user is not None
+        for type in ("a", "b", "a"):
+            await self.fetch("PUT", f"{ALICE}/account_data/{type}", {"t": type}, token=token)
+        store = self.server.account_data_store
+        everything = await store.changes_since(user.user_nid, 0)
+        self.assertEqual(
+            [(entry.room_nid, entry.type, entry.content) for entry in everything],
+            [(0, "b", b'{"t":"b"}'), (0, "a", b'{"t":"a"}')],
+        )
+        later = await store.changes_since(user.user_nid, everything[0].stream)
+        self.assertEqual(later, everything[1:])
+
+
+class FilterTests(RestTestCase):
+    async def upload(self, token: str, definition: Any) -> str:
+        answer = await self.fetch("POST", f"{ALICE}/filter", definition, token=token)
+        self.assertEqual(answer.status, 200, str(answer))
+        return str(answer.json["filter_id"])
+
+    async def test_filter_comes_back_and_has_one_id(self) -> None:
+        token = await self.register("alice")
+        definition = {"room": {"timeline": {"limit": 5}}, "org.example.unknown": [1.5]}
+        filter_id = await self.upload(token, definition)
+        self.assertEqual(await self.upload(token, definition), filter_id)
+        self.assertNotEqual(await self.upload(token, {}), filter_id)
+        for _ in range(2):
+            answer = await self.fetch("GET", f"{ALICE}/filter/{filter_id}", token=token)
+            self.assertEqual(answer.json, definition)
+
+    async def test_unknown_filters(self) -> None:
+        token = await self.register("alice")
+        for filter_id in ("1", "-1", "x", "1" * 30, "9" * 19, "%C2%B2"):
+            answer = await self.fetch("GET", f"{ALICE}/filter/{filter_id}", token=token)
+            self.assertEqual((answer.status, answer.json["errcode"]), (404, "M_NOT_FOUND"))
+
+    async def test_they_belong_to_their_user_alone(self) -> None:
+        await self.upload(await self.register("alice"), {})
+        token = await self.register("bob")
+        for method, path in (("POST", "/filter"), ("GET", "/filter/1")):
+            answer = await self.fetch(method, ALICE + path, {}, token=token)
+            self.assertEqual((answer.status, answer.json["errcode"]), (403, "M_FORBIDDEN"))
+
+    async def test_wrong_bodies(self) -> None:
+        token = await self.register("alice")
+        for name, body in BROKEN_BODIES.items():
+            answer = await self.fetch("POST", f"{ALICE}/filter", body=body, token=token)
+            # The one with the deepest nest is also longer than any filter may be.
+            self.assertIn(answer.status, (400, 413), name)
+        answer = await self.fetch("POST", f"{ALICE}/filter", {"room": []}, token=token)
+        self.assertEqual((answer.status, answer.json["errcode"]), (400, "M_BAD_JSON"))
