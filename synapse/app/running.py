@@ -8,6 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from synapse.app import process
+from synapse.app.chores import Chores
 from synapse.app.resources import resources_of
 from synapse.app.wiring import Server
 from synapse.config.cli import Invocation
@@ -31,8 +32,6 @@ from synapse.util.clock import Clock
 
 logger = logging.getLogger(__name__)
 
-_IDLE_SWEEP_S = 60.0
-
 
 class StartError(Exception):
     """The server can't start; the text is for the administrator."""
@@ -52,11 +51,12 @@ class Running:
     def open(self) -> None:
         """Everything that can fail. Raises `StartError`."""
         config = self._config
-        caches.set_global_factor(config.caches.factors.global_factor)
+        caches.set_factors(config.caches.factor)
         key = _signing_key(config)
         self._database = self._open_database()
         clock = Clock(self._reactor)
         self.server = Server(config, self._database, clock, self._threads, key)
+        self._chores = Chores(self.server)
         self._open_listeners()
 
     def run(self) -> None:
@@ -109,15 +109,10 @@ class Running:
 
     def _started(self) -> None:
         signal.signal(signal.SIGHUP, self._on_hangup)
-        self._sweep()
+        self._chores.start()
         process.notify("READY=1")
         if self._config.server.daemonize:
             process.fall_silent()
-
-    def _sweep(self) -> None:
-        """Now and then, forget who no longer syncs."""
-        self.server.followers.drop_idle()
-        self._sweeper = self._reactor.callLater(_IDLE_SWEEP_S, self._sweep)
 
     def _on_hangup(self, signum: int, frame: Any) -> None:
         self._reactor.callFromThread(self._reload)
@@ -137,8 +132,7 @@ class Running:
         """No new requests; those that run finish; then nothing is left to write."""
         logger.info("Stopping")
         process.notify("STOPPING=1")
-        if self._sweeper.active():
-            self._sweeper.cancel()
+        self._chores.stop()
         await self._listeners.close()
         self.server.typing.close()
         await self.server.background.finish()

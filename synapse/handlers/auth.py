@@ -47,7 +47,7 @@ class Auth:
         self._devices = devices
         self._clock = clock
         self._background = background
-        self._known: Cache[str, _Known] = Cache(50_000)
+        self._known: Cache[str, _Known] = Cache(50_000, "tokens")
         self._accounts: WeakValueDictionary[int, _Account] = WeakValueDictionary()
         # Counts the calls of `forget`: what was read before one must not be cached after it.
         self._epoch = 0

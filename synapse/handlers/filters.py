@@ -18,7 +18,7 @@ class Filters:
 
     def __init__(self, store: FilterStore) -> None:
         self._store = store
-        self._cache: Cache[tuple[int, int], dict[str, Any]] = Cache(10_000)
+        self._cache: Cache[tuple[int, int], dict[str, Any]] = Cache(10_000, "filters")
 
     async def add(self, requester: Requester, raw: Any) -> str:
         """The id of the filter; the same filter has the same id. Raises `BadJson`."""

@@ -22,8 +22,8 @@ class RoomCache:
         self._store = rooms
         self._events = events
         self._states = states
-        self._rooms: Cache[str, Room] = Cache(cache_size)
-        self._by_nid: Cache[int, Room] = Cache(cache_size)
+        self._rooms: Cache[str, Room] = Cache(cache_size, "rooms")
+        self._by_nid: Cache[int, Room] = Cache(cache_size, "rooms_by_number")
         self._loading: dict[str, list[Deferred[Room]]] = {}
         # Rooms with writes under way must not be forgotten and loaded a second time.
         self._busy: dict[str, Room] = {}

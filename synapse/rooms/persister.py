@@ -103,7 +103,7 @@ class Persister:
         self._events = events
         self._states = states
         self._committed = committed
-        self._tips: Cache[int, _Tip] = Cache(5_000)
+        self._tips: Cache[int, _Tip] = Cache(5_000, "room_tips")
         # One object, since the database gathers the items of one and the same function.
         self._write = self._apply
 

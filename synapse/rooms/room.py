@@ -55,7 +55,7 @@ class Room:
         self.lost = False
 
         self._state: dict[Slot, Event | None] = {}
-        self._members: Cache[str, tuple[Event | None]] = Cache(_MEMBERS_KEPT, scaled=False)
+        self._members: Cache[str, tuple[Event | None]] = Cache(_MEMBERS_KEPT)
         self._pending: dict[Slot, Event] = {}
 
     # The current state, as far as it is known.

@@ -20,7 +20,7 @@ class Transactions:
 
     def __init__(self, events: EventStore) -> None:
         self._events = events
-        self._sent: Cache[_Key, str] = Cache(10_000)
+        self._sent: Cache[_Key, str] = Cache(10_000, "transactions")
         self._in_flight: dict[_Key, list[Deferred[None]]] = {}
 
     async def once(

@@ -5,34 +5,46 @@ the old one, and what the old one still held is forgotten. A hit is one or two d
 and nothing is ever moved around in a list; the cache holds between half and all of its bound.
 """
 
-import os
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, TypeVar
+from weakref import WeakSet
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-_factor = float(os.environ.get("SYNAPSE_CACHE_FACTOR", "0.5"))
+# Process-wide, like the memory it divides: the configuration's factor for a cache, by its name.
+_factor_of: Callable[[str], float] = lambda name: 0.5  # noqa: E731
+# All named caches that are in use, for the metrics.
+_in_use: "WeakSet[Cache[object, object]]" = WeakSet()
 
 
-def set_global_factor(factor: float) -> None:
-    """Scale the caches that are made from now on (`caches.global_factor`)."""
-    global _factor
-    _factor = factor
+def set_factors(factor_of: Callable[[str], float]) -> None:
+    """Scale the caches that are made from now on (`caches.global_factor` and its kin)."""
+    global _factor_of
+    _factor_of = factor_of
+
+
+def in_use() -> "list[Cache[object, object]]":
+    """The named caches of the process."""
+    return list(_in_use)
 
 
 class Cache(Generic[K, V]):
-    """Maps keys to values, and forgets what has not been used for the longest time."""
+    """Maps keys to values that aren't None, and forgets what was not used for the longest time."""
 
-    __slots__ = ("_half", "_old", "_young", "hits", "misses")
+    __slots__ = ("__weakref__", "_half", "_old", "_young", "hits", "misses", "name")
 
-    def __init__(self, size: int, *, scaled: bool = True) -> None:
-        """`size`: entries at a cache factor of 1; `scaled=False` keeps it as it is."""
-        self._half = max(16, int(size * _factor if scaled else size) // 2)
+    def __init__(self, size: int, name: str | None = None) -> None:
+        """`size`: entries at a cache factor of 1; one without a name is not scaled."""
+        scale = 1 if name is None else _factor_of(name)
+        self._half = max(16, int(size * scale) // 2)
+        self.name = name
         self._young: dict[K, V] = {}
         self._old: dict[K, V] = {}
         self.hits = 0
         self.misses = 0
+        if name is not None:
+            _in_use.add(self)  # type: ignore[arg-type]
 
     def get(self, key: K) -> V | None:
         value = self._young.get(key)

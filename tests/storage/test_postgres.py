@@ -34,11 +34,11 @@ class LostConnectionTests(PostgresTestCase):
         lost: list[int] = []
 
         def apply(tx: Transaction, names: list[str]) -> list[int]:
-            numbers = add_names(tx, names)
+            tx.execute("SELECT 1")
             if not lost:
                 lost.append(1)
                 self.cut()
-            return numbers
+            return add_names(tx, names)
 
         self.assertEqual(await self.database.write(apply, "a"), 1)
         self.assertEqual(await self.database.fetch(NAMES), [("a",)])

@@ -53,7 +53,7 @@ class RoomDeltas:
         self._events = events
         self._states = states
         self._clock = clock
-        self._deltas: Cache[tuple[int, int, int, str], RoomDelta] = Cache(2_000)
+        self._deltas: Cache[tuple[int, int, int, str], RoomDelta] = Cache(2_000, "room_deltas")
 
     async def between(self, room: Room, since: int, upto: int, wish: RoomFilter) -> RoomDelta:
         """What happened after position `since`, up to `upto`."""

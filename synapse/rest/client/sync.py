@@ -31,7 +31,7 @@ class SyncResource(Resource):
         self._filters = filters
         self._sync = sync
         self._max_timeline_limit = max_timeline_limit
-        self._compiled: Cache[bytes, SyncFilter] = Cache(1_000)
+        self._compiled: Cache[bytes, SyncFilter] = Cache(1_000, "compiled_filters")
 
     async def get(self, request: Request) -> RawJson:
         requester = await self._auth.requester(request, allow_guest=True)

@@ -1,5 +1,7 @@
 """SQLite: one file, one writer, readers that never wait for it (WAL)."""
 
+import contextlib
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
@@ -43,6 +45,8 @@ class SqliteEngine:
 
     def connect(self, *, read_only: bool = False) -> "SqliteConnection":
         try:
+            if not self.single_connection:
+                _create_private(self.path)
             raw = sqlite3.connect(
                 self.path, isolation_level=None, check_same_thread=False, cached_statements=512
             )
@@ -54,7 +58,7 @@ class SqliteEngine:
                 raw.execute("PRAGMA journal_mode = WAL")
                 # `begin` waits by itself, where it may.
                 raw.execute("PRAGMA busy_timeout = 0")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise Unavailable(f"The SQLite database {self.path} can't be opened: {error}") from None
         return SqliteConnection(raw)
 
@@ -153,3 +157,12 @@ class SqliteConnection:
 
     def close(self) -> None:
         self._raw.close()
+
+
+def _create_private(path: str) -> None:
+    """Make a missing file that nobody else can read: it will hold password hashes.
+
+    SQLite gives its companions (`-wal`, `-shm`) the mode of the file itself.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

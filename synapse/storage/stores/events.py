@@ -13,6 +13,7 @@ from synapse.api.room_versions import ROOM_VERSIONS
 from synapse.events.client_format import client_event
 from synapse.events.event import Event
 from synapse.storage.database import Database
+from synapse.storage.transaction import Transaction
 from synapse.util.caches import Cache
 
 # `events.flags`. An event of which none is set came with history, and is in no one's sync.
@@ -36,8 +37,8 @@ class EventStore:
 
     def __init__(self, database: Database, *, cache_size: int) -> None:
         self._database = database
-        self._events: Cache[int, Event] = Cache(cache_size)
-        self._nids: Cache[str, int] = Cache(cache_size)
+        self._events: Cache[int, Event] = Cache(cache_size, "events")
+        self._nids: Cache[str, int] = Cache(cache_size, "event_numbers")
 
     async def get(self, event_id: str) -> Event | None:
         """The event of that id, of whatever kind it is."""
@@ -148,6 +149,10 @@ class EventStore:
         )
         return dict(rows)
 
+    async def forget_redacted(self, before_ms: int) -> None:
+        """Let go of what redactions before a time took away."""
+        await self._database.write(_forget_redacted, before_ms)
+
     def from_rows(self, rows: Iterable[Sequence[Any]]) -> list[Event]:
         """Events from rows of `COLUMNS`, the cached ones where there are such."""
         events = []
@@ -167,6 +172,10 @@ class EventStore:
     def forget(self, nid: int) -> None:
         """Read the event anew next time: it was redacted."""
         self._events.pop(nid)
+
+
+def _forget_redacted(txn: Transaction, times: list[int]) -> None:
+    txn.execute("DELETE FROM redacted_events WHERE redacted_ms < ?", max(times))
 
 
 class _Header(msgspec.Struct, gc=False):

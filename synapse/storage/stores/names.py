@@ -17,8 +17,8 @@ class Names:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._nids: Cache[str, int] = Cache(100_000)
-        self._names: Cache[int, str] = Cache(100_000)
+        self._nids: Cache[str, int] = Cache(100_000, "name_numbers")
+        self._names: Cache[int, str] = Cache(100_000, "names")
 
     async def nid(self, name: str) -> int | None:
         """The number of a name, or None if it was never interned."""

@@ -37,7 +37,7 @@ class RoomStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._ids: Cache[int, str] = Cache(20_000)
+        self._ids: Cache[int, str] = Cache(20_000, "room_ids")
 
     async def get(self, room_id: str) -> RoomRow | None:
         row = await self._database.fetch_one(

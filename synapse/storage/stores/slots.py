@@ -16,8 +16,8 @@ class Slots:
     def __init__(self, database: Database, names: Names) -> None:
         self._database = database
         self._names = names
-        self._nids: Cache[Slot, int] = Cache(100_000)
-        self._slots: Cache[int, Slot] = Cache(100_000)
+        self._nids: Cache[Slot, int] = Cache(100_000, "slot_numbers")
+        self._slots: Cache[int, Slot] = Cache(100_000, "slots")
 
     async def nids(self, slots: Sequence[Slot]) -> dict[Slot, int]:
         """The numbers of those slots that were ever filled in any room."""

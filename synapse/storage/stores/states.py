@@ -31,7 +31,7 @@ class StateStore:
         self._slots = slots
         self._events = events
         # Snapshots never change, and those of small rooms are read again and again.
-        self._snapshots: Cache[int, dict[int, int]] = Cache(2_000)
+        self._snapshots: Cache[int, dict[int, int]] = Cache(2_000, "states")
 
     # The state now.
 
