@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from twisted.internet.defer import Deferred
 
+from synapse.storage.errors import ConstraintViolated
 from synapse.storage.stores.events import EventStore
 from synapse.util.caches import Cache
 
@@ -40,9 +41,19 @@ class Transactions:
             return event_id
         self._in_flight[key] = []
         try:
-            event_id = await self._events.by_txn(*key) or await send()
+            event_id = await self._events.by_txn(*key) or await self._send(key, send)
             self._sent[key] = event_id
             return event_id
         finally:
             for ended in self._in_flight.pop(key):
                 ended.callback(None)
+
+    async def _send(self, key: _Key, send: Callable[[], Awaitable[str]]) -> str:
+        try:
+            return await send()
+        except ConstraintViolated:
+            # Another process was given the same request, and was first.
+            event_id = await self._events.by_txn(*key)
+            if event_id is None:
+                raise
+            return event_id

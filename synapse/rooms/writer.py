@@ -19,6 +19,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from synapse.api.constants import EventTypes
 from synapse.api.room_versions import RoomVersion
 from synapse.crypto.signing import SigningKey
@@ -35,7 +37,7 @@ from synapse.util.clock import Clock
 
 logger = logging.getLogger(__name__)
 
-_TRIES = 5
+_TRIES = 10
 
 
 @dataclass(slots=True)
@@ -71,6 +73,7 @@ class RoomWriter:
         self._server_name = server_name
         self._domain = ":" + server_name
         self._key = key
+        self._newest_room_ms = 0
 
     async def send(
         self, room_id: str, draft: Draft, *, unless: Callable[[Room], Event | None] | None = None
@@ -109,9 +112,11 @@ class RoomWriter:
                 raise
             self._end(chunk)
             self._rooms.busy(room)
+            # Handed over before the lock is let go: the next event must not overtake this one.
+            written = Deferred.fromCoroutine(self._persist(chunk))
         finally:
             room.lock.release()
-        await self._persist(chunk)
+        await written
         return chunk.events[0]
 
     async def create(
@@ -128,6 +133,10 @@ class RoomWriter:
         `room_id` is for versions before 12, whose rooms don't take their id from the create event.
         Raises `AuthError`, what the builder refuses, and `AliasInUse`.
         """
+        if version.room_id_is_hash:
+            # Two rooms that begin alike in the same millisecond would be one.
+            self._newest_room_ms = max(self._clock.now_ms(), self._newest_room_ms + 1)
+            drafts[0].origin_server_ts = self._newest_room_ms
         room = Room(room_id, version)
         chunk = self._begin(room)
         chunk.beginning = Beginning(self._clock.now_ms(), alias, published)

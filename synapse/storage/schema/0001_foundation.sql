@@ -109,8 +109,8 @@ CREATE TABLE rooms (
     room_nid SERIAL_KEY,
     room_id TEXT NOT NULL UNIQUE,
     version TEXT NOT NULL,
-    -- How often the room was written: its writer's batch says `WHERE head = what I know`, which
-    -- is lock and version check in one.
+    -- A fingerprint of the latest event's id (synapse.rooms.room): its writer's batch says `WHERE
+    -- head = what I know`, which is lock and version check in one. 0: the room has no event yet.
     head BIGINT NOT NULL,
     pos BIGINT NOT NULL,           -- of the latest event
     first_pos BIGINT NOT NULL,     -- of the earliest
