@@ -103,7 +103,7 @@ class Server:
         self.names = Names(database)
         self.slots = Slots(database, self.names)
         self.events = EventStore(database, cache_size=self.config.caches.event_cache_size)
-        self.states = StateStore(database, self.slots, self.events)
+        self.states = StateStore(database, self.names, self.slots, self.events)
         self.room_store = RoomStore(database)
         self.members = MemberStore(database)
         self.users = UserStore(database, self.names)

@@ -24,6 +24,9 @@ from synapse.storage.stores.profiles import ProfileStore
 
 logger = logging.getLogger(__name__)
 
+# The member of a restricted room who lets a user in.
+_AUTHORISER = "join_authorised_via_users_server"
+
 
 class Memberships:
     """Changes who is in a room."""
@@ -69,21 +72,15 @@ class Memberships:
         content["membership"] = Membership.JOIN
         authoriser = await self._restricted.authoriser(room, requester.user_id)
         if authoriser is not None:
-            content["join_authorised_via_users_server"] = authoriser
-        event = await self._send(
-            requester.user_id, room_id, requester.user_id, content, unless_already=True
-        )
-        return event.event_id
+            content[_AUTHORISER] = authoriser
+        return await self._send_own(requester.user_id, room_id, content)
 
     async def knock(self, requester: Requester, room_id: str, reason: str | None) -> str:
         """Ask to be let in; the event's id."""
         await self._rooms.get(room_id)
         content = {**await self._profile(requester.user_id), **_reason(reason)}
         content["membership"] = Membership.KNOCK
-        event = await self._send(
-            requester.user_id, room_id, requester.user_id, content, unless_already=True
-        )
-        return event.event_id
+        return await self._send_own(requester.user_id, room_id, content)
 
     async def invite(
         self,
@@ -94,14 +91,12 @@ class Memberships:
         *,
         is_direct: bool = False,
     ) -> str:
-        """Invite a user; the event's id. Who is invited already stays so."""
+        """Invite a user; the event's id."""
         self._check_may_invite(requester)
-        self._check_user(user_id)
-        await room_of_member(self._rooms, room_id)
+        await self._target_room(requester, room_id, user_id)
         self._limits.check_invite(requester.user_id, room_id, user_id)
         content = await self.invitation(user_id, reason, is_direct=is_direct)
-        event = await self._send(requester.user_id, room_id, user_id, content)
-        return event.event_id
+        return await self._send(requester.user_id, room_id, user_id, content)
 
     async def invitation(
         self, user_id: str, reason: str | None = None, *, is_direct: bool = False
@@ -133,7 +128,7 @@ class Memberships:
         self, requester: Requester, room_id: str, user_id: str, reason: str | None
     ) -> None:
         """Make another user leave. Raises `Forbidden` if they are not in the room."""
-        room = await self._target_room(room_id, user_id)
+        room = await self._target_room(requester, room_id, user_id)
         current = await self._rooms.current(room, EventTypes.MEMBER, user_id)
         if current is None or current.membership in (Membership.LEAVE, Membership.BAN):
             raise Forbidden(f"The user {user_id} is not in the room")
@@ -143,7 +138,7 @@ class Memberships:
     async def ban(
         self, requester: Requester, room_id: str, user_id: str, reason: str | None
     ) -> None:
-        await self._target_room(room_id, user_id)
+        await self._target_room(requester, room_id, user_id)
         content = {**_reason(reason), "membership": Membership.BAN}
         await self._send(requester.user_id, room_id, user_id, content)
 
@@ -151,7 +146,7 @@ class Memberships:
         self, requester: Requester, room_id: str, user_id: str, reason: str | None
     ) -> None:
         """Lift a ban. Raises `Forbidden` if there is none."""
-        room = await self._target_room(room_id, user_id)
+        room = await self._target_room(requester, room_id, user_id)
         current = await self._rooms.current(room, EventTypes.MEMBER, user_id)
         if current is None or current.membership != Membership.BAN:
             raise Forbidden(f"The user {user_id} is not banned from the room")
@@ -160,10 +155,13 @@ class Memberships:
 
     async def forget(self, requester: Requester, room_id: str) -> None:
         """Hide a room that the user has left. Raises 400 `M_UNKNOWN` if they have not."""
-        room = await self._rooms.get(room_id)
+        try:
+            room = await self._rooms.get(room_id)
+        except NotFound:
+            raise _never_in_room() from None
         row = await self._members.get(requester.user_nid, room.nid)
         if row is None:
-            raise NotFound("You were never in this room")
+            raise _never_in_room()
         if row.membership not in (members.Membership.LEAVE, members.Membership.BAN):
             raise MatrixError(400, "M_UNKNOWN", "You have to leave the room before you forget it")
         await self._members.forget(requester.user_nid, room.nid)
@@ -175,17 +173,26 @@ class Memberships:
         membership = content.get("membership")
         if membership not in Membership.ALL:
             raise BadJson(f"Unknown membership: {str(membership)[:100]!r}")
-        if user_id == requester.user_id and membership == Membership.JOIN:
-            return await self._change_own(requester, room_id, content)
+        # Who vouches for a join is for the server to say.
+        content = {key: value for key, value in content.items() if key != _AUTHORISER}
+        if user_id == requester.user_id:
+            if membership == Membership.JOIN:
+                return await self._join_or_rename(requester, room_id, content)
+            await room_of_member(self._rooms, room_id)
+            return await self._send_own(user_id, room_id, content)
+        room = await self._target_room(requester, room_id, user_id)
         if membership == Membership.INVITE:
             self._check_may_invite(requester)
-            self._check_user(user_id)
             self._limits.check_invite(requester.user_id, room_id, user_id)
-        await room_of_member(self._rooms, room_id)
-        event = await self._send(requester.user_id, room_id, user_id, content, unless_already=True)
-        return event.event_id
+        elif membership == Membership.LEAVE:
+            current = await self._rooms.current(room, EventTypes.MEMBER, user_id)
+            if current is None or current.membership == Membership.LEAVE:
+                raise Forbidden(f"The user {user_id} is not in the room")
+        return await self._send(requester.user_id, room_id, user_id, content, unless_same=True)
 
-    async def _change_own(self, requester: Requester, room_id: str, content: dict[str, Any]) -> str:
+    async def _join_or_rename(
+        self, requester: Requester, room_id: str, content: dict[str, Any]
+    ) -> str:
         """One's own join, sent as state: a join, or another profile for this room."""
         room = await self._rooms.get(room_id)
         current = await self._rooms.current(room, EventTypes.MEMBER, requester.user_id)
@@ -193,10 +200,9 @@ class Memberships:
             return await self.join(requester, room_id, content)
         if not self._config.allow_per_room_profiles:
             content = {**content, **await self._profile(requester.user_id)}
-        event = await self._send(
+        return await self._send(
             requester.user_id, room_id, requester.user_id, content, unless_same=True
         )
-        return event.event_id
 
     async def leave_all_rooms(self, user_id: str) -> None:
         """What a deactivated account leaves behind: no rooms and no invites."""
@@ -220,7 +226,7 @@ class Memberships:
         kept = {
             key: value
             for key, value in current.content.items()
-            if key not in ("displayname", "avatar_url", "join_authorised_via_users_server")
+            if key not in ("displayname", "avatar_url", _AUTHORISER)
         }
         content = {**kept, **await self._profile(user_id)}
         await self._send(user_id, room.room_id, user_id, content, unless_same=True)
@@ -232,21 +238,31 @@ class Memberships:
         user_id: str,
         content: dict[str, Any],
         *,
-        unless_already: bool = False,
         unless_same: bool = False,
-    ) -> Event:
-        """Send the member event, unless the user's membership (or all of it) is so already."""
+    ) -> str:
+        """Send the member event, unless the sender has said the same and it stands; its id."""
+
+        def unless(room: Room) -> Event | None:
+            event = room.current((EventTypes.MEMBER, user_id))
+            if event is None or event.sender != sender or not is_same_content(event, content):
+                return None
+            return event if room.membership(sender) == Membership.JOIN else None
+
+        draft = Draft(EventTypes.MEMBER, sender, content, state_key=user_id)
+        event = await self._writer.send(room_id, draft, unless=unless if unless_same else None)
+        return event.event_id
+
+    async def _send_own(self, user_id: str, room_id: str, content: dict[str, Any]) -> str:
+        """Send one's own member event, unless one's membership is that already; its id."""
 
         def unless(room: Room) -> Event | None:
             event = room.current((EventTypes.MEMBER, user_id))
             if event is None or event.membership != content["membership"]:
                 return None
-            if unless_already or (unless_same and is_same_content(event, content)):
-                return event
-            return None
+            return event
 
-        draft = Draft(EventTypes.MEMBER, sender, content, state_key=user_id)
-        return await self._writer.send(room_id, draft, unless=unless)
+        draft = Draft(EventTypes.MEMBER, user_id, content, state_key=user_id)
+        return (await self._writer.send(room_id, draft, unless=unless)).event_id
 
     async def _profile(self, user_id: str) -> dict[str, Any]:
         """`displayname` and `avatar_url` of a user of ours."""
@@ -255,9 +271,15 @@ class Memberships:
         profile = await self._profiles.profile(user_id)
         return {key: profile[key] for key in ("displayname", "avatar_url") if key in profile}
 
-    async def _target_room(self, room_id: str, user_id: str) -> Room:
-        self._check_user(user_id)
-        return await room_of_member(self._rooms, room_id)
+    async def _target_room(self, requester: Requester, room_id: str, user_id: str) -> Room:
+        """The room, for one of its members, who alone learn what others are in it."""
+        if not is_user_id(user_id):
+            raise InvalidParam(f"Not a user id: {user_id[:255]!r}")
+        room = await room_of_member(self._rooms, room_id)
+        own = await self._rooms.current(room, EventTypes.MEMBER, requester.user_id)
+        if own is None or own.membership != Membership.JOIN:
+            raise not_in_room(room_id)
+        return room
 
     async def _check_guest(self, room: Room) -> None:
         if not admits_guests(await self._rooms.current(room, EventTypes.GUEST_ACCESS)):
@@ -267,9 +289,9 @@ class Memberships:
         if self._config.block_non_admin_invites and not requester.is_admin:
             raise Forbidden("Invites have been disabled on this server")
 
-    def _check_user(self, user_id: str) -> None:
-        if not is_user_id(user_id):
-            raise InvalidParam(f"Not a user id: {user_id[:255]!r}")
+
+def _never_in_room() -> NotFound:
+    return NotFound("You were never in this room")
 
 
 def _reason(reason: str | None) -> dict[str, Any]:

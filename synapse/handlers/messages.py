@@ -3,14 +3,14 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from synapse.api.constants import MAX_ID_BYTES, EventTypes
+from synapse.api.constants import MAX_ID_BYTES, EventTypes, Membership
 from synapse.api.errors import BadJson, Forbidden, InvalidParam, MissingParam, NotFound
 from synapse.api.identifiers import domain_of, fits_in_bytes, is_event_id
 from synapse.events.event import Event
 from synapse.events.power_levels import PowerLevels
 from synapse.handlers.auth import Requester
 from synapse.handlers.ratelimits import RateLimiter
-from synapse.handlers.room_access import room_of_member
+from synapse.handlers.room_access import not_in_room, room_of_member
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
 from synapse.rooms.txns import Transactions
@@ -77,11 +77,13 @@ class Messages:
         txn_id: str | None,
     ) -> str:
         """Redact an event; the id of the redaction."""
-        if not isinstance(content.get("reason", ""), str):
-            raise BadJson("'reason' must be a string")
         if content.get("redacts", target_id) != target_id:
             raise InvalidParam("'redacts' names another event than the path")
         content = {key: value for key, value in content.items() if key != "redacts"}
+        if content.get("reason", "") is None:
+            del content["reason"]
+        if not isinstance(content.get("reason", ""), str):
+            raise BadJson("'reason' must be a string")
         room = await room_of_member(self._rooms, room_id)
         draft = Draft(EventTypes.REDACTION, requester.user_id, content, redacts=target_id)
 
@@ -111,6 +113,12 @@ class Messages:
 
     async def _redactable(self, requester: Requester, room: Room, event_id: str) -> Event:
         """The event of that id, if the requester may redact it."""
+        state = await self._rooms.state(
+            room, [*_LEVEL_SLOTS, (EventTypes.MEMBER, requester.user_id)]
+        )
+        member = state.get((EventTypes.MEMBER, requester.user_id))
+        if member is None or member.membership != Membership.JOIN:
+            raise not_in_room(room.room_id)
         target = await self._events.get(event_id)
         if target is None or target.room_id != room.room_id:
             raise NotFound(f"The event {event_id[:255]} is not in this room")
@@ -120,7 +128,7 @@ class Messages:
             return target
         if requester.is_admin and domain_of(target.sender) == self._server_name:
             return target
-        levels = PowerLevels.of(await self._rooms.state(room, _LEVEL_SLOTS))
+        levels = PowerLevels.of(state)
         if levels.of_user(requester.user_id) < levels.redact:
             raise Forbidden("You don't have permission to redact events of others")
         return target

@@ -3,10 +3,11 @@
 import orjson
 
 from synapse.api.constants import EventTypes, Membership
-from synapse.api.errors import Forbidden, InvalidParam, NotFound
+from synapse.api.errors import InvalidParam, NotFound
 from synapse.api.identifiers import is_event_id
 from synapse.events.event import Event
 from synapse.handlers.auth import Requester
+from synapse.handlers.room_access import not_in_room, room_of_member
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
 from synapse.storage.stores.account_data import AccountDataStore
@@ -56,15 +57,15 @@ class Receipts:
         room = await self._joined_room(requester, room_id)
         event = await self._event(room, event_id)
         if receipt_type == FULLY_READ:
-            await self._mark_fully_read(requester, room_id, event_id)
+            await self._mark_fully_read(requester, room, event)
         else:
             await self._mark_read(requester, room, receipt_type, event, thread_id or "")
 
     async def _joined_room(self, requester: Requester, room_id: str) -> Room:
-        room = await self._rooms.get(room_id)
+        room = await room_of_member(self._rooms, room_id)
         member = await self._rooms.current(room, EventTypes.MEMBER, requester.user_id)
         if member is None or member.membership != Membership.JOIN:
-            raise Forbidden("You are not in this room")
+            raise not_in_room(room_id)
         return room
 
     async def _event(self, room: Room, event_id: str) -> Event:
@@ -73,16 +74,23 @@ class Receipts:
             raise NotFound("There is no such event in the room")
         return event
 
-    async def _mark_fully_read(self, requester: Requester, room_id: str, event_id: str) -> None:
-        content = orjson.dumps({"event_id": event_id})
-        await self._account_data.put(requester.user_nid, room_id, FULLY_READ, content)
+    async def _mark_fully_read(self, requester: Requester, room: Room, event: Event) -> None:
+        before = await self._account_data.content(requester.user_nid, room.room_id, FULLY_READ)
+        if before is not None:
+            read = await self._events.get(orjson.loads(before)["event_id"])
+            if not _is_ahead(event, read):
+                return
+        content = orjson.dumps({"event_id": event.event_id})
+        await self._account_data.put(requester.user_nid, room.room_id, FULLY_READ, content)
 
     async def _mark_read(
         self, requester: Requester, room: Room, receipt_type: str, event: Event, thread_id: str
     ) -> None:
         before = await self._receipts.get(room.nid, requester.user_nid, receipt_type, thread_id)
-        if before is not None and not await self._is_ahead(event, before):
-            return
+        if before is not None:
+            read = (await self._events.by_nids([before.event_nid])).get(before.event_nid)
+            if not _is_ahead(event, read):
+                return
         await self._receipts.put(
             Receipt(
                 room_nid=room.nid,
@@ -97,9 +105,10 @@ class Receipts:
             )
         )
 
-    async def _is_ahead(self, event: Event, before: Receipt) -> bool:
-        read = (await self._events.by_nids([before.event_nid])).get(before.event_nid)
-        return read is None or read.pos is None or (event.pos or 0) > read.pos
+
+def _is_ahead(event: Event, read: Event | None) -> bool:
+    """Whether an event comes after the one that was read before."""
+    return read is None or read.pos is None or (event.pos or 0) > read.pos
 
 
 def _check_thread(receipt_type: str, thread_id: str) -> None:

@@ -3,6 +3,7 @@
 from synapse.api.constants import EventTypes, Membership
 from synapse.api.errors import Forbidden
 from synapse.handlers.auth import Requester
+from synapse.handlers.room_access import not_in_room, room_of_member
 from synapse.rooms.cache import RoomCache
 from synapse.streams.typing import Typing
 
@@ -17,13 +18,13 @@ class TypingNotices:
     async def set(
         self, requester: Requester, room_id: str, user_id: str, *, typing: bool, timeout_ms: int
     ) -> None:
-        """`typing` holds for `timeout_ms`. Raises `Forbidden`, `NotFound`."""
+        """`typing` holds for `timeout_ms`. Raises `Forbidden`."""
         if user_id != requester.user_id:
             raise Forbidden("You can't type for somebody else")
-        room = await self._rooms.get(room_id)
+        room = await room_of_member(self._rooms, room_id)
         member = await self._rooms.current(room, EventTypes.MEMBER, user_id)
         if member is None or member.membership != Membership.JOIN:
-            raise Forbidden("You are not in this room")
+            raise not_in_room(room_id)
         if typing:
             self._typing.start(room.nid, user_id, timeout_ms)
         else:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from synapse.api.errors import MissingParam
-from synapse.handlers.auth import Auth
+from synapse.handlers.auth import Auth, Requester
 from synapse.handlers.profiles import FIELDS, Profiles
 from synapse.http.request import Request
 from synapse.http.resource import Resource, client_paths
@@ -42,7 +42,7 @@ class ProfileField(Resource):
         return {key_name: await self._profiles.field(user_id, key_name)}
 
     async def put(self, request: Request, user_id: str, key_name: str) -> dict[str, Any]:
-        requester = await self._auth.requester(request)
+        requester = await self._owner(request, key_name)
         if key_name not in request.json:
             raise MissingParam(key_name)
         value = request.json.raw[key_name]
@@ -50,6 +50,10 @@ class ProfileField(Resource):
         return {}
 
     async def delete(self, request: Request, user_id: str, key_name: str) -> dict[str, Any]:
-        requester = await self._auth.requester(request)
+        requester = await self._owner(request, key_name)
         await self._profiles.set(requester, user_id, key_name, None)
         return {}
+
+    async def _owner(self, request: Request, key_name: str) -> Requester:
+        # "Guest users may only modify their display name" (client-server API, "Guest Access").
+        return await self._auth.requester(request, allow_guest=key_name == "displayname")

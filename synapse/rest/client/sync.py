@@ -2,7 +2,7 @@
 
 import orjson
 
-from synapse.api.errors import InvalidParam
+from synapse.api.errors import InvalidParam, NotFound
 from synapse.api.filter_shape import require_filter
 from synapse.handlers.auth import Auth, Requester
 from synapse.handlers.filters import Filters
@@ -54,7 +54,10 @@ class SyncResource(Resource):
             return self._compile(b"{}")
         if text.startswith("{"):
             return self._compile(text.encode())
-        definition = await self._filters.filter(requester, text)
+        try:
+            definition = await self._filters.filter(requester, text)
+        except NotFound:
+            raise InvalidParam(f"There is no filter {text[:100]!r}") from None
         return self._compile(orjson.dumps(definition))
 
     def _compile(self, json: bytes) -> SyncFilter:

@@ -15,6 +15,7 @@ from synapse.state.packing import base_of, merge, pack, state_from, unpack
 from synapse.storage.database import Database
 from synapse.storage.stores.events import COLUMNS, JOINS, EventStore
 from synapse.storage.stores.members import Membership
+from synapse.storage.stores.names import Names
 from synapse.storage.stores.slots import Slot, Slots
 from synapse.storage.transaction import Transaction
 from synapse.util.caches import Cache
@@ -26,8 +27,9 @@ _MEMBERS = f"SELECT {COLUMNS} FROM members m JOIN events e ON e.event_nid = m.ev
 class StateStore:
     """Reads states, and adds snapshots."""
 
-    def __init__(self, database: Database, slots: Slots, events: EventStore) -> None:
+    def __init__(self, database: Database, names: Names, slots: Slots, events: EventStore) -> None:
         self._database = database
+        self._names = names
         self._slots = slots
         self._events = events
         # Snapshots never change, and those of small rooms are read again and again.
@@ -37,6 +39,8 @@ class StateStore:
 
     async def current(self, room_nid: int, slots: Sequence[Slot]) -> StateMap:
         """The events that fill these slots now."""
+        # No name holds a NUL, but an event's content may name something that does.
+        slots = [slot for slot in slots if "\0" not in slot[0] and "\0" not in slot[1]]
         members = [key for type_, key in slots if type_ == EventTypes.MEMBER]
         others = [slot for slot in slots if slot[0] != EventTypes.MEMBER]
         rows: list[Any] = []
@@ -48,11 +52,12 @@ class StateStore:
                 list(nids.values()),
             )
         if members:
+            # By number: a sub-select would let PostgreSQL read all members of the room.
+            users = await self._names.nids(members)
             rows += await self._database.fetch(
-                f"""{_MEMBERS} WHERE m.room_nid = ? AND m.user_nid IN (
-                    SELECT nid FROM names WHERE name = ANY(?))""",
+                f"{_MEMBERS} WHERE m.room_nid = ? AND m.user_nid = ANY(?)",
                 room_nid,
-                members,
+                list(users.values()),
             )
         return {event.slot: event for event in self._events.from_rows(rows)}
 
