@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 
 from synapse.app import process
 from synapse.app.chores import Chores
+from synapse.app.metrics import CacheMetrics, DatabaseMetrics
 from synapse.app.resources import resources_of
 from synapse.app.wiring import Server
 from synapse.config.cli import Invocation
@@ -81,6 +82,8 @@ class Running:
         metrics = RequestMetrics()
         registry = new_registry(config.server.server_name)
         registry.register(metrics)
+        registry.register(DatabaseMetrics(self._database))
+        registry.register(CacheMetrics())
         ticks = TickTimes()
         if ticks.install(self._reactor):
             registry.register(ticks)

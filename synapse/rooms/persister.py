@@ -228,7 +228,7 @@ class Persister:
             for event in chunk.events:
                 self._events.remember(event)
             for redaction in chunk.redactions:
-                self._events.remember(redaction.redacted)
+                self._events.remember_redacted(redaction.redacted)
         self._committed(chunks)
 
 

@@ -33,6 +33,8 @@ class Follower:
         self.touched: OrderedDict[int, int] = OrderedDict()
         # When something of the user's own changed: account data, memberships, …
         self.own = 0
+        # When the user last came into a room, or out of one.
+        self.membership_moved = 0
         self.used_ms = 0
         self._waiters: list[Deferred[None]] = []
         # Who waits until the rooms are known; None: they are.
@@ -155,6 +157,7 @@ class Followers:
             self._enter(follower, room_nid)
         else:
             self._leave(follower, room_nid)
+        follower.membership_moved = position
         self._touch(follower, room_nid, position)
         self.user_moved(user_nid, position)
 

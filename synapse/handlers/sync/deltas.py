@@ -8,7 +8,7 @@ The interval's lower end is not the client's position, which differs from client
 the room's last event up to it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from synapse.api.constants import EventTypes
@@ -21,6 +21,11 @@ from synapse.streams.tokens import timeline_token
 from synapse.util.caches import Cache
 from synapse.util.clock import Clock
 
+# Picks the events that a reader may see.
+_See = Callable[[list[Event]], Awaitable[list[Event]]]
+
+# What a room is called, if need be after its members.
+_NAMING = (EventTypes.MEMBER, EventTypes.NAME, EventTypes.CANONICAL_ALIAS)
 # A delta carries the events' age when it was built: it is shared for this long.
 _SHARED_MS = 10_000
 # A filter that lets little through makes us read on; a reader is not made to wait for ever.
@@ -34,11 +39,12 @@ class RoomDelta:
     events: list[Event]
     rendered: list[bytes]  # the events, for any reader but their sender
     timeline: bytes  # `rendered`, joined
+    state_events: list[Event]  # without those that only introduce the timeline's senders
     state: bytes  # JSON of the state events, joined
     limited: bool
     prev_batch: str
     senders: frozenset[str]
-    members_changed: bool
+    naming_changed: bool  # the room's name or members
     made_ms: int
 
     @property
@@ -55,25 +61,36 @@ class RoomDeltas:
         self._clock = clock
         self._deltas: Cache[tuple[int, int, int, str], RoomDelta] = Cache(2_000, "room_deltas")
 
-    async def between(self, room: Room, since: int, upto: int, wish: RoomFilter) -> RoomDelta:
-        """What happened after position `since`, up to `upto`."""
+    async def between(
+        self, room: Room, since: int, upto: int, wish: RoomFilter, see: _See | None = None
+    ) -> RoomDelta:
+        """What happened after position `since`, up to `upto`.
+
+        `see` is for one who may not see all of it, and whose delta is nobody else's.
+        """
         now_ms = self._clock.now_ms()
         newest, is_whole = _from_tail(room, since, upto)
         key = None
-        if is_whole:
-            last = newest[0].nid if newest else 0
-            first = newest[-1].nid if newest else 0
-            key = (room.nid, first, last, wish.key)
+        if is_whole and newest and see is None:
+            key = (room.nid, newest[-1].nid, newest[0].nid, wish.key)
             delta = self._deltas.get(key)
             if delta is not None and now_ms - delta.made_ms < _SHARED_MS:
                 return delta
         interval = await self._read(room, newest, is_whole, since, upto, wish)
         chosen = [event for event in interval.events if wish.timeline.matches(event)]
+        if see is not None:
+            chosen = await see(chosen)
         limit = wish.timeline.limit
         limited = len(chosen) > limit or not interval.is_whole
         timeline = chosen[:limit][::-1]
         state = await self._state(interval.events, timeline, limited, since, wish)
-        delta = self.render(timeline, state, limited, wish, _last_pos(room, upto))
+        speakers: list[Event] = []
+        if wish.lazy_members:
+            told = {event.nid for event in (*timeline, *state)}
+            speakers = [e for e in await self._speakers(room, timeline, upto) if e.nid not in told]
+        delta = self.render(
+            timeline, state, limited, wish, _last_pos(room, upto), speakers=speakers
+        )
         if key is not None:
             self._deltas[key] = delta
         return delta
@@ -85,6 +102,8 @@ class RoomDeltas:
         limited: bool,
         wish: RoomFilter,
         end: int,
+        *,
+        speakers: Sequence[Event] = (),
     ) -> RoomDelta:
         """A delta of events that are chosen already; `timeline` is oldest first.
 
@@ -101,13 +120,12 @@ class RoomDeltas:
             events=timeline,
             rendered=rendered,
             timeline=b",".join(rendered),
-            state=b",".join([wish.render(event, now_ms=now_ms) for event in state]),
+            state_events=list(state),
+            state=b",".join([wish.render(event, now_ms=now_ms) for event in (*state, *speakers)]),
             limited=limited,
             prev_batch=prev_batch,
             senders=frozenset(event.sender for event in timeline),
-            members_changed=any(
-                event.type == EventTypes.MEMBER for events in (timeline, state) for event in events
-            ),
+            naming_changed=any(event.type in _NAMING for event in (*timeline, *state)),
             made_ms=now_ms,
         )
 
@@ -164,9 +182,22 @@ class RoomDeltas:
             nids = [nid for nid in snapshot.values() if nid > since and nid not in shown]
             if first.nid in shown and first.is_state and first.replaces_nid > since:
                 nids.append(first.replaces_nid)
-            events = await self._events.by_nids(nids)
-            changed.update((event.slot, event) for event in events.values())
+            for event in (await self._events.by_nids(nids)).values():
+                # The interval may know a newer one, which a filter keeps out of the timeline.
+                known = changed.get(event.slot)
+                if known is None or known.nid < event.nid:
+                    changed[event.slot] = event
         return [event for event in changed.values() if wish.state.matches(event)]
+
+    async def _speakers(self, room: Room, timeline: list[Event], upto: int) -> list[Event]:
+        """The member events of the timeline's senders, for clients that load members lazily."""
+        slots = {(EventTypes.MEMBER, event.sender) for event in timeline}
+        members = {slot: event for slot in slots if (event := room.current(slot)) is not None}
+        if unknown := [slot for slot in slots if slot not in members]:
+            members.update(await self._states.current(room.nid, unknown))
+        if newer := [slot for slot, event in members.items() if not 0 < event.nid <= upto]:
+            members.update(await self._states.events_at(timeline[-1].state_nid, newer))
+        return list(members.values())
 
 
 @dataclass(slots=True)

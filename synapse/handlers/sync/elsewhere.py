@@ -1,12 +1,15 @@
 """The rooms a user is not in: `rooms.invite`, `rooms.knock` and `rooms.leave` of a sync."""
 
+from functools import partial
+from itertools import pairwise
+
 import orjson
 
 from synapse.api.constants import EventTypes
 from synapse.config.rooms import PrejoinStateConfig
 from synapse.events.client_format import stripped
 from synapse.events.event import Event
-from synapse.handlers.sync.deltas import RoomDeltas
+from synapse.handlers.sync.deltas import RoomDelta, RoomDeltas
 from synapse.handlers.sync.request import SyncRequest
 from synapse.handlers.visibility import Visibility
 from synapse.rooms.cache import RoomCache
@@ -25,6 +28,10 @@ _SHOWN = (
     EventTypes.CANONICAL_ALIAS,
     EventTypes.ENCRYPTION,
 )
+
+_JOIN = Membership.JOIN.text
+# How many of a user's member events are looked through for the end of their last join.
+_MAX_WALK = 100
 
 
 class RoomsElsewhere:
@@ -78,18 +85,8 @@ class RoomsElsewhere:
     async def left(self, row: MemberRow, request: SyncRequest, since: int, upto: int) -> bytes:
         """A member of `rooms.leave`: what the user saw before leaving, and the leave itself."""
         room = await self._rooms.get_by_nid(row.room_nid)
-        leave = (await self._events.by_nids([row.event_nid]))[row.event_nid]
-        if not await self._was_joined(leave):
-            delta = self._deltas.render([leave], [], False, request.filter.room, leave.pos or 0)
-        else:
-            delta = await self._deltas.between(
-                room, since, min(upto, leave.nid), request.filter.room
-            )
-            visible = await self._visibility.visible(request.requester.user_id, row, delta.events)
-            if len(visible) != len(delta.events):
-                delta = self._deltas.render(
-                    visible, [], delta.limited, request.filter.room, leave.pos or 0
-                )
+        newest = (await self._events.by_nids([row.event_nid]))[row.event_nid]
+        delta = await self._until_left(room, row, newest, request, since, upto)
         return (
             b'%b:{"timeline":{"events":[%b],"limited":%b,"prev_batch":"%b"},'
             b'"state":{"events":[%b]},"account_data":{"events":[]}}'
@@ -101,8 +98,42 @@ class RoomsElsewhere:
             delta.state,
         )
 
-    async def _was_joined(self, leave: Event) -> bool:
-        if not leave.replaces_nid:
-            return False
-        before = (await self._events.by_nids([leave.replaces_nid])).get(leave.replaces_nid)
-        return before is not None and before.membership == Membership.JOIN.text
+    async def _until_left(
+        self,
+        room: Room,
+        row: MemberRow,
+        newest: Event,
+        request: SyncRequest,
+        since: int,
+        upto: int,
+    ) -> RoomDelta:
+        """`newest` is the user's member event now: a leave, or a ban that may have followed it."""
+        wish = request.filter.room
+        own = await self._own_member_events(newest, since)
+        ends = [
+            event
+            for event, before in pairwise([*own, None])
+            if event is not None and before is not None and before.membership == _JOIN
+        ]
+        if not ends:
+            return self._deltas.render([newest], [], False, wish, newest.pos or 0)
+        # Who wasn't in the room at `since` knows nothing of its state.
+        was_in = own[-1].nid <= since and own[-1].membership == _JOIN
+        see = partial(self._visibility.visible, request.requester.user_id, row)
+        delta = await self._deltas.between(
+            room, since if was_in else 0, min(upto, ends[0].nid), wish, see
+        )
+        if ends[0] is newest:
+            return delta
+        timeline = [*delta.events, newest]
+        return self._deltas.render(
+            timeline, delta.state_events, delta.limited, wish, newest.pos or 0
+        )
+
+    async def _own_member_events(self, newest: Event, since: int) -> list[Event]:
+        """The user's member events from the newest back to the one that stood at `since`."""
+        own = [newest]
+        while own[-1].nid > since and own[-1].replaces_nid and len(own) < _MAX_WALK:
+            nid = own[-1].replaces_nid
+            own.append((await self._events.by_nids([nid]))[nid])
+        return own

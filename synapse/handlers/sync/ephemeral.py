@@ -74,7 +74,9 @@ class Ephemeral:
 def receipt_event(receipts: Iterable[Receipt], user_id: str) -> bytes | None:
     """An `m.receipt` event, or None if none of the receipts is for this user's eyes."""
     content: dict[str, Any] = {}
-    for receipt in receipts:
+    # Memory holds all that came, of which the last one of a kind counts.
+    newest = {(r.user_id, r.receipt_type, r.thread_id): r for r in receipts}
+    for receipt in newest.values():
         if receipt.receipt_type == PRIVATE and receipt.user_id != user_id:
             continue
         data: dict[str, Any] = {"ts": receipt.ts_ms}

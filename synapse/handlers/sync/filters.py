@@ -11,6 +11,7 @@ from synapse.events.event import Event
 from synapse.events.filtering import EventFilter
 
 DEFAULT_LIMIT = 10
+_NO_LIMIT = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,12 @@ class SyncFilter:
 
 
 def compile_filter(definition: dict[str, Any], *, max_limit: int) -> SyncFilter:
-    """`definition` is valid JSON of a filter. Raises 400 `M_BAD_JSON` where it is not."""
+    """`definition` has the shape of `synapse.api.filter_shape.SYNC_FILTER`.
+
+    A negative `max_limit` is none.
+    """
+    if max_limit < 0:
+        max_limit = _NO_LIMIT
     room = definition.get("room", {})
     timeline = EventFilter.compile(room.get("timeline", {}), DEFAULT_LIMIT, max_limit)
     state = EventFilter.compile(room.get("state", {}), max_limit, max_limit)

@@ -20,6 +20,8 @@ from synapse.util.clock import Clock
 
 # However long a client wants to wait.
 _MAX_TIMEOUT_MS = 10 * 60 * 1000
+# How long a commit that a reader has seen may take to be announced.
+_ANNOUNCED_SECONDS = 1
 
 
 @dataclass(slots=True)
@@ -31,6 +33,8 @@ class _Answer:
     knock: list[bytes] = field(default_factory=list)
     leave: list[bytes] = field(default_factory=list)
     account_data: list[bytes] = field(default_factory=list)
+    # The newest change of the user's memberships that was met, if the answer leaves it out.
+    overtaken_by: int = 0
 
     @property
     def is_empty(self) -> bool:
@@ -99,6 +103,13 @@ class Sync:
                 or self._may_have_news(follower, request)
             ):
                 answer = await self._build(follower, request, token.position)
+                overtaken_by = max(answer.overtaken_by, follower.membership_moved)
+                if overtaken_by > token.position:
+                    # The rooms changed while the answer was made. Make one of a single moment, once
+                    # the change has been announced.
+                    if follower.membership_moved < overtaken_by:
+                        await self._wait_for(follower, _ANNOUNCED_SECONDS)
+                    continue
                 if not answer.is_empty or request.since is None or request.full_state:
                     return answer.to_json(token)
                 # What was looked at held nothing that the filter lets through.
@@ -122,9 +133,12 @@ class Sync:
             return False
         if follower.has_news_since(token.position) or self._typing.serial != token.typing:
             return True  # it came while the answer was made
+        return await self._wait_for(follower, left)
+
+    async def _wait_for(self, follower: Follower, seconds: float) -> bool:
         woken = follower.wait()
         timed_out: list[bool] = []
-        timer = self._clock.call_later(left, _time_out, woken, timed_out)
+        timer = self._clock.call_later(seconds, _time_out, woken, timed_out)
         try:
             await woken
         except CancelledError:
@@ -152,10 +166,14 @@ class Sync:
             )
             answer.account_data = personal.account_data
             changed = await self._changed_memberships(request, since, upto, whole)
+            answer.overtaken_by = max((row.since for row in changed if row.since > upto), default=0)
+            changed = [row for row in changed if row.since <= upto]
         else:
             changed = []
         new = [row for row in changed if row.membership == Membership.JOIN]
         if new:
+            if not whole:
+                await self._add_older_account_data(personal, new, request, upto)
             answer.join += await self._joined.whole(new, request, upto, personal)
         for row in changed:
             await self._add_elsewhere(answer, row, request, since, upto)
@@ -163,6 +181,24 @@ class Sync:
             seen = {row.room_nid for row in new}
             await self._add_touched(answer, follower, request, since, upto, personal, seen)
         return answer
+
+    async def _add_older_account_data(
+        self, personal: PersonalNews, new: list[MemberRow], request: SyncRequest, upto: int
+    ) -> None:
+        """What the user said of rooms that they joined, also if it was long ago."""
+        of_rooms = (
+            await personal_news(
+                self._account_data,
+                request.requester.user_nid,
+                0,
+                upto,
+                everywhere=request.filter.account_data,
+                in_rooms=request.filter.room_account_data,
+            )
+        ).of_rooms
+        for row in new:
+            if row.room_nid in of_rooms:
+                personal.of_rooms[row.room_nid] = of_rooms[row.room_nid]
 
     async def _changed_memberships(
         self, request: SyncRequest, since: int, upto: int, whole: bool
@@ -174,13 +210,20 @@ class Sync:
             if request.filter.include_leave:
                 shown += [Membership.LEAVE, Membership.BAN]
             rows = await self._members.rooms_of(user_nid, shown)
+            if request.since is not None:
+                # All state is asked for, but what else is new is told as well.
+                rows += [
+                    row
+                    for row in await self._members.changed_since(user_nid, since)
+                    if Membership(row.membership) not in shown
+                ]
         else:
             rows = [
                 row
                 for row in await self._members.changed_since(user_nid, since)
                 if row.since > since or row.membership != Membership.JOIN
             ]
-        rows = [row for row in rows if row.since <= upto and not row.forgotten]
+        rows = [row for row in rows if not row.forgotten]
         ids = await self._room_store.ids([row.room_nid for row in rows])
         return [row for row in rows if self._is_wanted(request, ids[row.room_nid])]
 
@@ -193,7 +236,9 @@ class Sync:
         elif row.membership == Membership.KNOCK:
             answer.knock.append(await self._elsewhere.knocked(row, user_id))
         elif row.membership != Membership.JOIN:
-            answer.leave.append(await self._elsewhere.left(row, request, since, upto))
+            # Of a room that was left before, a client wants to hear only if it wants all state.
+            start = since if row.since > since else 0
+            answer.leave.append(await self._elsewhere.left(row, request, start, upto))
 
     async def _add_touched(
         self,

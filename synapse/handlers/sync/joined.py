@@ -7,6 +7,7 @@ import orjson
 from synapse.api.constants import EventTypes
 from synapse.handlers.sync.deltas import RoomDelta, RoomDeltas
 from synapse.handlers.sync.ephemeral import Ephemeral
+from synapse.handlers.sync.filters import RoomFilter
 from synapse.handlers.sync.personal import PersonalNews
 from synapse.handlers.sync.request import SyncRequest
 from synapse.handlers.sync.whole_rooms import WholeRooms, is_nameless
@@ -47,26 +48,30 @@ class JoinedRooms:
         """The room's member of `rooms.join`, or nothing if there is no news."""
         requester, wish = request.requester, request.filter
         delta = await self._deltas.between(room, since, upto, wish.room)
-        account_data = personal.of_rooms.get(room.nid, [])
-        ephemeral = await self._ephemeral.news(
-            room.nid,
-            requester.user_id,
-            since,
-            upto,
-            request.since.typing if request.since else 0,
-            wish.ephemeral,
-        )
+        account_data = _account_data(personal, room.nid, room.room_id, request)
+        ephemeral: list[bytes] = []
+        if wish.ephemeral.matches_room(room.room_id):
+            ephemeral = await self._ephemeral.news(
+                room.nid,
+                requester.user_id,
+                since,
+                upto,
+                request.since.typing if request.since else 0,
+                wish.ephemeral,
+            )
         if delta.is_empty and not account_data and not ephemeral:
             return b""
         timeline = await self._own_timeline(delta, request)
-        summary = b""
-        if delta.members_changed:
+        summary, state = b"", delta.state
+        if delta.naming_changed:
             heroes: list[str] = []
             if await self._has_no_name(room):
                 named = await self._members.heroes([room.nid], requester.user_id)
                 heroes = named.get(room.nid, [])
             summary = _summary(room.joined, room.invited, heroes)
-        return _room(room.room_id, delta, timeline, summary, ephemeral, account_data)
+            if heroes and wish.room.lazy_members:
+                state = await self._with_heroes(room, delta, heroes, wish.room)
+        return _room(room.room_id, delta, timeline, state, summary, ephemeral, account_data)
 
     async def whole(
         self,
@@ -75,7 +80,7 @@ class JoinedRooms:
         upto: int,
         personal: PersonalNews,
     ) -> list[bytes]:
-        """Members of `rooms.join` for rooms that are new to the client."""
+        """Members of `rooms.join` with all state: for rooms new to the client, or on demand."""
         requester, wish = request.requester, request.filter
         rows = await self._room_store.get_many([row.room_nid for row in memberships])
         wanted = [
@@ -84,8 +89,10 @@ class JoinedRooms:
             if row.room_nid in rows and wish.wants_room(rows[row.room_nid].room_id)
         ]
         room_nids = [row.room_nid for row in wanted]
-        deltas = await self._whole.deltas(requester.user_id, wanted, upto, wish.room)
-        ephemeral = await self._ephemeral.all(room_nids, requester.user_id, upto, wish.ephemeral)
+        since = request.since.position if request.since else 0
+        deltas = await self._whole.deltas(requester.user_id, wanted, since, upto, wish.room)
+        lively = [nid for nid in room_nids if wish.ephemeral.matches_room(rows[nid].room_id)]
+        ephemeral = await self._ephemeral.all(lively, requester.user_id, upto, wish.ephemeral)
         parts = []
         for room_nid in room_nids:
             row, (delta, heroes) = rows[room_nid], deltas[room_nid]
@@ -94,9 +101,10 @@ class JoinedRooms:
                     row.room_id,
                     delta,
                     await self._own_timeline(delta, request),
+                    delta.state,
                     _summary(row.joined, row.invited, heroes),
                     ephemeral.get(room_nid, []),
-                    personal.of_rooms.get(room_nid, []),
+                    _account_data(personal, room_nid, row.room_id, request),
                 )
             )
         return parts
@@ -118,11 +126,33 @@ class JoinedRooms:
             for event, rendered in zip(delta.events, delta.rendered, strict=True)
         )
 
+    async def _with_heroes(
+        self, room: Room, delta: RoomDelta, heroes: list[str], wish: RoomFilter
+    ) -> bytes:
+        """The delta's state and the heroes' member events, without which they have no names."""
+        told = {event.nid for event in (*delta.events, *delta.state_events)}
+        members = await self._rooms.state(room, [(EventTypes.MEMBER, hero) for hero in heroes])
+        now_ms = self._clock.now_ms()
+        missing = [
+            wish.render(event, now_ms=now_ms)
+            for event in members.values()
+            if event.nid and event.nid not in told and wish.state.matches(event)
+        ]
+        return b",".join([delta.state, *missing] if delta.state else missing)
+
     async def _has_no_name(self, room: Room) -> bool:
         state = await self._rooms.state(
             room, [(EventTypes.NAME, ""), (EventTypes.CANONICAL_ALIAS, "")]
         )
         return is_nameless(state.values())
+
+
+def _account_data(
+    personal: PersonalNews, room_nid: int, room_id: str, request: SyncRequest
+) -> list[bytes]:
+    if not request.filter.room_account_data.matches_room(room_id):
+        return []
+    return personal.of_rooms.get(room_nid, [])
 
 
 def _summary(joined: int, invited: int, heroes: list[str]) -> bytes:
@@ -138,6 +168,7 @@ def _room(
     room_id: str,
     delta: RoomDelta,
     timeline: bytes,
+    state: bytes,
     summary: bytes,
     ephemeral: list[bytes],
     account_data: list[bytes],
@@ -150,7 +181,7 @@ def _room(
         timeline,
         b"true" if delta.limited else b"false",
         delta.prev_batch.encode(),
-        delta.state,
+        state,
         summary,
         b",".join(ephemeral),
         b",".join(account_data),

@@ -43,15 +43,18 @@ class WholeRooms:
         self,
         user_id: str,
         memberships: Sequence[MemberRow],
+        since: int,
         upto: int,
         wish: RoomFilter,
     ) -> dict[int, tuple[RoomDelta, list[str]]]:
         """By room_nid: state and newest events up to a position, and the heroes of nameless rooms.
 
+        The timelines of rooms that the user was in at `since` begin after that position.
+
         With lazily loaded members, those are told who speak in the timeline, the heroes, and the
         user's own.
         """
-        timelines = await self._timelines(user_id, memberships, upto, wish)
+        timelines = await self._timelines(user_id, memberships, since, upto, wish)
         room_nids = list(timelines)
         states = await self._states.without_members_of(room_nids)
         nameless = [room_nid for room_nid in room_nids if is_nameless(states[room_nid])]
@@ -70,21 +73,28 @@ class WholeRooms:
         return deltas
 
     async def _timelines(
-        self, user_id: str, memberships: Sequence[MemberRow], upto: int, wish: RoomFilter
+        self,
+        user_id: str,
+        memberships: Sequence[MemberRow],
+        since: int,
+        upto: int,
+        wish: RoomFilter,
     ) -> "dict[int, _Timeline]":
         limit = wish.timeline.limit
         tails = await self._tails([row.room_nid for row in memberships], limit)
         timelines: dict[int, _Timeline] = {}
         for row in memberships:
             tail = [event for event in tails[row.room_nid] if event.nid <= upto]
-            visible = tail
-            if tail and tail[0].nid < row.since:
-                visible = await self._visibility.visible(user_id, row, tail)
+            end = tail[-1].pos if tail else 0
+            # What the client has already, or the room's beginning, leaves no gap.
+            known = since if row.since <= since else 0
+            reaches_back = bool(tail) and (tail[0].pos == 1 or tail[0].nid <= known)
+            visible = [event for event in tail if event.nid > known]
+            if visible and visible[0].nid < row.since:
+                visible = await self._visibility.visible(user_id, row, visible)
             passed = [event for event in visible if wish.timeline.matches(event)]
             timeline = passed[-limit:] if limit else []
-            reaches_back = bool(tail) and tail[0].pos == 1
             limited = len(passed) > len(timeline) or not reaches_back
-            end = tail[-1].pos if tail else 0
             timelines[row.room_nid] = _Timeline(timeline, end or 0, limited)
         return timelines
 

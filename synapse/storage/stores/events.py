@@ -169,6 +169,16 @@ class EventStore:
         self._events[event.nid] = event
         self._nids[event.event_id] = event.nid
 
+    def remember_redacted(self, event: Event) -> None:
+        """Keep the redacted form, also where a newer event's `unsigned` tells what it replaced."""
+        self.remember(event)
+        if not event.is_state:
+            return
+        for nid in self._events:
+            newer = self._events.get(nid)
+            if newer is not None and newer.replaces_nid == event.nid:
+                newer.unsigned = replaced_unsigned(event.event_id, event.json)
+
     def forget(self, nid: int) -> None:
         """Read the event anew next time: it was redacted."""
         self._events.pop(nid)
