@@ -4,6 +4,8 @@ from synapse.streams.followers import Followers
 from synapse.util.clock import Clock, Timer
 
 MAX_TIMEOUT_MS = 120_000
+# Rooms of which it is known when they last changed.
+_ROOMS_KEPT = 10_000
 
 
 class Typing:
@@ -13,8 +15,10 @@ class Typing:
         self._followers = followers
         self._clock = clock
         self._rooms: dict[int, dict[str, Timer]] = {}
-        # Rooms in which someone was typing since the start: room_nid → serial of the last change.
+        # room_nid → serial of the room's last change, the newest last; for rooms that were
+        # forgotten, `_floor`.
         self._changed: dict[int, int] = {}
+        self._floor = 0
         self.serial = 0
 
     def users(self, room_nid: int) -> list[str]:
@@ -22,14 +26,19 @@ class Typing:
 
     def changed_since(self, room_nid: int, serial: int) -> bool:
         """Whether a room's typing users are others than at a serial, for all we know."""
-        # A larger serial than ours is from before a restart.
-        return self._changed.get(room_nid, 0) > (serial if serial <= self.serial else 0)
+        return self._changed.get(room_nid, self._floor) > self._known(serial)
 
     def rooms_since(self, serial: int) -> list[int]:
         """The rooms whose typing users changed after a serial."""
         if serial == self.serial:
             return []
-        return [room_nid for room_nid in self._changed if self.changed_since(room_nid, serial)]
+        rooms = []
+        known = self._known(serial)
+        for room_nid, changed in reversed(self._changed.items()):
+            if changed <= known:
+                break
+            rooms.append(room_nid)
+        return rooms
 
     def start(self, room_nid: int, user_id: str, timeout_ms: int) -> None:
         """The user types, until `timeout_ms` have passed or `stop`."""
@@ -62,7 +71,15 @@ class Typing:
                     timer.cancel()
         self._rooms.clear()
 
+    def _known(self, serial: int) -> int:
+        """What a token's serial means here: a larger one than ours is from before a restart."""
+        return serial if serial <= self.serial else 0
+
     def _moved(self, room_nid: int) -> None:
         self.serial += 1
+        self._changed.pop(room_nid, None)
         self._changed[room_nid] = self.serial
+        if len(self._changed) > _ROOMS_KEPT:
+            oldest = next(iter(self._changed))
+            self._floor = self._changed.pop(oldest)
         self._followers.wake_room(room_nid)

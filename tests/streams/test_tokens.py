@@ -1,0 +1,35 @@
+"""Tokens are opaque to clients, but not to us."""
+
+from synapse.api.errors import InvalidParam
+from synapse.streams.tokens import SyncToken, parse_timeline_token, timeline_token
+from tests.case import TestCase
+
+WRONG = (
+    "",
+    "s",
+    "s1",
+    "s1_",
+    "s_1",
+    "s1_2_3",
+    "s-1_2",
+    "t",
+    "5",
+    "x5",
+    "s1_2\n",
+    "s\u0661_1",
+    "s" + "9" * 30,
+)
+
+
+class TokenTests(TestCase):
+    def test_there_and_back(self) -> None:
+        for token in (SyncToken(0, 0), SyncToken(123, 45), SyncToken(2**53, 1)):
+            self.assertEqual(SyncToken.parse(str(token)), token)
+        for pos in (0, 7, -3):
+            self.assertEqual(parse_timeline_token(timeline_token(pos)), pos)
+
+    def test_what_is_none_of_ours_is_refused(self) -> None:
+        for text in WRONG:
+            for parse in (SyncToken.parse, parse_timeline_token):
+                with self.subTest(text=text), self.assertRaises(InvalidParam):
+                    parse(text)
