@@ -37,18 +37,21 @@ class Welcome(Resource):
 
     def __init__(self, config: ServerConfig) -> None:
         self._location = config.web_client_location
-        self._page = _PAGE.format(
-            server_name=escape(config.server_name),
-            version=__version__,
-            base_url=escape(config.public_baseurl),
-        ).encode()
+        self._server_name = config.server_name
 
     async def get(self, request: Request) -> Json:
         if self._location is not None:
             return Response(302, headers=[("Location", self._location)], content_type="text/html")
+        # What brought a browser here will do for a client.
+        base_url = f"{'https' if request.secure else 'http'}://{request.header('host')}"
+        page = _PAGE.format(
+            server_name=escape(self._server_name),
+            version=__version__,
+            base_url=escape(base_url),
+        )
         policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
         return Response(
-            body=self._page,
+            body=page.encode(),
             content_type="text/html; charset=utf-8",
             headers=[("Content-Security-Policy", policy)],
         )

@@ -190,8 +190,8 @@ CREATE TABLE members (
     forgotten SMALLINT NOT NULL DEFAULT 0,
     PRIMARY KEY (user_nid, room_nid)
 ) WITHOUT ROWID;
--- Serves member lists and counts.
-CREATE INDEX members_by_room ON members (room_nid, membership);
+-- Serves member lists, without reading the table.
+CREATE INDEX members_by_room ON members (room_nid, membership, event_nid);
 
 CREATE TABLE room_aliases (
     alias TEXT PRIMARY KEY,

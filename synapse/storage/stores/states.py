@@ -13,15 +13,16 @@ from synapse.api.constants import EventTypes
 from synapse.events.event import Event, StateMap
 from synapse.state.packing import base_of, merge, pack, state_from, unpack
 from synapse.storage.database import Database
-from synapse.storage.stores.events import COLUMNS, JOINS, EventStore
+from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.members import Membership
 from synapse.storage.stores.names import Names
 from synapse.storage.stores.slots import Slot, Slots
 from synapse.storage.transaction import Transaction
 from synapse.util.caches import Cache
 
-_STATE = f"SELECT {COLUMNS} FROM room_state s JOIN events e ON e.event_nid = s.event_nid {JOINS}"
-_MEMBERS = f"SELECT {COLUMNS} FROM members m JOIN events e ON e.event_nid = m.event_nid {JOINS}"
+# Which events, first: most of them are in memory, and need not be read again.
+_STATE = "SELECT s.room_nid, s.event_nid FROM room_state s"
+_MEMBERS = "SELECT m.room_nid, m.event_nid FROM members m"
 
 
 class StateStore:
@@ -43,10 +44,10 @@ class StateStore:
         slots = [slot for slot in slots if "\0" not in slot[0] and "\0" not in slot[1]]
         members = [key for type_, key in slots if type_ == EventTypes.MEMBER]
         others = [slot for slot in slots if slot[0] != EventTypes.MEMBER]
-        rows: list[Any] = []
+        found: list[Event] = []
         if others:
             nids = await self._slots.nids(others)
-            rows += await self._database.fetch(
+            found += await self._of_one(
                 f"{_STATE} WHERE s.room_nid = ? AND s.slot_nid = ANY(?)",
                 room_nid,
                 list(nids.values()),
@@ -54,44 +55,34 @@ class StateStore:
         if members:
             # By number: a sub-select would let PostgreSQL read all members of the room.
             users = await self._names.nids(members)
-            rows += await self._database.fetch(
+            found += await self._of_one(
                 f"{_MEMBERS} WHERE m.room_nid = ? AND m.user_nid = ANY(?)",
                 room_nid,
                 list(users.values()),
             )
-        return {event.slot: event for event in self._events.from_rows(rows)}
+        return {event.slot: event for event in found}
 
     async def without_members(self, room_nid: int) -> list[Event]:
         """All of the current state but `m.room.member`."""
-        rows = await self._database.fetch(f"{_STATE} WHERE s.room_nid = ?", room_nid)
-        return self._events.from_rows(rows)
+        return await self._of_one(f"{_STATE} WHERE s.room_nid = ?", room_nid)
 
     async def without_members_of(self, room_nids: Sequence[int]) -> dict[int, list[Event]]:
         """The same for many rooms, in one query."""
-        rows = await self._database.fetch(
-            f"{_STATE} WHERE s.room_nid = ANY(?)".replace("SELECT", "SELECT s.room_nid,", 1),
-            list(room_nids),
-        )
-        return self._by_room(room_nids, rows)
+        return await self._of_many(room_nids, f"{_STATE} WHERE s.room_nid = ANY(?)")
 
     async def members(
         self, room_nid: int, memberships: Iterable[Membership] = tuple(Membership)
     ) -> list[Event]:
         """The current `m.room.member` events of these memberships."""
-        rows = await self._database.fetch(
+        return await self._of_one(
             f"{_MEMBERS} WHERE m.room_nid = ? AND m.membership = ANY(?)",
             room_nid,
             [int(membership) for membership in memberships],
         )
-        return self._events.from_rows(rows)
 
     async def members_of(self, room_nids: Sequence[int]) -> dict[int, list[Event]]:
         """All current `m.room.member` events of many rooms, in one query."""
-        rows = await self._database.fetch(
-            f"{_MEMBERS} WHERE m.room_nid = ANY(?)".replace("SELECT", "SELECT m.room_nid,", 1),
-            list(room_nids),
-        )
-        return self._by_room(room_nids, rows)
+        return await self._of_many(room_nids, f"{_MEMBERS} WHERE m.room_nid = ANY(?)")
 
     async def members_among(
         self, room_nids: Sequence[int], pairs: Sequence[tuple[int, int]]
@@ -103,18 +94,26 @@ class StateStore:
             values = ", ".join(["(?, ?)"] * len(some))
             rows += await self._database.fetch(
                 f"""WITH wanted (room_nid, user_nid) AS (VALUES {values})
-                    SELECT m.room_nid, {COLUMNS} FROM wanted w
-                    JOIN members m ON m.room_nid = w.room_nid AND m.user_nid = w.user_nid
-                    JOIN events e ON e.event_nid = m.event_nid {JOINS}""",
+                    SELECT m.room_nid, m.event_nid FROM wanted w
+                    JOIN members m ON m.room_nid = w.room_nid AND m.user_nid = w.user_nid""",
                 *(nid for pair in some for nid in pair),
             )
-        return self._by_room(room_nids, rows)
+        return await self._by_room(room_nids, rows)
 
-    def _by_room(self, room_nids: Sequence[int], rows: list[Any]) -> dict[int, list[Event]]:
+    async def _of_one(self, sql: str, *params: object) -> list[Event]:
+        rows = await self._database.fetch(sql, *params)
+        return list((await self._events.by_nids([nid for _, nid in rows])).values())
+
+    async def _of_many(self, room_nids: Sequence[int], sql: str) -> dict[int, list[Event]]:
+        return await self._by_room(room_nids, await self._database.fetch(sql, list(room_nids)))
+
+    async def _by_room(
+        self, room_nids: Sequence[int], rows: Sequence[Any]
+    ) -> dict[int, list[Event]]:
         by_room: dict[int, list[Event]] = {nid: [] for nid in room_nids}
-        events = self._events.from_rows(row[1:] for row in rows)
-        for row, event in zip(rows, events, strict=True):
-            by_room[row[0]].append(event)
+        events = await self._events.by_nids([nid for _, nid in rows])
+        for room_nid, nid in rows:
+            by_room[room_nid].append(events[nid])
         return by_room
 
     # The state then.
