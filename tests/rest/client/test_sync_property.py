@@ -1,0 +1,173 @@
+"""What clients assemble from /sync is what the server has, whatever happens in between.
+
+Some users write, join, leave and change state in some rooms at random, and sync now and then. Each
+client keeps for every room what a client keeps: the timeline, with gaps filled by `/messages`, and
+the state. In the end both must equal what the server tells directly: no event is missing, none is
+there twice, and the state is the state.
+"""
+
+import random
+from typing import Any
+
+import orjson
+from twisted.internet.defer import Deferred, DeferredLock, gatherResults
+
+from tests.rest.rooms import RoomTestCase, ids, room_path
+
+USERS = ("alice", "bob", "carol")
+ROOMS = 3
+STEPS = 120
+SEEDS = 8
+
+
+class ClientRoom:
+    """A joined room, as a client has it."""
+
+    def __init__(self) -> None:
+        self.timeline: list[str] = []
+        self.state: dict[tuple[str, str], str] = {}
+
+    def take_state(self, events: list[Any]) -> None:
+        for event in events:
+            if "state_key" in event:
+                self.state[event["type"], event["state_key"]] = event["event_id"]
+
+
+class Client:
+    """One device, which assembles what it is told."""
+
+    def __init__(self, case: "SyncPropertyTests", user: str, token: str, filter: Any) -> None:
+        self.case = case
+        self.user_id = f"@{user}:test"
+        self.token = token
+        self.filter = orjson.dumps(filter).decode()
+        self.since: str | None = None
+        self.rooms: dict[str, ClientRoom] = {}
+        self._lock = DeferredLock()
+
+    async def sync(self) -> None:
+        await self._lock.run(lambda: Deferred.fromCoroutine(self._sync()))
+
+    async def _sync(self) -> None:
+        query = {"filter": self.filter, **({"since": self.since} if self.since else {})}
+        answer = await self.case.sync(self.token, **query)
+        rooms = answer.get("rooms", {})
+        for room_id in rooms.get("leave", {}):
+            self.rooms.pop(room_id, None)
+        for room_id, told in rooms.get("join", {}).items():
+            await self._take(room_id, told)
+        self.since = answer["next_batch"]
+
+    async def _take(self, room_id: str, told: Any) -> None:
+        events, state = told["timeline"]["events"], told["state"]["events"]
+        room = self.rooms.get(room_id)
+        if room is None or self._has_joined([*state, *events]):
+            # What was before belongs to the last stay.
+            self.rooms[room_id] = room = ClientRoom()
+        elif told["timeline"]["limited"]:
+            older = await self.case.messages(
+                self.token,
+                room_id,
+                **{"from": told["timeline"]["prev_batch"], "to": self.since, "limit": 1000},
+            )
+            room.timeline += ids(older["chunk"])[::-1]
+        room.timeline += ids(events)
+        room.take_state(state)
+        room.take_state(events)
+
+    def _has_joined(self, events: list[Any]) -> bool:
+        return any(
+            event.get("state_key") == self.user_id
+            and event["content"]["membership"] == "join"
+            and event["unsigned"].get("prev_content", {}).get("membership") != "join"
+            for event in events
+        )
+
+
+class SyncPropertyTests(RoomTestCase):
+    timeout = 60
+    seen = 0  # events that clients were found to have
+
+    async def arrange(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.tokens = {user: await self.register(f"{user}{seed}") for user in USERS}
+        self.clients = [
+            Client(self, f"{user}{seed}", token, filter)
+            for user, token in self.tokens.items()
+            for filter in (
+                {},
+                {"room": {"timeline": {"limit": 2}}},
+                {"room": {"timeline": {"limit": 0}}},
+            )
+        ]
+        host = self.tokens["alice"]
+        self.rooms = [
+            await self.create_public(host, power_level_content_override={"state_default": 0})
+            for _ in range(ROOMS)
+        ]
+
+    async def step(self) -> None:
+        user = self.random.choice(USERS)
+        token, room_id = self.tokens[user], self.random.choice(self.rooms)
+        action = self.random.choice(
+            ["send"] * 5
+            + ["topic"] * 2
+            + ["join"] * 3
+            + ["leave", "name", "redact", "sync", "sync"]
+        )
+        if action == "sync":
+            await self.random.choice(self.clients).sync()
+        elif action == "send":
+            path = f"/send/m.room.message/t{self.random.random()}"
+            await self.fetch("PUT", room_path(room_id, path), {"body": "x"}, token=token)
+        elif action in ("topic", "name"):
+            content = {action: str(self.random.randrange(5))}
+            path = f"/state/m.room.{action}"
+            await self.fetch("PUT", room_path(room_id, path), content, token=token)
+        elif action == "redact":
+            path = f"/redact/{await self.some_event(room_id)}/t{self.random.random()}"
+            await self.fetch("PUT", room_path(room_id, path), {}, token=token)
+        elif user != "alice":  # who stays, so that the rooms live on
+            await self.fetch("POST", room_path(room_id, f"/{action}"), {}, token=token)
+
+    async def some_event(self, room_id: str) -> str:
+        page = await self.messages(self.tokens["alice"], room_id, limit=3)
+        return str(self.random.choice(page["chunk"])["event_id"])
+
+    async def check(self, client: Client) -> None:
+        joined = await self.ok("GET", "/_matrix/client/v3/joined_rooms", token=client.token)
+        self.assertEqual(set(client.rooms), set(joined["joined_rooms"]))
+        for room_id, room in client.rooms.items():
+            truth = await self.messages(client.token, room_id, limit=1000)
+            # The client's timeline may begin later, but from there on it is the room's.
+            newest = ids(truth["chunk"])[: len(room.timeline)][::-1]
+            self.assertEqual(room.timeline, newest)
+            self.seen += len(newest)
+            state = await self.state(client.token, room_id)
+            self.assertEqual(room.state, {slot: event["event_id"] for slot, event in state.items()})
+
+    async def test_clients_have_what_the_server_has(self) -> None:
+        for seed in range(SEEDS if not self.on_postgres else 2):
+            await self.arrange(seed)
+            for step in range(STEPS):
+                await self.step()
+                if step == STEPS // 2:
+                    self.start(self.config)  # as after a restart: nothing is in memory
+            for client in self.clients:
+                await client.sync()
+                await self.check(client)
+        self.assertGreater(self.seen, 500)
+
+    async def test_with_everything_at_once(self) -> None:
+        """The same with requests that overlap."""
+        for seed in range(100, 100 + (SEEDS if not self.on_postgres else 3)):
+            await self.arrange(seed)
+            for _ in range(STEPS // 6):
+                await self.all_at_once([self.step() for _ in range(6)])
+            for client in self.clients:
+                await client.sync()
+                await self.check(client)
+        self.assertGreater(self.seen, 500)
+
+    async def all_at_once(self, steps: list[Any]) -> None:
+        await gatherResults([Deferred.fromCoroutine(step) for step in steps], consumeErrors=True)
