@@ -32,7 +32,18 @@ class ServerProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._generate()
 
-    def start(self) -> None:
+    @property
+    def listeners(self) -> list[dict[str, Any]]:
+        listeners: list[dict[str, Any]] = self._overrides["listeners"]
+        return listeners
+
+    def configure(self, **values: Any) -> None:
+        """Change the configuration, for the next start."""
+        self._overrides.update(values)
+        # JSON is YAML.
+        (self.directory / "overrides.yaml").write_text(json.dumps(self._overrides))
+
+    def start(self, **environment: str) -> None:
         """Returns when the server answers."""
         log = open(self.directory / "output.log", "ab")  # noqa: SIM115 (the process's)
         self._process = subprocess.Popen(
@@ -41,7 +52,7 @@ class ServerProcess:
                 *("-c", "homeserver.yaml", "-c", "overrides.yaml"),
             ],
             cwd=self.directory,
-            env=_environment(),
+            env=_environment() | environment,
             stdout=log,
             stderr=log,
         )
@@ -57,11 +68,11 @@ class ServerProcess:
 
     def stop(self) -> int:
         """SIGTERM; the exit status."""
-        return self._end(signal.SIGTERM)
+        return self.end(signal.SIGTERM)
 
     def kill(self) -> None:
         """SIGKILL: no chance to write anything."""
-        self._end(signal.SIGKILL)
+        self.end(signal.SIGKILL)
 
     def output(self) -> str:
         return (self.directory / "output.log").read_text(errors="replace")
@@ -93,7 +104,12 @@ class ServerProcess:
         assert status == 200, answer
         return str(answer["access_token"])
 
-    def _end(self, signum: signal.Signals) -> int:
+    def send_signal(self, signum: signal.Signals) -> None:
+        assert self._process is not None, "the server runs"
+        self._process.send_signal(signum)
+
+    def end(self, signum: signal.Signals) -> int:
+        """Send a signal that ends the process; the exit status."""
         process, self._process = self._process, None
         if process is None:
             return 0
@@ -117,7 +133,7 @@ class ServerProcess:
             check=True,
             stdout=subprocess.DEVNULL,
         )
-        overrides: dict[str, Any] = {
+        self._overrides: dict[str, Any] = {
             "listeners": [
                 {
                     "type": "http",
@@ -138,9 +154,8 @@ class ServerProcess:
             "rc_invites": dict.fromkeys(("per_room", "per_user", "per_issuer"), _NO_LIMIT),
         }
         if self._database is not None:
-            overrides["database"] = self._database
-        # JSON is YAML.
-        (self.directory / "overrides.yaml").write_text(json.dumps(overrides))
+            self._overrides["database"] = self._database
+        self.configure()
 
 
 def free_port() -> int:
