@@ -135,15 +135,19 @@ class Persister:
     def _insert_rooms(self, txn: Transaction, chunks: list[Chunk]) -> None:
         for chunk in chunks:
             assert chunk.beginning is not None, "a room's first chunk says how it begins"
-            ((chunk.room.nid,),) = txn.execute(
+            made = txn.execute(
                 """INSERT INTO rooms (room_id, version, head, pos, first_pos, depth, last_nid, tips,
                        state_nid, joined, invited, local_joined, published, created_ms)
-                   VALUES (?, ?, 0, 0, 1, 0, 0, '[]', 0, 0, 0, 0, ?, ?) RETURNING room_nid""",
+                   VALUES (?, ?, 0, 0, 1, 0, 0, '[]', 0, 0, 0, 0, ?, ?)
+                   ON CONFLICT (room_id) DO NOTHING RETURNING room_nid""",
                 chunk.room.room_id,
                 chunk.room.version.identifier,
                 int(chunk.beginning.published),
                 chunk.beginning.created_ms,
             )
+            if not made:
+                raise HeadMoved(chunk.room.room_id)
+            ((chunk.room.nid,),) = made
 
     def _insert_aliases(self, txn: Transaction, chunks: list[Chunk]) -> None:
         for chunk in chunks:

@@ -133,13 +133,24 @@ class RoomWriter:
         `room_id` is for versions before 12, whose rooms don't take their id from the create event.
         Raises `AuthError`, what the builder refuses, and `AliasInUse`.
         """
+        beginning = Beginning(self._clock.now_ms(), alias, published)
+        for _ in range(_TRIES - 1):
+            try:
+                return await self._create_once(version, drafts, room_id, beginning)
+            except HeadMoved:
+                logger.info("Another process has begun such a room: beginning it a little later")
+        return await self._create_once(version, drafts, room_id, beginning)
+
+    async def _create_once(
+        self, version: RoomVersion, drafts: Sequence[Draft], room_id: str, beginning: Beginning
+    ) -> Room:
         if version.room_id_is_hash:
             # Two rooms that begin alike in the same millisecond would be one.
             self._newest_room_ms = max(self._clock.now_ms(), self._newest_room_ms + 1)
             drafts[0].origin_server_ts = self._newest_room_ms
         room = Room(room_id, version)
         chunk = self._begin(room)
-        chunk.beginning = Beginning(self._clock.now_ms(), alias, published)
+        chunk.beginning = beginning
         for draft in drafts:
             slots = self._slots(room, draft)
             state = {slot: e for slot in slots if (e := room.current(slot)) is not None}

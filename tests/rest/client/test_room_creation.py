@@ -159,7 +159,10 @@ class CreateRoomTests(RoomTestCase):
 
     async def test_rooms_that_begin_alike_are_two(self) -> None:
         await self.setup_alice()
-        self.assertNotEqual(await self.create(self.alice), await self.create(self.alice))
+        first, second = await self.create(self.alice), await self.create(self.alice)
+        self.start(self.config)  # as another process, in the same millisecond
+        third = await self.create(self.alice)
+        self.assertEqual(len({first, second, third}), 3)
 
     async def test_trusted_invitees_have_the_creators_power(self) -> None:
         await self.setup_alice()

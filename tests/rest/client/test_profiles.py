@@ -1,0 +1,112 @@
+"""Client API: profiles, and how they reach rooms."""
+
+from tests.rest.rooms import V3, RoomTestCase
+
+ALICE, BOB = "@alice:test", "@bob:test"
+
+
+class ProfileTests(RoomTestCase):
+    async def arrange(self) -> None:
+        self.alice = await self.register("alice")
+
+    async def put(self, field: str, value: object, user: str = ALICE) -> None:
+        path = f"{V3}/profile/{user}/{field}"
+        await self.ok("PUT", path, {field: value}, token=self.alice)
+        await self.finish_background()
+
+    async def test_set_get_remove(self) -> None:
+        await self.arrange()
+        path = f"{V3}/profile/{ALICE}"
+        self.assertEqual(await self.ok("GET", path, token=None), {"displayname": "alice"})
+        await self.put("displayname", "Alice \N{PILE OF POO}")
+        await self.put("avatar_url", "mxc://a/b")
+        self.assertEqual(
+            await self.ok("GET", path, token=None),
+            {"displayname": "Alice \N{PILE OF POO}", "avatar_url": "mxc://a/b"},
+        )
+        self.assertEqual(
+            await self.ok("GET", path + "/avatar_url", token=None), {"avatar_url": "mxc://a/b"}
+        )
+        await self.put("displayname", "")
+        await self.ok("DELETE", path + "/avatar_url", token=self.alice)
+        self.assertEqual(await self.ok("GET", path, token=None), {})
+        for field in ("displayname", "avatar_url"):
+            await self.refused(404, "M_NOT_FOUND", "GET", f"{path}/{field}", token=None)
+
+    async def test_unknown_users(self) -> None:
+        for user, status, errcode in (
+            ("@unknown:test", 404, "M_NOT_FOUND"),
+            ("@alice:elsewhere", 404, "M_NOT_FOUND"),
+            ("alice", 400, "M_INVALID_PARAM"),
+        ):
+            for rest in ("", "/displayname"):
+                await self.refused(status, errcode, "GET", f"{V3}/profile/{user}{rest}", token=None)
+
+    async def test_wrong_values(self) -> None:
+        await self.arrange()
+        for field, body, status, errcode in (
+            ("displayname", {"displayname": 7}, 400, "M_BAD_JSON"),
+            ("displayname", {"displayname": "x" * 257}, 400, "M_INVALID_PARAM"),
+            ("displayname", {}, 400, "M_MISSING_PARAM"),
+            ("avatar_url", {"avatar_url": []}, 400, "M_BAD_JSON"),
+            ("avatar_url", {"avatar_url": "x" * 1001}, 400, "M_INVALID_PARAM"),
+            ("shoe_size", {"shoe_size": 43}, 400, "M_INVALID_PARAM"),
+        ):
+            path = f"{V3}/profile/{ALICE}/{field}"
+            await self.refused(status, errcode, "PUT", path, body, token=self.alice)
+
+    async def test_profiles_are_their_users_own(self) -> None:
+        await self.arrange()
+        await self.register("bob")
+        path = f"{V3}/profile/{BOB}/displayname"
+        body = {"displayname": "x"}
+        await self.refused(403, "M_FORBIDDEN", "PUT", path, body, token=self.alice)
+        await self.refused(403, "M_FORBIDDEN", "DELETE", path, token=self.alice)
+
+    async def test_guests_change_their_name_only(self) -> None:
+        user, guest = await self.guest()
+        for field, status in (("displayname", 200), ("avatar_url", 403)):
+            answer = await self.fetch(
+                "PUT", f"{V3}/profile/{user}/{field}", {field: "x"}, token=guest
+            )
+            self.assertEqual(answer.status, status, field)
+
+    async def test_rooms_are_told(self) -> None:
+        await self.arrange()
+        bob = await self.register("bob")
+        rooms = [await self.create_public(self.alice) for _ in range(3)]
+        left = await self.create_public(bob)
+        await self.join(self.alice, left)
+        await self.leave(self.alice, left)
+        await self.put("displayname", "Alice")
+        await self.put("avatar_url", "mxc://a/b")
+        for room_id in rooms:
+            self.assertEqual(
+                await self.content(self.alice, room_id, "m.room.member", ALICE),
+                {"membership": "join", "displayname": "Alice", "avatar_url": "mxc://a/b"},
+            )
+        self.assertEqual(await self.membership(bob, left, ALICE), "leave")
+
+    async def test_the_same_again_is_not_told_again(self) -> None:
+        await self.arrange()
+        room_id = await self.create(self.alice)
+        await self.put("displayname", "Alice")
+        before = await self.state(self.alice, room_id)
+        await self.put("displayname", "Alice")
+        self.assertEqual(
+            (await self.state(self.alice, room_id))["m.room.member", ALICE]["event_id"],
+            before["m.room.member", ALICE]["event_id"],
+        )
+
+    async def test_configured_limits(self) -> None:
+        self.reconfigure(
+            registration={"enable_set_displayname": False},
+            server={"require_auth_for_profile_requests": True},
+        )
+        await self.arrange()
+        path = f"{V3}/profile/{ALICE}"
+        await self.refused(401, "M_MISSING_TOKEN", "GET", path, token=None)
+        await self.ok("GET", path, token=self.alice)
+        body = {"displayname": "x"}
+        await self.refused(403, "M_FORBIDDEN", "PUT", path + "/displayname", body, token=self.alice)
+        await self.put("avatar_url", "mxc://a/b")
