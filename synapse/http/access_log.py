@@ -92,7 +92,7 @@ class AccessLog:
 
 def without_token(target: str) -> str:
     """A request's target with the value of `access_token` left out, however it is spelt."""
-    if "%" not in target and "access_token" not in target:
+    if "%" not in target and "access_token" not in target.lower():
         return target
     path, mark, query = target.partition("?")
     parts = []

@@ -52,7 +52,11 @@ class Listeners:
         """Accept nobody any more, then wait for the requests that are running."""
         ports, self._ports = self._ports, []
         for port in ports:
-            await port.stopListening()
+            try:
+                await port.stopListening()
+            except OSError as error:
+                # Somebody removed the Unix socket's file: no reason to stop stopping.
+                logger.warning("While closing %s: %s", port, error)
         for site in self._sites:
             await site.stop()
 

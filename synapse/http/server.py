@@ -88,14 +88,15 @@ class HttpSite(Factory):
         self.answering.stopping = True
         for connection in list(self._connections):
             connection.server_stops()
-        if not self._connections:
-            return
-        finished: Deferred[None] = Deferred()
-        self._all_closed.append(finished)
-        timeout = self._reactor.callLater(self.limits.stop_s, self._abort_all)
-        await finished
-        if timeout.active():
-            timeout.cancel()
+        if self._connections:
+            finished: Deferred[None] = Deferred()
+            self._all_closed.append(finished)
+            timeout = self._reactor.callLater(self.limits.stop_s, self._abort_all)
+            await finished
+            if timeout.active():
+                timeout.cancel()
+        if self._sweeper is not None and self._sweeper.active():
+            self._sweeper.cancel()
 
     @property
     def connection_count(self) -> int:
