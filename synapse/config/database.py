@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from synapse.config.composed import JsonObject
-from synapse.config.kinds import BOOLEAN, Choice, Integer
+from synapse.config.kinds import BOOLEAN, Choice
 from synapse.config.options import option
 
 MEMORY = ":memory:"
@@ -29,11 +29,6 @@ class DatabaseConfig:
         "and largest number of connections.",
         example="{database: /var/lib/matrix-synapse/homeserver.db}",
         has_secrets=True,
-    )
-    txn_limit: int = option(
-        Integer(),
-        0,
-        "Replace a PostgreSQL connection after this many transactions; 0 means never.",
     )
     allow_unsafe_locale: bool = option(
         BOOLEAN, False, "Start on a PostgreSQL database whose locale isn't C. Indexes may break."

@@ -1,27 +1,9 @@
 """The server's signing keys, and its secrets."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from synapse.config.composed import MapOf
-from synapse.config.kinds import Duration, FilePath, Integer, Pattern
-from synapse.config.options import Section, option, required, secret
-
-_PUBLIC_KEY = Pattern(
-    r"[0-9A-Za-z+/_-]{43}=?",
-    "a public key, 32 bytes in base64",
-    '"dg+5VrTqJ1wzOTiXU2wWDNMrrLwq/HhIVBgzeTK0FkM"',
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OldSigningKey:
-    """A public key that signed in the past."""
-
-    key: str = required(_PUBLIC_KEY, "The public key.")
-    expired_ts: int = required(
-        Integer(), "When it was last used, in milliseconds since 1970.", example="1576767829750"
-    )
+from synapse.config.kinds import FilePath
+from synapse.config.options import option, secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,21 +22,9 @@ class KeysConfig:
         example='"ed25519 a_abcd 43_characters_of_base64"',
         in_file=False,
     )
-    old_signing_keys: Mapping[str, OldSigningKey] = option(
-        MapOf(
-            Section(OldSigningKey),
-            '{"ed25519:a_abcd": {key: "dg+5VrTqJ1wzOTiXU2wWDNMrrLwq/HhIVBgzeTK0FkM", '
-            "expired_ts: 1576767829750}}",
-        ),
-        {},
-        "Former keys by their id, so that other servers can check what they signed; "
-        "export_signing_key -x writes them.",
+    macaroon_secret_key: str | None = secret(
+        "A secret that generated configurations hold. This version signs nothing with it."
     )
-    key_refresh_interval_ms: int = option(
-        Duration("1d"),
-        86400 * 1000,
-        "For how long other servers may rely on our published key before they ask again.",
-        key="key_refresh_interval",
+    form_secret: str | None = secret(
+        "Another one, for forms on web pages, of which this version has none."
     )
-    macaroon_secret_key: str | None = secret("A secret that signs short-lived tokens.")
-    form_secret: str | None = secret("A secret that protects forms on the server's web pages.")

@@ -21,7 +21,8 @@ _NOT_SUPPORTED_YET = """
     hs_disabled hs_disabled_message limit_usage_by_mau max_mau_value mau_trial_days
     mau_appservice_trial_days mau_limit_alerting mau_stats_only mau_limit_reserved_threepids
     server_context limit_remote_rooms max_avatar_size allowed_avatar_mimetypes
-    forgotten_room_retention_period user_ips_max_age request_token_inhibit_3pid_errors
+    forgotten_room_retention_period limit_profile_requests_to_users_who_share_rooms
+    user_ips_max_age request_token_inhibit_3pid_errors
     next_link_domain_whitelist templates retention enable_ephemeral_messages
     redaction_allowed_period include_profile_updates_in_sync
 
@@ -32,6 +33,7 @@ _NOT_SUPPORTED_YET = """
     allow_profile_lookup_over_federation allow_device_name_lookup_over_federation federation
     federation_rr_transactions_per_room_per_second
     trusted_key_servers suppress_key_server_warning perspectives key_server_signing_keys_path
+    old_signing_keys key_refresh_interval
 
     rc_registration_token_validity rc_3pid_validation rc_third_party_invite rc_media_create
     rc_federation federation_rc_window_size federation_rc_sleep_limit federation_rc_sleep_delay
@@ -70,7 +72,8 @@ _NOT_SUPPORTED_YET = """
     worker_main_http_uri worker_replication_host worker_replication_port
     worker_replication_http_port worker_replication_http_tls
 
-    listeners.additional_resources caches.expire_caches caches.cache_entry_ttl
+    listeners.additional_resources database.txn_limit database.data_stores
+    caches.expire_caches caches.cache_entry_ttl
     caches.sync_response_cache_duration caches.cache_autotuning
     """
 

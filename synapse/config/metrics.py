@@ -13,7 +13,8 @@ class MetricsConfig:
     enable_metrics: bool = option(
         BOOLEAN,
         False,
-        "Collect metrics for Prometheus; listeners with the metrics resource serve them.",
+        "Has no effect: metrics for Prometheus are always collected, and listeners with the "
+        "metrics resource serve them.",
     )
     report_stats: bool = option(
         BOOLEAN,

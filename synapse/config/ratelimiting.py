@@ -37,7 +37,9 @@ class JoinLimits:
     """Limits of joins."""
 
     local: RateLimit = _rate(0.1, 10, "Per user, into rooms that this server is in.")
-    remote: RateLimit = _rate(0.01, 10, "Per user, into rooms that this server isn't in.")
+    remote: RateLimit = _rate(
+        0.01, 10, "Per user, into rooms that this server isn't in; none can be joined yet."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -131,9 +131,6 @@ class ServerConfig:
     require_auth_for_profile_requests: bool = option(
         BOOLEAN, False, "Show profiles only to those who are logged in."
     )
-    limit_profile_requests_to_users_who_share_rooms: bool = option(
-        BOOLEAN, False, "Show a profile only to those who have a room in common with its user."
-    )
 
     @property
     def support_contacts(self) -> tuple[SupportContact, ...]:

@@ -44,14 +44,6 @@ ERRORS: list[tuple[dict[str, object], str]] = [
     ({"exclude_rooms_from_sync": ["#alias:a"]}, 'exclude_rooms_from_sync[0] is "#alias:a"'),
     ({"auto_join_rooms": "#a:b"}, "auto_join_rooms is"),
     (
-        {"old_signing_keys": {"ed25519:a": {"key": "short", "expired_ts": 1}}},
-        "old_signing_keys.ed25519:a.key is",
-    ),
-    (
-        {"old_signing_keys": {"ed25519:a": {"expired_ts": 1}}},
-        "old_signing_keys.ed25519:a.key is missing",
-    ),
-    (
         {"room_prejoin_state": {"additional_event_types": [["a", "b", "c"]]}},
         "room_prejoin_state.additional_event_types[0] is a list",
     ),

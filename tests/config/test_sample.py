@@ -14,6 +14,20 @@ from synapse.config.sample import sample
 
 ROOT = Path(__file__).parents[2]
 
+READ_BY_THE_CONFIGURATION_ITSELF = {
+    "enable_registration_without_verification",
+    "factors",
+    "per_cache_factors",
+}
+# Everybody's configuration has them, and their meaning says that they do nothing.
+WITHOUT_EFFECT = {
+    "enable_metrics",
+    "form_secret",
+    "macaroon_secret_key",
+    "remote",  # rc_joins.remote: there are no remote rooms yet
+    "tls_dh_params_path",
+}
+
 
 class SampleTest(TestCase):
     def test_file_is_up_to_date(self) -> None:
@@ -29,6 +43,21 @@ class SampleTest(TestCase):
             for declared, declaration in options(section):
                 with self.subTest(section=section.__name__, key=declared.name):
                     self.assertRegex(declaration.doc, r"^.{8,}\.$")
+
+    def test_every_key_is_read_by_the_server(self) -> None:
+        # Whoever sets a key that has no effect must hear of it: it belongs into known_keys.py.
+        server = "\n".join(
+            path.read_text()
+            for path in (ROOT / "synapse").rglob("*.py")
+            if path.parent.name != "config"
+        )
+        unread = {
+            declared.name
+            for section in all_sections(HomeserverConfig)
+            for declared, _ in options(section)
+            if not re.search(rf"\.{declared.name}\b", server)
+        }
+        self.assertEqual(unread, READ_BY_THE_CONFIGURATION_ITSELF | WITHOUT_EFFECT)
 
     def test_settings_work_when_the_comment_sign_is_taken_away(self) -> None:
         settings = Settings(values=parse_yaml(uncommented().encode(), "sample"))
