@@ -28,8 +28,14 @@ EXIT_NOT_RUNNING = 3  # what init scripts answer to "status" (Linux Standard Bas
 def main() -> None:
     arguments = _parser().parse_args()
     try:
+        if arguments.worker:
+            # It names one process that does not exist: there is nothing to start or stop.
+            _explain_worker(arguments.worker)
+            sys.exit(0)
         server = Server(arguments.configfile)
-        _explain_workers(arguments)
+        if arguments.all_processes:
+            for file in sorted(arguments.all_processes.glob("*.yaml")):
+                _explain_worker(file)
         sys.exit(_act(server, arguments))
     except (Failed, ConfigError) as error:
         print(error, file=sys.stderr)
@@ -165,16 +171,9 @@ def _act(server: Server, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _explain_workers(arguments: argparse.Namespace) -> None:
+def _explain_worker(file: Path) -> None:
     """Installations that had workers give their files: say what became of them."""
-    if arguments.worker:
-        raise Failed(
-            f"{arguments.worker}: there are no worker processes here. "
-            "The main process does their work; start it without -w."
-        )
-    if arguments.all_processes:
-        for file in sorted(arguments.all_processes.glob("*.yaml")):
-            print(f"{file}: no worker process; the main process does its work", file=sys.stderr)
+    print(f"{file}: no worker process; the main process does its work", file=sys.stderr)
 
 
 def _last_lines(output: IO[bytes], count: int = 20) -> list[str]:
@@ -206,7 +205,10 @@ def _parser() -> argparse.ArgumentParser:
         help="for installations that had workers: the main process does the work of all of them",
     )
     which.add_argument(
-        *("-w", "--worker"), metavar="FILE", type=Path, help="refused: there are no workers"
+        *("-w", "--worker"),
+        metavar="FILE",
+        type=Path,
+        help="the same, for one worker: nothing is done, since there is none",
     )
     return parser
 
