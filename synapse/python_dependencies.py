@@ -39,11 +39,22 @@ EXTRAS = {
     "postgres": ["psycopg2-binary>=2.9.9,<3"],
     "url-preview": ["lxml>=5.2,<7"],
 }
+# What uses these comes with later versions; their names are fixed now, so that the command with
+# which a server was installed goes on working.
+EXTRAS |= {
+    "redis": ["txredisapi>=1.4.11,<2"],
+    "oidc": ["authlib>=1.3,<2"],
+    "saml2": ["pysaml2>=7.5,<8"],
+    "s3": ["boto3>=1.34,<2"],
+    "sentry": ["sentry-sdk>=2.8,<3"],
+    "opentelemetry": ["opentelemetry-sdk>=1.25,<2"],
+}
 EXTRAS["all"] = [requirement for extra in EXTRAS.values() for requirement in extra]
 
-# Everything above, and what it takes to run the tests and the linters.
+# What it takes to run the tests and the linters.
 EXTRAS["dev"] = [
-    *EXTRAS["all"],
+    *EXTRAS["postgres"],
+    *EXTRAS["url-preview"],
     "docutils>=0.21,<1",
     "hypothesis>=6.100,<7",
     "import-linter>=2.0,<3",
