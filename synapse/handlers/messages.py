@@ -15,7 +15,7 @@ from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
 from synapse.rooms.txns import Transactions
 from synapse.rooms.writer import Draft, RoomWriter
-from synapse.storage.stores.events import EventStore
+from synapse.storage.stores.events import REDACTION_TXN, EventStore
 
 _LEVEL_SLOTS = [(EventTypes.CREATE, ""), (EventTypes.POWER_LEVELS, "")]
 # Taking them away would break the room for everyone.
@@ -108,6 +108,8 @@ class Messages:
             return await send()
         if not fits_in_bytes(txn_id, MAX_ID_BYTES):
             raise InvalidParam(f"A transaction id has at most {MAX_ID_BYTES} bytes")
+        if draft.type == EventTypes.REDACTION:
+            txn_id = REDACTION_TXN + txn_id
         draft.txn = (requester.device_nid, txn_id)
         return await self._transactions.once(requester.device_nid, room.nid, txn_id, send)
 

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from synapse.api.constants import EventTypes, HistoryVisibility
-from synapse.api.errors import Forbidden
 from synapse.events.event import Event, StateMap
 from synapse.events.visibility import Standing, history_visibility, may_see
+from synapse.handlers.room_access import not_in_room
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
 from synapse.storage.stores.events import EventStore
@@ -70,7 +70,7 @@ class Visibility:
             return reader
         if await self.is_world_readable(room):
             return reader
-        raise Forbidden(f"You are not and were not in the room {room.room_id}")
+        raise not_in_room(room.room_id)
 
     async def is_world_readable(self, room: Room) -> bool:
         event = await self._rooms.current(room, *_SLOT)

@@ -80,7 +80,7 @@ class RoomTestCase(RestTestCase):
 
     async def redact(self, token: str, room_id: str, event_id: str) -> str:
         self._txns += 1
-        path = room_path(room_id, f"/redact/{event_id}/txn{self._txns}")
+        path = room_path(room_id, f"/redact/{quote(event_id, safe='$')}/txn{self._txns}")
         return str((await self.ok("PUT", path, {}, token=token))["event_id"])
 
     async def set_state(

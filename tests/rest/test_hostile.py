@@ -209,6 +209,7 @@ class HostileTests(RoomTestCase):
             for label, body in _variations(BODIES[name]):
                 answer = await self.fetch(method, self.path(pattern), body, token=self.token)
                 self.check(answer, f"{method} {pattern} with {label}")
+        await self.finish_background()
 
     async def test_strange_path_parts(self) -> None:
         await self.arrange()

@@ -32,6 +32,10 @@ JOINS = """
     LEFT JOIN events d ON d.event_nid = e.redacted_by"""
 
 
+# A transaction id belongs to one endpoint: those of redactions are kept with this before them.
+REDACTION_TXN = "redact\x1f"
+
+
 class EventStore:
     """Reads events, through a cache of them by number."""
 
@@ -147,7 +151,7 @@ class EventStore:
             list(nids),
             device_nid,
         )
-        return dict(rows)
+        return {nid: txn_id.removeprefix(REDACTION_TXN) for nid, txn_id in rows}
 
     async def forget_redacted(self, before_ms: int) -> None:
         """Let go of what redactions before a time took away."""

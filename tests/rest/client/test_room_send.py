@@ -165,6 +165,18 @@ class RedactTests(SendTestCase):
         first = await self.ok("PUT", path, {}, token=self.bob)
         self.assertEqual(await self.ok("PUT", path, {}, token=self.bob), first)
 
+    async def test_transaction_ids_are_not_those_of_messages(self) -> None:
+        await self.arrange()
+        sent = await self.ok(
+            "PUT", self.path("/send/m.room.message/t1"), {"body": ""}, token=self.bob
+        )
+        path = self.path(f"/redact/{sent['event_id']}/t1")
+        redaction = await self.ok("PUT", path, {}, token=self.bob)
+        self.assertNotEqual(redaction, sent)
+        page = await self.messages(self.bob, self.room_id, limit=2)
+        txn_ids = [event["unsigned"]["transaction_id"] for event in page["chunk"]]
+        self.assertEqual(txn_ids, ["t1", "t1"])
+
     async def test_what_cannot_be_redacted(self) -> None:
         await self.arrange()
         state = await self.state(self.alice, self.room_id)
