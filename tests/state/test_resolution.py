@@ -53,6 +53,18 @@ class ScenarioTests(TestCase):
             self.assertEqual(ban, resolved[of(BOB)])
             self.assertNotIn(TOPIC, resolved)
 
+    def test_a_kick_beats_what_the_kicked_user_did_and_leaving_does_not(self) -> None:
+        for version in V2:
+            for sender, topic_stays in [(ALICE, False), (BOB, True)]:
+                room = public_room(version)
+                room.levels(ALICE, users(room, bob=50))
+                fork = room.last
+                topic = room.topic(BOB, "mine", after=[fork], ts=1)
+                leave = room.member(sender, BOB, "leave", after=[fork], ts=9999)
+                resolved = self.resolved(room, topic, leave)
+                self.assertEqual(leave, resolved[of(BOB)])
+                self.assertEqual(topic if topic_stays else None, resolved.get(TOPIC))
+
     def test_of_two_who_demote_each_other_the_mightier_wins(self) -> None:
         for version in V2:
             room = public_room(version)
