@@ -22,6 +22,7 @@ class Chores:
         """Go on with what the last stop interrupted; then look every minute what there is to do."""
         background = self._server.background
         background.spawn("resume deactivations", self._server.accounts.resume())
+        background.spawn("resume profile changes", self._server.profile_changes.resume())
         background.spawn("background updates", self._updates.run())
         self._tick()
 

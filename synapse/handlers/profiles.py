@@ -1,5 +1,6 @@
 """Profiles: display names and avatars of this server's users, and their way into rooms."""
 
+import logging
 from typing import Any
 
 from synapse.api.errors import BadJson, Forbidden, InvalidParam, MatrixError, NotFound
@@ -12,6 +13,8 @@ from synapse.storage.stores.members import Membership, MemberStore
 from synapse.storage.stores.profiles import ProfileStore
 from synapse.storage.stores.users import UserStore
 from synapse.util.background import Background
+
+logger = logging.getLogger(__name__)
 
 # Client-server API, "Profiles": limits of the fields; a name beyond this is no name.
 _MAX_DISPLAYNAME_CHARACTERS = 256
@@ -68,11 +71,19 @@ class Profiles:
         self._check(requester, name, value)
         self._limit.check(requester.user_id)
         await self._store.change(user_id, {name: value or None})
-        if requester.user_nid in self._spreading:
-            self._spreading[requester.user_nid] = True
+        self._start_spreading(user_id, requester.user_nid)
+
+    async def resume(self) -> None:
+        """At start: tell the rooms that the last stop of the server kept from being told."""
+        for user_nid, user_id in await self._store.unspread():
+            self._start_spreading(user_id, user_nid)
+
+    def _start_spreading(self, user_id: str, user_nid: int) -> None:
+        if user_nid in self._spreading:
+            self._spreading[user_nid] = True
         else:
-            self._spreading[requester.user_nid] = False
-            self._background.spawn("spread a profile", self._spread(user_id, requester.user_nid))
+            self._spreading[user_nid] = False
+            self._background.spawn("spread a profile", self._spread(user_id, user_nid))
 
     def _check(self, requester: Requester, name: str, value: Any) -> None:
         if name not in FIELDS:
@@ -98,11 +109,19 @@ class Profiles:
             while True:
                 self._spreading[user_nid] = False
                 for row in await self._members.rooms_of(user_nid, [Membership.JOIN]):
-                    try:
-                        await self._memberships.update_profile(user_id, row.room_nid)
-                    except MatrixError:
-                        continue  # the room does not let the user say so
+                    await self._tell(user_id, row.room_nid)
+                if self._spreading[user_nid]:
+                    continue
+                await self._store.spread(user_nid)
                 if not self._spreading[user_nid]:
                     return
         finally:
             del self._spreading[user_nid]
+
+    async def _tell(self, user_id: str, room_nid: int) -> None:
+        try:
+            await self._memberships.update_profile(user_id, room_nid)
+        except MatrixError as error:
+            if error.status >= 500:
+                raise  # the next start of the server tries again
+            logger.info("The room %d does not take %s's profile: %s", room_nid, user_id, error)

@@ -37,6 +37,11 @@ CREATE TABLE profiles (
     PRIMARY KEY (user_nid, field)
 ) WITHOUT ROWID;
 
+-- Users whose rooms still have to be told of their new profile.
+CREATE TABLE unspread_profiles (
+    user_nid BIGINT PRIMARY KEY
+);
+
 CREATE TABLE devices (
     device_nid SERIAL_KEY,
     user_nid BIGINT NOT NULL,

@@ -42,8 +42,19 @@ class ProfileStore:
         return {field: orjson.loads(value) for field, value in rows}
 
     async def change(self, user_id: str, fields: Mapping[str, Any]) -> None:
-        """Set fields; a value of None removes the field."""
+        """Set fields; a value of None removes the field. The change is `unspread` from now on."""
         await self._database.write(self._change, ProfileChange(user_id, fields))
+
+    async def unspread(self) -> list[tuple[int, str]]:
+        """Users (number and id) of whose changes not all rooms have been told."""
+        rows = await self._database.fetch(
+            "SELECT u.user_nid, n.name FROM unspread_profiles u JOIN names n ON n.nid = u.user_nid"
+        )
+        return [(user_nid, name) for user_nid, name in rows]
+
+    async def spread(self, user_nid: int) -> None:
+        """All rooms have been told."""
+        await self._database.write(_spread, (user_nid,))
 
     def _change(self, txn: Transaction, changes: list[ProfileChange]) -> None:
         nids = self._names.intern(txn, [change.user_id for change in changes])
@@ -62,3 +73,11 @@ class ProfileStore:
             else:
                 upserts.append((user_nid, field, orjson.dumps(value).decode()))
         txn.execute_many(_UPSERT, upserts)
+        txn.execute_many(
+            "INSERT INTO unspread_profiles (user_nid) VALUES (?) ON CONFLICT (user_nid) DO NOTHING",
+            [(nid,) for nid in nids.values()],
+        )
+
+
+def _spread(txn: Transaction, items: list[tuple[int]]) -> None:
+    txn.execute_many("DELETE FROM unspread_profiles WHERE user_nid = ?", items)

@@ -87,6 +87,16 @@ class ProfileTests(RoomTestCase):
             )
         self.assertEqual(await self.membership(bob, left, ALICE), "leave")
 
+    async def test_what_a_stop_of_the_server_interrupted_goes_on(self) -> None:
+        await self.arrange()
+        room_id = await self.create(self.alice)
+        await self.server.profiles.change(ALICE, {"displayname": "Alice"})
+        await self.server.profile_changes.resume()
+        await self.finish_background()
+        content = await self.content(self.alice, room_id, "m.room.member", ALICE)
+        self.assertEqual(content["displayname"], "Alice")
+        self.assertEqual(await self.server.profiles.unspread(), [])
+
     async def test_the_same_again_is_not_told_again(self) -> None:
         await self.arrange()
         room_id = await self.create(self.alice)
