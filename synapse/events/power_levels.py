@@ -27,7 +27,6 @@ DEFAULT_LEVELS: Final[Mapping[str, int]] = {
     "kick": 50,
     "invite": 0,
 }
-DEFAULT_NOTIFICATION_LEVEL: Final = 50
 # What the creator has in a room without power levels, until creators became infinite.
 CREATOR_LEVEL: Final = 100
 
@@ -52,11 +51,6 @@ class PowerLevels:
         create = state[_CREATE]
         return cls(create.version, create, state.get(_POWER_LEVELS))
 
-    @property
-    def exist(self) -> bool:
-        """Whether the room has a power levels event."""
-        return self._content is not None
-
     def of_user(self, user_id: str) -> Level:
         if self._version.privileged_creators and is_creator(self._create, user_id):
             return INFINITE
@@ -78,15 +72,6 @@ class PowerLevels:
             if level is not None:
                 return level
         return self.named("state_default" if is_state else "events_default")
-
-    def to_notify(self, key: str) -> Level:
-        """The level required for a kind of notification, such as "room"."""
-        notifications = (self._content or _NOTHING).get("notifications")
-        if type(notifications) is dict and key in notifications:
-            level = read_level(notifications[key], self._version)
-            if level is not None:
-                return level
-        return DEFAULT_NOTIFICATION_LEVEL
 
     def named(self, name: str) -> Level:
         """One of `DEFAULT_LEVELS`: `ban`, `users_default`, …"""

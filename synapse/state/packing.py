@@ -8,8 +8,9 @@ holds the delta from row `base_of(c)`: write c in base 32 and clear the lowest d
 
     c = 2·1024 + 5·32 + 7   reads as   row 2215 over row 2208 over row 2048
 
-So a state is read from as many rows as c has digits (4 up to a million changes), and a row is as
-big as the changes since its base: 16 entries on average for each digit, whatever the room's size.
+Row c is what the rows of change c - 1 above `base_of(c)` say, and then the change itself. So a
+state is read from as many rows as c has digits (4 up to a million changes), and a row is as big as
+the changes since its base: 16 entries on average for each digit, whatever the room's size.
 
 **Bytes.** Slots of one kind lie close together (the members of a room), and so do events of one
 time. A packed delta is a row of *runs*, in each of which the slots are less than 2^16 apart:
@@ -60,15 +61,6 @@ def chain_of(change: int) -> list[int]:
         chain.append(change)
         change = base_of(change)
     return chain[::-1]
-
-
-def rows_below(change: int) -> list[int]:
-    """The rows, oldest first, that row `change` is merged from, before the change itself.
-
-    They are the part of the chain of the change before it that lies above `base_of(change)`.
-    """
-    base = base_of(change)
-    return [row for row in chain_of(change - 1) if row > base]
 
 
 def merge(deltas: Iterable[Mapping[int, int]]) -> dict[int, int]:

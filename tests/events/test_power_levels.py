@@ -58,12 +58,10 @@ class PowerLevelsTests(TestCase):
             self.assertEqual(INFINITE, levels(version, None).of_user(ALICE))
         for version in since(1):
             self.assertEqual(0, levels(version, None).of_user(BOB))
-            self.assertFalse(levels(version, None).exist)
 
     def test_with_an_event_the_creator_is_a_user_like_others_until_version_11(self) -> None:
         for version in until(11):
             self.assertEqual(0, levels(version, {}).of_user(ALICE))
-            self.assertTrue(levels(version, {}).exist)
 
     def test_since_version_12_creators_have_infinite_power(self) -> None:
         for version in since(12):
@@ -92,7 +90,6 @@ class PowerLevelsTests(TestCase):
                 self.assertEqual((50, 50, 50, 0), (view.ban, view.kick, view.redact, view.invite))
                 self.assertEqual(50, view.to_send("m.x", is_state=True))
                 self.assertEqual(0, view.to_send("m.x", is_state=False))
-                self.assertEqual(50, view.to_notify("room"))
 
     def test_what_the_event_says_goes_before_the_defaults(self) -> None:
         view = levels(
@@ -103,7 +100,6 @@ class PowerLevelsTests(TestCase):
                 "events": {"m.x": 2},
                 "events_default": 3,
                 "state_default": 4,
-                "notifications": {"room": 5},
                 "invite": 6,
             },
         )
@@ -111,7 +107,6 @@ class PowerLevelsTests(TestCase):
         self.assertEqual(2, view.to_send("m.x", is_state=True))
         self.assertEqual(3, view.to_send("m.y", is_state=False))
         self.assertEqual(4, view.to_send("m.y", is_state=True))
-        self.assertEqual((5, 50), (view.to_notify("room"), view.to_notify("other")))
         self.assertEqual(6, view.invite)
 
     def test_what_cannot_be_read_counts_as_absent(self) -> None:
@@ -121,14 +116,11 @@ class PowerLevelsTests(TestCase):
                 "users": {BOB: "7"},
                 "users_default": None,
                 "events": {"m.x": []},
-                "notifications": {"room": {}},
                 "ban": "0",
             },
         )
         self.assertEqual((0, 50), (view.of_user(BOB), view.ban))
         self.assertEqual(0, view.to_send("m.x", is_state=False))
-        self.assertEqual(50, view.to_notify("room"))
-        view = levels("12", {"users": [BOB], "events": "m.x", "notifications": 5})
+        view = levels("12", {"users": [BOB], "events": "m.x"})
         self.assertEqual(0, view.of_user(BOB))
         self.assertEqual(0, view.to_send("m.x", is_state=False))
-        self.assertEqual(50, view.to_notify("room"))

@@ -8,7 +8,6 @@ from synapse.state.packing import (
     chain_of,
     merge,
     pack,
-    rows_below,
     state_from,
     unpack,
 )
@@ -16,6 +15,11 @@ from synapse.state.packing import (
 NIDS = st.integers(1, 300) | st.integers(1, 2**20) | st.integers(1, 2**63 - 1)
 EVENTS = st.just(0) | NIDS
 DELTAS = st.dictionaries(NIDS, EVENTS, max_size=40)
+
+
+def rows_below(change: int) -> list[int]:
+    """The rows that lead from the base of row `change` to the change before it."""
+    return [row for row in chain_of(change - 1) if row > base_of(change)]
 
 
 class PackingTests(TestCase):

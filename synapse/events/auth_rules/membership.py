@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from synapse.api.constants import EventTypes, JoinRules, Membership
+from synapse.api.identifiers import domain_of, is_user_id
 from synapse.events.auth_rules.error import AuthError
 from synapse.events.auth_rules.third_party_invite import check_third_party_signature
 from synapse.events.auth_selection import JOIN_RULES_SLOT, Slot
 from synapse.events.event import Event
 from synapse.events.power_levels import PowerLevels, is_creator
-from synapse.events.user_ids import domain_of, is_user_id
 
 SignedBy = Callable[[str], bool]
 

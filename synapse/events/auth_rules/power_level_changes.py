@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from synapse.api.identifiers import is_user_id
 from synapse.api.room_versions import RoomVersion
 from synapse.events.auth_rules.error import AuthError
 from synapse.events.event import Event
 from synapse.events.power_levels import DEFAULT_LEVELS, Level, PowerLevels, creators, read_level
-from synapse.events.user_ids import is_user_id
 
 Levels = dict[str, int]
 

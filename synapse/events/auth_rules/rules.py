@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from synapse.api.constants import EventTypes, Membership
+from synapse.api.identifiers import domain_of, is_user_id
 from synapse.api.room_versions import ROOM_VERSIONS
 from synapse.events.auth_rules.error import AuthError
 from synapse.events.auth_rules.membership import SignedBy, check_membership, membership_of
@@ -10,7 +11,6 @@ from synapse.events.auth_rules.power_level_changes import check_power_level_chan
 from synapse.events.auth_selection import CREATE_SLOT, POWER_LEVELS_SLOT, Slot
 from synapse.events.event import Event
 from synapse.events.power_levels import PowerLevels
-from synapse.events.user_ids import domain_of, is_user_id
 
 
 def nobody_signed(server: str) -> bool:
