@@ -29,7 +29,8 @@ from synapse.events.auth_selection import CREATE_SLOT, auth_slots
 from synapse.events.builder import build
 from synapse.events.event import Event, StateMap
 from synapse.rooms.cache import RoomCache
-from synapse.rooms.persister import Beginning, Chunk, Persister, Redaction, RoomNumbers
+from synapse.rooms.chunks import Beginning, Chunk, Redaction, RoomNumbers
+from synapse.rooms.persister import Persister
 from synapse.rooms.redactions import redaction_of
 from synapse.rooms.room import HeadMoved, Room
 from synapse.storage.stores.events import EventStore, replaced_unsigned

@@ -152,3 +152,13 @@ class TwoProcessesTests(RoomsTestCase):
         with self.assertRaises(Forbidden):
             await self.say(room.room_id, "still here?", sender="@bob:test", server=other)
         self.assert_is_a_line(await self.timeline(room.room_id))
+
+    async def test_a_room_that_was_loaded_anew_goes_on(self) -> None:
+        other = self.another_process()
+        room = await self.create_room()
+        await self.say(room.room_id, "one")
+        await self.say(room.room_id, "two", server=other)
+        # This process forgets the room, but not what its last transaction left there.
+        self.server.rooms.discard(room)
+        await self.say(room.room_id, "three")
+        self.assert_is_a_line(await self.timeline(room.room_id))
