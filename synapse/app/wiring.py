@@ -125,7 +125,9 @@ class Server:
 
     def _build_rooms(self, key: SigningKey) -> None:
         self.rooms = RoomCache(self.room_store, self.events, self.states, cache_size=_ROOMS_KEPT)
-        announcer = Announcer(self.rooms, self.followers, self.names, server_name=self._server_name)
+        announcer = Announcer(
+            self.rooms, self.followers, self.typing, self.names, server_name=self._server_name
+        )
         self.persister = Persister(
             self.database,
             self.names,

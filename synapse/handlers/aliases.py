@@ -96,8 +96,8 @@ class Aliases:
         self, room_id: str, content: dict[str, Any], current: dict[str, Any]
     ) -> None:
         """Raises `InvalidParam` or 400 `M_BAD_ALIAS` for aliases that are new in the content."""
-        known = set(_aliases_in(current))
-        for alias in dict.fromkeys(_aliases_in(content)):
+        known = set(aliases_in(current))
+        for alias in dict.fromkeys(aliases_in(content)):
             if alias in known:
                 continue
             check_alias(alias)
@@ -142,7 +142,7 @@ class Aliases:
     async def _forget_canonical(self, requester: Requester, room: Room, alias: str) -> None:
         """The room no longer says that the alias is its own, if the requester may say so."""
         event = await self._rooms.current(room, *_CANONICAL)
-        if event is None or alias not in _aliases_in(event.content):
+        if event is None or alias not in aliases_in(event.content):
             return
         draft = Draft(
             EventTypes.CANONICAL_ALIAS,
@@ -167,7 +167,7 @@ def check_alias(alias: str) -> None:
         raise InvalidParam(f"Room alias invalid: {alias[:255]!r}")
 
 
-def _aliases_in(content: dict[str, Any]) -> list[str]:
+def aliases_in(content: dict[str, Any]) -> list[str]:
     """The aliases that an `m.room.canonical_alias` names."""
     listed = content.get("alt_aliases")
     named = [content.get("alias"), *(listed if isinstance(listed, list) else ())]

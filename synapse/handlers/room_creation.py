@@ -12,7 +12,7 @@ from synapse.api.room_versions import ROOM_VERSIONS, RoomVersion
 from synapse.config.rooms import RoomsConfig
 from synapse.events.auth_rules import AuthError
 from synapse.events.client_content import check_client_content
-from synapse.handlers.aliases import check_alias
+from synapse.handlers.aliases import aliases_in, check_alias
 from synapse.handlers.auth import Requester
 from synapse.handlers.membership import Memberships
 from synapse.handlers.membership_limits import MembershipLimits
@@ -105,6 +105,7 @@ class RoomCreation:
     ) -> list[Draft]:
         """The events in the order that the specification gives."""
         state = {**self._preset_state(preset), **self._wished_state(wish)}
+        _check_aliases(state.get((EventTypes.CANONICAL_ALIAS, ""), {}), alias)
         levels = state.pop((EventTypes.POWER_LEVELS, ""), None) or self._levels(
             creator, version, preset, wish
         )
@@ -197,6 +198,13 @@ class RoomCreation:
     def _new_room_id(self) -> str:
         letters = "".join(secrets.choice(string.ascii_letters) for _ in range(_ROOM_ID_LETTERS))
         return f"!{letters}:{self._server_name}"
+
+
+def _check_aliases(content: dict[str, Any], alias: str | None) -> None:
+    """A new room has no alias but the one that comes with it."""
+    for named in aliases_in(content):
+        if named != alias:
+            raise MatrixError(400, "M_BAD_ALIAS", f"The alias {named} does not point to this room")
 
 
 def _creation(creator: str, version: RoomVersion, preset: Preset, wish: RoomWish) -> dict[str, Any]:

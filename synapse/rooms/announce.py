@@ -7,16 +7,24 @@ from synapse.rooms.chunks import Chunk
 from synapse.storage.stores.members import Membership
 from synapse.storage.stores.names import Names
 from synapse.streams.followers import Followers
+from synapse.streams.typing import Typing
 
 
 class Announcer:
     """The last phase of an event's life. Runs in the reactor's thread, in commit order."""
 
     def __init__(
-        self, rooms: RoomCache, followers: Followers, names: Names, *, server_name: str
+        self,
+        rooms: RoomCache,
+        followers: Followers,
+        typing: Typing,
+        names: Names,
+        *,
+        server_name: str,
     ) -> None:
         self._rooms = rooms
         self._followers = followers
+        self._typing = typing
         self._names = names
         self._domain = ":" + server_name
 
@@ -51,7 +59,9 @@ class Announcer:
     def _membership_changed(self, room_nid: int, user_id: str, event: Event) -> None:
         if not user_id.endswith(self._domain):
             return
+        membership = Membership.of(event.membership)
+        if membership is not Membership.JOIN:
+            self._typing.stop(room_nid, user_id)
         user_nid = self._names.peek(user_id)
         if user_nid is not None:
-            membership = Membership.of(event.membership)
             self._followers.membership_changed(user_nid, room_nid, membership, event.nid)

@@ -1,8 +1,7 @@
 """Sync tokens: a stream position, and a small number for what lives in memory only.
 
-`s123_45`: all that was committed up to position 123, and typing up to change 45 of this process.
-Opaque to clients, and valid for ever: after a restart the second number counts anew, so a token's
-larger number means "older than anything".
+`s123_45`: all that was committed up to position 123, and typing up to serial 45 (`Typing`).
+Opaque to clients, and valid for ever.
 """
 
 import re

@@ -15,27 +15,25 @@ class Typing:
         self._followers = followers
         self._clock = clock
         self._rooms: dict[int, dict[str, Timer]] = {}
-        # room_nid → serial of the room's last change, the newest last; for rooms that were
-        # forgotten, `_floor`.
+        # Begins above what tokens from before a restart say: in all rooms, whoever typed then does
+        # not any more.
+        self.serial = clock.now_ms()
+        # room_nid → serial of the room's last change, the newest last; for all others, `_floor`.
         self._changed: dict[int, int] = {}
-        self._floor = 0
-        self.serial = 0
+        self._floor = self.serial
 
     def users(self, room_nid: int) -> list[str]:
         return list(self._rooms.get(room_nid, ()))
 
     def changed_since(self, room_nid: int, serial: int) -> bool:
         """Whether a room's typing users are others than at a serial, for all we know."""
-        return self._changed.get(room_nid, self._floor) > self._known(serial)
+        return self._changed.get(room_nid, self._floor) > serial
 
     def rooms_since(self, serial: int) -> list[int]:
         """The rooms whose typing users changed after a serial."""
-        if serial == self.serial:
-            return []
         rooms = []
-        known = self._known(serial)
         for room_nid, changed in reversed(self._changed.items()):
-            if changed <= known:
+            if changed <= serial:
                 break
             rooms.append(room_nid)
         return rooms
@@ -70,10 +68,6 @@ class Typing:
                 if timer.active():
                     timer.cancel()
         self._rooms.clear()
-
-    def _known(self, serial: int) -> int:
-        """What a token's serial means here: a larger one than ours is from before a restart."""
-        return serial if serial <= self.serial else 0
 
     def _moved(self, room_nid: int) -> None:
         self.serial += 1

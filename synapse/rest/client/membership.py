@@ -72,7 +72,7 @@ class Invite(_MembershipResource):
         body = request.json
         if "user_id" not in body and "medium" in body:
             raise MatrixError(
-                400, "M_THREEPID_DENIED", "This server does not invite by e-mail or phone"
+                403, "M_THREEPID_DENIED", "This server does not invite by e-mail or phone"
             )
         user_id, reason = body.string("user_id"), body.optional_string("reason")
         await self._memberships.invite(requester, room_id, user_id, reason)

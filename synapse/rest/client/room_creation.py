@@ -31,7 +31,7 @@ def _wish(body: JsonObject) -> RoomWish:
         raise InvalidParam("visibility is 'public' or 'private'")
     if body.optional_array("invite_3pid"):
         raise MatrixError(
-            400, "M_THREEPID_DENIED", "This server does not invite by e-mail or phone"
+            403, "M_THREEPID_DENIED", "This server does not invite by e-mail or phone"
         )
     preset = body.optional_string("preset")
     if preset is None:

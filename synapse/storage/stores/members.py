@@ -99,22 +99,27 @@ class MemberStore:
         return [MemberRow(*row) for row in rows]
 
     async def heroes(self, room_nids: Sequence[int], but: str) -> dict[int, list[str]]:
-        """For each room the first five joined or invited users, without the one who asks."""
+        """For each room five users who give it a name, without the one who asks.
+
+        Those who joined first, then the invited; if there are neither, who has left or was banned.
+        """
         rows = await self._database.fetch(
-            """SELECT ro.room_nid, n.name FROM rooms ro
+            """SELECT ro.room_nid, n.name, m.membership FROM rooms ro
                JOIN members m ON m.room_nid = ro.room_nid AND m.user_nid IN (
                    SELECT f.user_nid FROM members f
-                   WHERE f.room_nid = ro.room_nid AND f.membership IN (1, 2)
-                   ORDER BY f.user_nid LIMIT 6)
+                   WHERE f.room_nid = ro.room_nid
+                   ORDER BY f.membership, f.event_nid LIMIT 6)
                JOIN names n ON n.nid = m.user_nid
-               WHERE ro.room_nid = ANY(?) ORDER BY ro.room_nid, m.user_nid""",
+               WHERE ro.room_nid = ANY(?) ORDER BY ro.room_nid, m.membership, m.event_nid""",
             list(room_nids),
         )
-        heroes: dict[int, list[str]] = {}
-        for room_nid, name in rows:
+        present: dict[int, list[str]] = {}
+        gone: dict[int, list[str]] = {}
+        for room_nid, name, membership in rows:
             if name != but:
-                heroes.setdefault(room_nid, []).append(name)
-        return {room_nid: names[:5] for room_nid, names in heroes.items()}
+                group = present if membership <= Membership.INVITE else gone
+                group.setdefault(room_nid, []).append(name)
+        return {room_nid: names[:5] for room_nid, names in (gone | present).items()}
 
     async def joined_guests(self, room_nid: int) -> list[str]:
         """The guest accounts of ours that are in a room."""

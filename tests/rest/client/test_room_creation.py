@@ -30,7 +30,7 @@ REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"room_alias_name": "a\0b"}, 400, "M_INVALID_PARAM"),
     ({"invite": ["bob"]}, 400, "M_INVALID_PARAM"),
     ({"invite": [f"@u{n}:test" for n in range(101)]}, 400, "M_INVALID_PARAM"),
-    ({"invite_3pid": [{"medium": "email"}]}, 400, "M_THREEPID_DENIED"),
+    ({"invite_3pid": [{"medium": "email"}]}, 403, "M_THREEPID_DENIED"),
     ({"initial_state": [{"content": {}}]}, 400, "M_MISSING_PARAM"),
     ({"initial_state": [{"type": "a"}]}, 400, "M_MISSING_PARAM"),
     ({"initial_state": [7]}, 400, "M_BAD_JSON"),
