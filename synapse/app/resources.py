@@ -28,6 +28,7 @@ from synapse.rest.client.membership import (
     Unban,
 )
 from synapse.rest.client.profiles import Profile, ProfileField
+from synapse.rest.client.public_rooms import PublicRoomsResource
 from synapse.rest.client.receipts import ReadMarkersResource, ReceiptResource
 from synapse.rest.client.register import Register, RegisterAvailable
 from synapse.rest.client.room_creation import CreateRoom
@@ -124,6 +125,12 @@ def _room_resources(server: Server) -> list[Resource]:
         RoomAlias(auth, aliases, server_name=server_name),
         AliasesOfRoom(auth, aliases),
         DirectoryVisibility(auth, aliases),
+        PublicRoomsResource(
+            auth,
+            server.public_rooms,
+            server_name=server_name,
+            needs_token=not server.config.rooms.allow_public_rooms_without_auth,
+        ),
         Profile(auth, server.profile_changes, needs_token=needs_token),
         ProfileField(auth, server.profile_changes, needs_token=needs_token),
     ]

@@ -23,6 +23,7 @@ from synapse.handlers.messages import Messages
 from synapse.handlers.new_accounts import NewAccounts
 from synapse.handlers.passwords import Passwords, Workers
 from synapse.handlers.profiles import Profiles
+from synapse.handlers.public_rooms import PublicRooms
 from synapse.handlers.ratelimits import RateLimiter
 from synapse.handlers.receipts import Receipts
 from synapse.handlers.registration import Registration
@@ -238,6 +239,9 @@ class Server:
             self.rooms, self.room_store, self.members, states, self.timelines, self.visibility
         )
         self.client_events = ClientEvents(self.events, clock)
+        self.public_rooms = PublicRooms(
+            self.room_store, self.states, enabled=self.config.rooms.enable_room_list_search
+        )
 
     def _build_accounts(self) -> None:
         config, clock, limits = self.config, self.clock, self.config.rate_limits

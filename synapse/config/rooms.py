@@ -85,6 +85,12 @@ class RoomsConfig:
     require_membership_for_aliases: bool = option(
         BOOLEAN, True, "Let only a room's members give it an alias."
     )
+    enable_room_list_search: bool = option(
+        BOOLEAN, True, "Show the room directory; if false, it is always empty."
+    )
+    allow_public_rooms_without_auth: bool = option(
+        BOOLEAN, False, "Show the room directory also to those who are not logged in."
+    )
     room_prejoin_state: PrejoinStateConfig = option(
         Section(PrejoinStateConfig),
         PrejoinStateConfig(),

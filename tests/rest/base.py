@@ -79,6 +79,7 @@ class RestTestCase(StoreTestCase):
         self.background = self.server.background
         self.site = FakeSite(Router(client_resources(self.server)))
         self.addCleanup(self.server.typing.close)
+        self.addCleanup(self.server.background.finish)
 
     def reconfigure(self, **sections: Any) -> None:
         """Start again with other values: `reconfigure(registration={"bcrypt_rounds": 5})`."""

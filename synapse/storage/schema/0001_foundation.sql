@@ -130,6 +130,9 @@ CREATE TABLE rooms (
     created_ms BIGINT NOT NULL
 );
 
+-- Serves the room directory.
+CREATE INDEX rooms_published ON rooms (joined, room_nid) WHERE published = 1;
+
 CREATE TABLE events (
     event_nid BIGINT PRIMARY KEY,  -- position in the stream, in commit order
     event_id TEXT NOT NULL UNIQUE,

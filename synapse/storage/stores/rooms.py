@@ -26,6 +26,15 @@ class RoomRow(NamedTuple):
     published: bool
 
 
+class PublishedRoom(NamedTuple):
+    """A room in the directory."""
+
+    room_nid: int
+    room_id: str
+    state_nid: int
+    joined: int
+
+
 _COLUMNS = (
     "room_nid, room_id, version, head, pos, depth, last_nid, tips, state_nid,"
     " joined, invited, local_joined, published"
@@ -80,6 +89,41 @@ class RoomStore:
     async def publish(self, room_nid: int, published: bool) -> None:
         """Show the room in the directory, or no longer."""
         await self._database.write(_publish, (int(published), room_nid))
+
+    async def count_published(self) -> int:
+        row = await self._database.fetch_one("SELECT count(*) FROM rooms WHERE published = 1")
+        return 0 if row is None else row[0]
+
+    async def published_after(
+        self, place: tuple[int, int] | None, limit: int
+    ) -> list[PublishedRoom]:
+        """Rooms of the directory, the largest first, behind (joined, room_nid)."""
+        # Rooms of equal size: the youngest first, so that both directions walk one index.
+        joined, room_nid = place or (2**62, 0)
+        rows = await self._database.fetch(
+            """SELECT room_nid, room_id, state_nid, joined FROM rooms
+               WHERE published = 1 AND (joined < ? OR (joined = ? AND room_nid < ?))
+               ORDER BY joined DESC, room_nid DESC LIMIT ?""",
+            joined,
+            joined,
+            room_nid,
+            limit,
+        )
+        return [PublishedRoom(*row) for row in rows]
+
+    async def published_before(self, place: tuple[int, int], limit: int) -> list[PublishedRoom]:
+        """Rooms of the directory before (joined, room_nid), the nearest first."""
+        joined, room_nid = place
+        rows = await self._database.fetch(
+            """SELECT room_nid, room_id, state_nid, joined FROM rooms
+               WHERE published = 1 AND (joined > ? OR (joined = ? AND room_nid > ?))
+               ORDER BY joined, room_nid LIMIT ?""",
+            joined,
+            joined,
+            room_nid,
+            limit,
+        )
+        return [PublishedRoom(*row) for row in rows]
 
     # Aliases.
 

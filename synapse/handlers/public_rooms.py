@@ -1,0 +1,177 @@
+"""The room directory: the rooms that this server publishes, the largest first.
+
+Pages are cut by (members, number of the room), so they hold together while rooms grow and shrink.
+What a room shows is made once for each of its states.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from synapse.api.constants import EventTypes, HistoryVisibility, JoinRules
+from synapse.api.errors import InvalidParam, NotFound
+from synapse.events.event import Event
+from synapse.events.visibility import history_visibility
+from synapse.handlers.guest_access import admits_guests
+from synapse.storage.stores.rooms import PublishedRoom, RoomStore
+from synapse.storage.stores.states import StateStore
+from synapse.util.caches import Cache
+
+MAX_ROOMS = 500
+_READ_AT_ONCE = 100
+# A search term that few rooms match makes us read on; a reader is not made to wait for ever.
+_MAX_READ = 5_000
+_TOKEN = re.compile(r"([fb])([0-9]{1,18})_([0-9]{1,18})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What of the directory is asked for."""
+
+    limit: int
+    since: str | None = None
+    term: str | None = None
+    # Types of rooms (None: rooms without a type); no set: all.
+    room_types: frozenset[str | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Between two rooms of the directory, and in which direction to read on."""
+
+    backwards: bool
+    joined: int
+    room_nid: int
+
+    @classmethod
+    def parse(cls, token: str) -> "_Place":
+        match = _TOKEN.fullmatch(token)
+        if match is None:
+            raise InvalidParam(f"Not a token of this server: {token[:100]!r}")
+        return cls(match[1] == "b", int(match[2]), int(match[3]))
+
+
+class PublicRooms:
+    """Lists published rooms."""
+
+    def __init__(self, rooms: RoomStore, states: StateStore, *, enabled: bool) -> None:
+        """`enabled=False`: the list is always empty (`enable_room_list_search`)."""
+        self._rooms = rooms
+        self._states = states
+        self._enabled = enabled
+        # room_nid → its state, and what it shows in it.
+        self._shown: Cache[int, tuple[int, dict[str, Any]]] = Cache(2_000, "public_rooms")
+
+    async def page(self, wish: Wish) -> dict[str, Any]:
+        """The answer of `/publicRooms`. Raises `InvalidParam`."""
+        place = None if wish.since is None else _Place.parse(wish.since)
+        if not self._enabled or wish.limit == 0:
+            return {"chunk": [], "total_room_count_estimate": 0}
+        backwards = place is not None and place.backwards
+        found, has_more = await self._find(wish, place)
+        answer: dict[str, Any] = {"total_room_count_estimate": await self._rooms.count_published()}
+        if backwards:
+            found.reverse()
+        answer["chunk"] = [shown for _, shown in found]
+        if found and (has_more or backwards):
+            answer["next_batch"] = _token("f", found[-1][0])
+        if found and place is not None and (has_more or not backwards):
+            answer["prev_batch"] = _token("b", found[0][0])
+        return answer
+
+    async def _find(
+        self, wish: Wish, place: _Place | None
+    ) -> tuple[list[tuple[PublishedRoom, dict[str, Any]]], bool]:
+        """The rooms of a page in the order of reading, and whether there are more."""
+        found: list[tuple[PublishedRoom, dict[str, Any]]] = []
+        matches = _matcher(wish)
+        for _ in range(_MAX_READ // _READ_AT_ONCE):
+            rooms = await self._read(place)
+            shown = await self._show(rooms)
+            for room in rooms:
+                if not matches(shown[room.room_nid]):
+                    continue
+                if len(found) == wish.limit:
+                    return found, True
+                found.append((room, shown[room.room_nid]))
+            if len(rooms) < _READ_AT_ONCE:
+                return found, False
+            backwards = place is not None and place.backwards
+            place = _Place(backwards, rooms[-1].joined, rooms[-1].room_nid)
+        return found, bool(found)
+
+    async def _read(self, place: _Place | None) -> list[PublishedRoom]:
+        if place is None:
+            return await self._rooms.published_after(None, _READ_AT_ONCE)
+        key = (place.joined, place.room_nid)
+        if place.backwards:
+            return await self._rooms.published_before(key, _READ_AT_ONCE)
+        return await self._rooms.published_after(key, _READ_AT_ONCE)
+
+    async def _show(self, rooms: list[PublishedRoom]) -> dict[int, dict[str, Any]]:
+        """What the rooms show, by room_nid."""
+        shown: dict[int, dict[str, Any]] = {}
+        missing = []
+        for room in rooms:
+            known = self._shown.get(room.room_nid)
+            if known is not None and known[0] == room.state_nid:
+                shown[room.room_nid] = {**known[1], "num_joined_members": room.joined}
+            else:
+                missing.append(room)
+        states = await self._states.without_members_of([room.room_nid for room in missing])
+        for room in missing:
+            facts = _facts(room.room_id, states[room.room_nid])
+            self._shown[room.room_nid] = (room.state_nid, facts)
+            shown[room.room_nid] = {**facts, "num_joined_members": room.joined}
+        return shown
+
+
+def require_own_server(server: str | None, server_name: str) -> None:
+    """Raises `NotFound` for the directory of another server: there is no federation yet."""
+    if server is not None and server != server_name:
+        raise NotFound("The directories of other servers can't be reached from here")
+
+
+def _token(direction: str, room: PublishedRoom) -> str:
+    return f"{direction}{room.joined}_{room.room_nid}"
+
+
+def _facts(room_id: str, state: list[Event]) -> dict[str, Any]:
+    """A room as the directory shows it, without what it doesn't say."""
+    by_type = {event.type: event for event in state if event.state_key == ""}
+
+    def text(type_: str, key: str) -> str | None:
+        event = by_type.get(type_)
+        value = None if event is None else event.content.get(key)
+        return value if isinstance(value, str) and value else None
+
+    visibility = by_type.get(EventTypes.HISTORY_VISIBILITY)
+    facts = {
+        "room_id": room_id,
+        "name": text(EventTypes.NAME, "name"),
+        "topic": text(EventTypes.TOPIC, "topic"),
+        "avatar_url": text(EventTypes.AVATAR, "url"),
+        "canonical_alias": text(EventTypes.CANONICAL_ALIAS, "alias"),
+        "room_type": text(EventTypes.CREATE, "type"),
+        "join_rule": text(EventTypes.JOIN_RULES, "join_rule") or JoinRules.INVITE,
+        "world_readable": history_visibility(visibility.content if visibility else None)
+        == HistoryVisibility.WORLD_READABLE,
+        "guest_can_join": admits_guests(by_type.get(EventTypes.GUEST_ACCESS)),
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _matcher(wish: Wish) -> Callable[[dict[str, Any]], bool]:
+    term = (wish.term or "").casefold()
+    types = wish.room_types
+
+    def matches(facts: dict[str, Any]) -> bool:
+        if types is not None and facts.get("room_type") not in types:
+            return False
+        return not term or any(
+            term in str(facts.get(name, "")).casefold()
+            for name in ("name", "topic", "canonical_alias", "room_id")
+        )
+
+    return matches
