@@ -29,6 +29,13 @@ from synapse.rest.client.membership import (
 )
 from synapse.rest.client.profiles import Profile, ProfileField
 from synapse.rest.client.public_rooms import PublicRoomsResource
+from synapse.rest.client.push_rules import (
+    AllPushRules,
+    GlobalPushRules,
+    OnePushRule,
+    PushRuleActions,
+    PushRuleEnabled,
+)
 from synapse.rest.client.receipts import ReadMarkersResource, ReceiptResource
 from synapse.rest.client.register import Register, RegisterAvailable
 from synapse.rest.client.room_creation import CreateRoom
@@ -92,6 +99,11 @@ def _account_resources(server: Server) -> list[Resource]:
         RoomAccountData(auth, server.account_data),
         UploadFilter(auth, server.filters),
         OneFilter(auth, server.filters),
+        AllPushRules(auth, server.push_rules),
+        GlobalPushRules(auth, server.push_rules),
+        OnePushRule(auth, server.push_rules),
+        PushRuleEnabled(auth, server.push_rules),
+        PushRuleActions(auth, server.push_rules),
     ]
 
 

@@ -24,6 +24,7 @@ from synapse.handlers.new_accounts import NewAccounts
 from synapse.handlers.passwords import Passwords, Workers
 from synapse.handlers.profiles import Profiles
 from synapse.handlers.public_rooms import PublicRooms
+from synapse.handlers.push_rules import PushRules
 from synapse.handlers.ratelimits import RateLimiter
 from synapse.handlers.receipts import Receipts
 from synapse.handlers.registration import Registration
@@ -57,6 +58,7 @@ from synapse.storage.stores.filters import FilterStore
 from synapse.storage.stores.members import MemberStore
 from synapse.storage.stores.names import Names
 from synapse.storage.stores.profiles import ProfileStore
+from synapse.storage.stores.push_rules import PushRuleStore
 from synapse.storage.stores.receipts import ReceiptStore
 from synapse.storage.stores.rooms import RoomStore
 from synapse.storage.stores.slots import Slots
@@ -119,6 +121,7 @@ class Server:
         self.recent_receipts = RecentReceipts(self.followers, position=database.position)
         self.receipt_store = ReceiptStore(database, moved=self.recent_receipts.committed)
         self.account_data_store = AccountDataStore(database, self._user_moved)
+        self.push_rule_store = PushRuleStore(database, self._user_moved)
 
     def _user_moved(self, user_nid: int, position: int) -> None:
         self.followers.user_moved(user_nid, position)
@@ -292,7 +295,8 @@ class Server:
             config.passwords,
         )
         self.devices = Devices(self.device_store, self.ui_auth, self.auth)
-        self.account_data = AccountData(self.account_data_store)
+        self.push_rules = PushRules(self.push_rule_store)
+        self.account_data = AccountData(self.account_data_store, self.push_rules)
         self.filters = Filters(FilterStore(self.database))
 
     def _build_sync(self) -> None:
@@ -331,6 +335,7 @@ class Server:
             self.room_store,
             self.members,
             self.account_data_store,
+            self.push_rules,
             self.followers,
             self.typing,
             joined,

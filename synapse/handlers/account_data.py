@@ -5,24 +5,28 @@ import orjson
 from synapse.api.errors import Forbidden, InvalidParam, MatrixError, NotFound
 from synapse.api.identifiers import is_room_id, is_short_text
 from synapse.handlers.auth import Requester
+from synapse.handlers.push_rules import PUSH_RULES, PushRules
 from synapse.http.json_body import JsonObject
 from synapse.storage.stores.account_data import AccountDataStore
 
 # "Server Behaviour" of client config: these have endpoints of their own.
-_SET_BY_THE_SERVER = frozenset({"m.fully_read", "m.push_rules"})
+_SET_BY_THE_SERVER = frozenset({"m.fully_read", PUSH_RULES})
 
 
 class AccountData:
     """Keeps account data for its user, and nobody else."""
 
-    def __init__(self, store: AccountDataStore) -> None:
+    def __init__(self, store: AccountDataStore, push_rules: PushRules) -> None:
         self._store = store
+        self._push_rules = push_rules
 
     async def get(
         self, requester: Requester, user_id: str, room_id: str | None, type: str
     ) -> bytes:
         """The content's JSON; `room_id` None means global."""
         _check(requester, user_id, room_id, type)
+        if type == PUSH_RULES and room_id is None:
+            return await self._push_rules.content(requester)
         content = await self._store.content(requester.user_nid, room_id, type)
         if content is None:
             raise NotFound("There is no such account data")

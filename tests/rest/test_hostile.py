@@ -102,6 +102,21 @@ BODIES: dict[str, dict[str, Any]] = {
             "timeline": {"limit": 1, "types": ["a"], "lazy_load_members": True},
         },
     },
+    "OnePushRule": {
+        "actions": ["notify", {"set_tweak": "sound", "value": "default"}],
+        "conditions": [
+            {
+                "kind": "event_match",
+                "key": "type",
+                "pattern": "m.*",
+                "value": 1,
+                "is": "2",
+            }
+        ],
+        "pattern": "p",
+    },
+    "PushRuleEnabled": {"enabled": True},
+    "PushRuleActions": {"actions": ["notify", {"set_tweak": "highlight"}]},
     "CreateRoom": {
         "visibility": "private",
         "preset": "private_chat",
@@ -161,6 +176,8 @@ class HostileTests(RoomTestCase):
             "type": "org.example",
             "device_id": "D",
             "filter_id": "0",
+            "kind": "override",
+            "rule_id": "mine",
         }
 
     def endpoints(self) -> Iterator[tuple[Resource, str]]:

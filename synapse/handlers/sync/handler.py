@@ -4,9 +4,10 @@ from dataclasses import dataclass, field, replace
 
 from twisted.internet.defer import CancelledError, Deferred
 
+from synapse.handlers.push_rules import PushRules
 from synapse.handlers.sync.elsewhere import RoomsElsewhere
 from synapse.handlers.sync.joined import JoinedRooms
-from synapse.handlers.sync.personal import PersonalNews, personal_news
+from synapse.handlers.sync.personal import PersonalNews, personal_news, push_rule_news
 from synapse.handlers.sync.request import SyncRequest
 from synapse.rooms.cache import RoomCache
 from synapse.storage.database import Database
@@ -41,8 +42,9 @@ class _Answer:
         return not (self.join or self.invite or self.knock or self.leave or self.account_data)
 
     def to_json(self, token: SyncToken) -> bytes:
-        if self.is_empty:
-            return b'{"next_batch":"%b"}' % str(token).encode()
+        members = [b'"next_batch":"%b"' % str(token).encode()]
+        if self.account_data:
+            members.append(b'"account_data":{"events":[%b]}' % b",".join(self.account_data))
         rooms = b",".join(
             b'"%b":{%b}' % (name, b",".join(parts))
             for name, parts in (
@@ -53,11 +55,9 @@ class _Answer:
             )
             if parts
         )
-        return b'{"next_batch":"%b","account_data":{"events":[%b]},"rooms":{%b}}' % (
-            str(token).encode(),
-            b",".join(self.account_data),
-            rooms,
-        )
+        if rooms:
+            members.append(b'"rooms":{%b}' % rooms)
+        return b"{%b}" % b",".join(members)
 
 
 class Sync:
@@ -70,6 +70,7 @@ class Sync:
         room_store: RoomStore,
         members: MemberStore,
         account_data: AccountDataStore,
+        push_rules: PushRules,
         followers: Followers,
         typing: Typing,
         joined: JoinedRooms,
@@ -83,6 +84,7 @@ class Sync:
         self._room_store = room_store
         self._members = members
         self._account_data = account_data
+        self._push_rules = push_rules
         self._followers = followers
         self._typing = typing
         self._joined = joined
@@ -164,7 +166,12 @@ class Sync:
                 everywhere=request.filter.account_data,
                 in_rooms=request.filter.room_account_data,
             )
-            answer.account_data = personal.account_data
+            answer.account_data = personal.account_data + await push_rule_news(
+                self._push_rules,
+                request.requester,
+                0 if whole else since,
+                everywhere=request.filter.account_data,
+            )
             changed = await self._changed_memberships(request, since, upto, whole)
             answer.overtaken_by = max((row.since for row in changed if row.since > upto), default=0)
             changed = [row for row in changed if row.since <= upto]

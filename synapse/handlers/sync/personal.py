@@ -1,11 +1,13 @@
-"""What a sync tells a user of their own: account data."""
+"""What a sync tells a user of their own: account data, and their push rules as a piece of it."""
 
 from dataclasses import dataclass, field
 
 import orjson
 
 from synapse.events.filtering import EventFilter
-from synapse.storage.stores.account_data import GLOBAL, AccountDataEntry, AccountDataStore
+from synapse.handlers.auth import Requester
+from synapse.handlers.push_rules import PUSH_RULES, PushRules
+from synapse.storage.stores.account_data import GLOBAL, AccountDataStore
 
 
 @dataclass(slots=True)
@@ -32,11 +34,21 @@ async def personal_news(
             continue
         if entry.room_nid == GLOBAL:
             if everywhere.matches_type(entry.type):
-                news.account_data.append(_event(entry))
+                news.account_data.append(_event(entry.type, entry.content))
         elif in_rooms.matches_type(entry.type):
-            news.of_rooms.setdefault(entry.room_nid, []).append(_event(entry))
+            news.of_rooms.setdefault(entry.room_nid, []).append(_event(entry.type, entry.content))
     return news
 
 
-def _event(entry: AccountDataEntry) -> bytes:
-    return b'{"content":%b,"type":%b}' % (entry.content, orjson.dumps(entry.type))
+async def push_rule_news(
+    push_rules: PushRules, requester: Requester, since: int, *, everywhere: EventFilter
+) -> list[bytes]:
+    """The event of the push rules, if they changed after a position; after 0: always."""
+    if not everywhere.matches_type(PUSH_RULES):
+        return []
+    content = await push_rules.content_since(requester, since)
+    return [] if content is None else [_event(PUSH_RULES, content)]
+
+
+def _event(type: str, content: bytes) -> bytes:
+    return b'{"content":%b,"type":%b}' % (content, orjson.dumps(type))

@@ -108,6 +108,12 @@ CREATE TABLE account_data (
 -- Serves incremental sync.
 CREATE INDEX account_data_by_stream ON account_data (user_nid, stream);
 
+CREATE TABLE push_rules (
+    user_nid BIGINT PRIMARY KEY,
+    json BYTEA NOT NULL,           -- what differs from the predefined ones: see synapse.push.rules
+    stream BIGINT NOT NULL
+);
+
 -- Rooms ------------------------------------------------------------------------------------
 
 CREATE TABLE rooms (

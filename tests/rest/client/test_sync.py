@@ -33,10 +33,10 @@ def slots(events: list[Any]) -> dict[tuple[str, str], Any]:
 
 
 class InitialSyncTests(SyncTestCase):
-    async def test_nothing_to_tell(self) -> None:
+    async def test_nothing_to_tell_of_rooms(self) -> None:
         await self.people()
         answer = await self.sync(self.alice)
-        self.assertEqual(set(answer), {"next_batch"})
+        self.assertEqual(set(answer), {"next_batch", "account_data"})
 
     async def test_small_room_is_told_whole(self) -> None:
         await self.people()

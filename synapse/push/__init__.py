@@ -1,0 +1,1 @@
+"""Push: the rules by which a user is notified."""
