@@ -168,7 +168,7 @@ def _tls(config: HomeserverConfig) -> Any:
             "A listener has tls: true, which needs tls_certificate_path and tls_private_key_path"
         )
     try:
-        return ReloadableTls(certificate, key)
+        return ReloadableTls(certificate, key, config.tls.tls_dh_params_path)
     except TlsError as error:
         raise StartError(str(error)) from None
 

@@ -23,10 +23,13 @@ class TlsError(Exception):
 class ReloadableTls:
     """Makes the server's side of TLS connections from a certificate chain and key in PEM files."""
 
-    def __init__(self, certificate_path: str, key_path: str) -> None:
-        """Raises `TlsError`."""
+    def __init__(
+        self, certificate_path: str, key_path: str, dh_params_path: str | None = None
+    ) -> None:
+        """Without Diffie-Hellman parameters the DHE suites are not used. Raises `TlsError`."""
         self._certificate_path = certificate_path
         self._key_path = key_path
+        self._dh_params_path = dh_params_path
         self._context = self._load()
 
     def serverConnectionForTLS(self, protocol: object) -> SSL.Connection:
@@ -67,7 +70,18 @@ class ReloadableTls:
             raise TlsError(
                 f"{self._key_path} is not the private key of {self._certificate_path}"
             ) from None
+        if self._dh_params_path is not None:
+            _load_dh_params(context, self._dh_params_path)
         return context
+
+
+def _load_dh_params(context: SSL.Context, path: str) -> None:
+    if not os.access(path, os.R_OK):
+        raise TlsError(f"{path} can't be read")
+    try:
+        context.load_tmp_dh(path)
+    except SSL.Error:
+        raise TlsError(f"{path} holds no Diffie-Hellman parameters in PEM") from None
 
 
 def _choose_protocol(connection: SSL.Connection, offered: list[bytes]) -> Any:
