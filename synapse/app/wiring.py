@@ -120,12 +120,10 @@ class Server:
         self.typing = Typing(self.followers, self.clock)
         self.recent_receipts = RecentReceipts(self.followers, position=database.position)
         self.receipt_store = ReceiptStore(database, moved=self.recent_receipts.committed)
-        self.account_data_store = AccountDataStore(database, self._user_moved)
-        self.push_rule_store = PushRuleStore(database, self._user_moved)
-
-    def _user_moved(self, user_nid: int, position: int) -> None:
-        self.followers.user_moved(user_nid, position)
-        self.followers.wake()
+        self.account_data_store = AccountDataStore(database, self.followers.user_moved)
+        self.push_rule_store = PushRuleStore(database, self.followers.user_moved)
+        # Not before all of a commit is told: its position covers what was not told yet, too.
+        database.on_commit(lambda position: self.followers.wake())
 
     def _build_rooms(self, key: SigningKey) -> None:
         self.rooms = RoomCache(self.room_store, self.events, self.states, cache_size=_ROOMS_KEPT)

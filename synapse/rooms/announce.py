@@ -41,7 +41,6 @@ class Announcer:
             for event in chunk.events:
                 if event.type == EventTypes.MEMBER:
                     self._membership_changed(room.nid, event.state_key or "", event)
-        self._followers.wake()
 
     def _keep(self, chunk: Chunk) -> None:
         room = chunk.room

@@ -24,7 +24,7 @@ class RecentReceipts:
         self._room_floors: dict[int, int] = {}
 
     def committed(self, receipts: list[Receipt]) -> None:
-        """Take up receipts that were just committed, and wake who is concerned."""
+        """Take up receipts that were just committed, and tell who is concerned."""
         for receipt in receipts:
             self._add(receipt)
             if receipt.receipt_type == "m.read":
@@ -32,7 +32,6 @@ class RecentReceipts:
             else:
                 # Private: only the user's own clients are told.
                 self._followers.room_moved_for(receipt.user_nid, receipt.room_nid, receipt.stream)
-        self._followers.wake()
 
     def since(self, room_nid: int, position: int) -> list[Receipt] | None:
         """The room's receipts after a position; None if memory does not reach back so far."""
