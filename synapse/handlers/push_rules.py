@@ -1,7 +1,6 @@
 """Push rules: how a user wants to be notified, and of what."""
 
 from collections.abc import Callable
-from typing import Any
 
 import orjson
 
@@ -22,20 +21,20 @@ class PushRules:
 
     async def rules(self, requester: Requester) -> Rules:
         """All rules of the user, to look at."""
-        document, _ = await self._store.document(requester.user_nid)
+        document = await self._store.document(requester.user_nid)
         return Rules(requester.user_id, document)
 
     async def content(self, requester: Requester) -> bytes:
         """The content of the user's `m.push_rules`."""
-        document, _ = await self._store.document(requester.user_nid)
+        document = await self._store.document(requester.user_nid)
         return _content(requester, document)
 
     async def content_since(self, requester: Requester, since: int) -> bytes | None:
         """The content of `m.push_rules`, if it has changed after a position; after 0: always."""
-        document, stream = await self._store.document(requester.user_nid)
-        if since and stream <= since:
-            return None
-        return _content(requester, document)
+        if since == 0:
+            return await self.content(requester)
+        document = await self._store.document_since(requester.user_nid, since)
+        return None if document is None else _content(requester, document)
 
     async def put(
         self,
@@ -64,7 +63,7 @@ class PushRules:
     async def set_actions(
         self, requester: Requester, kind: str, rule_id: str, body: JsonObject
     ) -> None:
-        actions: list[Any] = actions_of(body)
+        actions = actions_of(body)
         await self._change(requester, lambda rules: rules.set_actions(kind, rule_id, actions))
 
     async def _change(self, requester: Requester, change: Callable[[Rules], None]) -> None:

@@ -22,7 +22,8 @@ class _Change:
     edit: Edit
 
 
-_DOCUMENT = "SELECT json, stream FROM push_rules WHERE user_nid = ?"
+_DOCUMENT = "SELECT json FROM push_rules WHERE user_nid = ?"
+_CHANGED_DOCUMENT = "SELECT json FROM push_rules WHERE user_nid = ? AND stream > ?"
 _DOCUMENTS = "SELECT user_nid, json FROM push_rules WHERE user_nid = ANY(?)"
 _UPSERT = """
     INSERT INTO push_rules (user_nid, json, stream) VALUES (?, ?, ?)
@@ -38,10 +39,15 @@ class PushRuleStore:
         self._database = database
         self._moved = moved
 
-    async def document(self, user_nid: int) -> tuple[bytes | None, int]:
-        """The user's document, and the position of its last change; (None, 0): there is none."""
+    async def document(self, user_nid: int) -> bytes | None:
+        """The user's document; None: there is none."""
         row = await self._database.fetch_one(_DOCUMENT, user_nid)
-        return (None, 0) if row is None else (row[0], row[1])
+        return None if row is None else row[0]
+
+    async def document_since(self, user_nid: int, stream: int) -> bytes | None:
+        """The user's document, if it has changed after a position."""
+        row = await self._database.fetch_one(_CHANGED_DOCUMENT, user_nid, stream)
+        return None if row is None else row[0]
 
     async def change(self, user_nid: int, edit: Edit) -> None:
         """Store what `edit` makes of the document. Raises the `MatrixError` that it raises."""

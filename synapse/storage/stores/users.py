@@ -61,7 +61,14 @@ _DEACTIVATE = """
     WHERE user_nid = ?
 """
 # What a closed account no longer needs, in tables that are keyed by user.
-_PRIVATE = ("access_tokens", "refresh_tokens", "devices", "filters", "account_data")
+_PRIVATE = (
+    "access_tokens",
+    "refresh_tokens",
+    "devices",
+    "filters",
+    "account_data",
+    "push_rules",
+)
 _STILL_IN_ROOMS = """
     SELECT DISTINCT u.name FROM users u JOIN members m ON m.user_nid = u.user_nid
     WHERE u.deactivated = 1 AND m.membership = ANY(?)

@@ -6,6 +6,7 @@ from urllib.parse import quote
 from twisted.internet.defer import ensureDeferred, gatherResults
 
 from synapse.push.rules import Rules
+from tests.rest.base import PASSWORD
 from tests.rest.rooms import V3, RoomTestCase, sync_path
 
 ALICE, BOB = "@alice:test", "@bob:test"
@@ -123,6 +124,18 @@ class RuleTests(PushRuleTestCase):
         self.assertEqual(await self.rules(self.alice), predefined(ALICE))
         for gone in (path, MASTER):
             await self.refused(404, "M_NOT_FOUND", "DELETE", gone, token=self.alice)
+
+    async def test_closed_account_leaves_none(self) -> None:
+        await self.people()
+        for token in (self.alice, self.bob):
+            await self.put(token, "room", "a")
+        auth = {
+            "type": "m.login.password",
+            "identifier": {"type": "m.id.user", "user": "alice"},
+            "password": PASSWORD,
+        }
+        await self.ok("POST", f"{V3}/account/deactivate", {"auth": auth}, token=self.alice)
+        self.assertEqual(await self.database.fetch("SELECT COUNT(*) FROM push_rules"), [(1,)])
 
     async def test_enabling_and_disabling(self) -> None:
         await self.people()
