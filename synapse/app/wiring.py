@@ -293,7 +293,7 @@ class Server:
             config.passwords,
         )
         self.devices = Devices(self.device_store, self.ui_auth, self.auth)
-        self.push_rules = PushRules(self.push_rule_store)
+        self.push_rules = PushRules(PushRuleStore(self.database, self._user_moved))
         self.account_data = AccountData(self.account_data_store, self.push_rules)
         self.filters = Filters(FilterStore(self.database))
 
