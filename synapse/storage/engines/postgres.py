@@ -61,7 +61,7 @@ class PostgresEngine:
                 if read_only:
                     cursor.execute("SET default_transaction_read_only = on")
         except psycopg2.Error as error:
-            reason = str(error).strip()
+            reason = " ".join(str(error).split())  # libpq breaks it into lines
             raise Unavailable(f"PostgreSQL can't be reached: {reason}") from None
         return PostgresConnection(raw)
 
