@@ -1,7 +1,7 @@
 """The rooms that are active in this process, loaded from the database when they are asked for."""
 
 import orjson
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from synapse.api.errors import NotFound
 from synapse.api.room_versions import ROOM_VERSIONS
@@ -10,7 +10,7 @@ from synapse.rooms.room import TAIL_LENGTH, Room, Slot
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.rooms import RoomStore
 from synapse.storage.stores.states import StateStore
-from synapse.util.caches import Cache
+from synapse.util.caches import Cache, LoadAbandoned
 
 
 class RoomCache:
@@ -37,13 +37,16 @@ class RoomCache:
         if waiting is not None:
             waiter: Deferred[Room] = Deferred()
             waiting.append(waiter)
-            return await waiter
+            try:
+                return await waiter
+            except LoadAbandoned:
+                return await self.get(room_id)
         self._loading[room_id] = []
         try:
             room = await self._load(room_id)
         except BaseException as error:
             for waiter in self._loading.pop(room_id):
-                waiter.errback(error)
+                waiter.errback(LoadAbandoned() if isinstance(error, CancelledError) else error)
             raise
         self.add(room)
         for waiter in self._loading.pop(room_id):

@@ -12,13 +12,14 @@ database once.
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from synapse.storage.stores.members import Membership, MemberStore
+from synapse.util.caches import LoadAbandoned
 from synapse.util.clock import Clock
 
-# A user who has not synced for this long is no longer followed.
-IDLE_MS = 10 * 60 * 1000
+# A user who has not synced for this long is no longer followed; longer than any sync may wait.
+IDLE_MS = 15 * 60 * 1000
 
 
 class Follower:
@@ -98,20 +99,24 @@ class Followers:
         elif follower.loading is not None:
             loaded: Deferred[None] = Deferred()
             follower.loading.append(loaded)
-            await loaded
+            try:
+                await loaded
+            except LoadAbandoned:
+                return await self.follow(user_id, user_nid)
         follower.used_ms = self._clock.now_ms()
         return follower
 
     async def _begin(self, user_id: str, user_nid: int) -> Follower:
         follower = Follower(user_id, user_nid)
+        follower.used_ms = self._clock.now_ms()
         # Registered before its rooms are read, so that no change of membership is missed.
         self._by_user[user_nid] = follower
         try:
             rows = await self._members.rooms_of(user_nid, [Membership.JOIN])
         except BaseException as error:
-            del self._by_user[user_nid]
+            self._drop(follower)
             for waiter in follower.loaded():
-                waiter.errback(error)
+                waiter.errback(LoadAbandoned() if isinstance(error, CancelledError) else error)
             raise
         for row in rows:
             if row.room_nid not in follower.changed_while_loading:
@@ -126,7 +131,7 @@ class Followers:
     def get(self, user_nid: int) -> Follower | None:
         return self._by_user.get(user_nid)
 
-    # News. Call `wake` after them.
+    # News. Call `wake` after all news of a commit: who is woken takes its position for complete.
 
     def room_moved(self, room_nid: int, position: int) -> None:
         for follower in self._by_room.get(room_nid, {}).values():
@@ -177,9 +182,12 @@ class Followers:
         limit = self._clock.now_ms() - IDLE_MS
         idle = [f for f in self._by_user.values() if f.used_ms < limit and not f.is_waiting]
         for follower in idle:
-            del self._by_user[follower.user_nid]
-            for room_nid in list(follower.rooms):
-                self._leave(follower, room_nid)
+            self._drop(follower)
+
+    def _drop(self, follower: Follower) -> None:
+        del self._by_user[follower.user_nid]
+        for room_nid in list(follower.rooms):
+            self._leave(follower, room_nid)
 
     def of_room(self, room_nid: int) -> Iterable[Follower]:
         return self._by_room.get(room_nid, {}).values()

@@ -29,6 +29,10 @@ def in_use() -> "list[Cache[object, object]]":
     return list(_in_use)
 
 
+class LoadAbandoned(Exception):
+    """Who was loading what others wait for has gone away: one of these should load it."""
+
+
 class Cache(Generic[K, V]):
     """Maps keys to values that aren't None, and forgets what was not used for the longest time."""
 

@@ -71,6 +71,15 @@ class WriterTests(RoomsTestCase):
         await self.say(room.room_id, "and on")
         self.assert_is_a_line(await self.timeline(room.room_id))
 
+    async def test_one_who_goes_away_while_a_room_loads_takes_nobody_along(self) -> None:
+        room = await self.create_room()
+        self.server.rooms.discard(room)
+        one = Deferred.fromCoroutine(self.server.rooms.get(room.room_id))
+        two = Deferred.fromCoroutine(self.server.rooms.get(room.room_id))
+        one.addErrback(lambda failure: failure.trap(CancelledError))
+        one.cancel()
+        self.assertEqual((await two).head, room.head)
+
     async def test_a_failing_neighbour_in_the_transaction_harms_nobody(self) -> None:
         room = await self.create_room()
 

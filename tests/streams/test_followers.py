@@ -1,5 +1,6 @@
 """Followers: who is told of what."""
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock as FakeTime
 
 from synapse.streams.followers import IDLE_MS, Follower, Followers
@@ -62,6 +63,22 @@ class FollowerTests(RoomsTestCase):
         one, two = await together(self.follow(), self.follow())
         self.assertIs(one, two)
         self.assertEqual(one.rooms, {room.nid})
+
+    async def test_one_who_goes_away_while_beginning_takes_nobody_along(self) -> None:
+        room = await self.create_room()
+        await self.server.names.nid(ALICE)
+        one = Deferred.fromCoroutine(self.follow())
+        two = Deferred.fromCoroutine(self.follow())
+        one.addErrback(lambda failure: failure.trap(CancelledError))
+        one.cancel()
+        self.assertEqual((await two).rooms, {room.nid})
+
+    async def test_one_whose_rooms_are_being_read_is_not_idle(self) -> None:
+        await self.create_room()
+        beginning = Deferred.fromCoroutine(self.follow())
+        self.server.followers.drop_idle()
+        follower = await beginning
+        self.assertIs(self.server.followers.get(follower.user_nid), follower)
 
     async def test_a_membership_that_changes_meanwhile_is_not_missed(self) -> None:
         room = await self.create_room()
