@@ -107,7 +107,9 @@ class Exchange:
 
     def server_stops(self) -> None:
         """End what only waits for something to happen."""
-        if self.incoming.request.cancelled_by_disconnect and not self._sending:
+        request = self.incoming.request
+        if request.cancelled_by_disconnect and not self._sending:
+            request.server_stops = True
             self._cancel()
 
     def _cancel(self) -> None:

@@ -24,6 +24,7 @@ class Request:
         "path",
         "requester_label",
         "secure",
+        "server_stops",
         "target",
         "version",
     )
@@ -53,6 +54,8 @@ class Request:
         # Set by authentication, for the access log.
         self.requester_label = ""
         self.cancelled_by_disconnect = False
+        # Why a long poll was cancelled, if not because the client went away.
+        self.server_stops = False
         self._headers = headers
         self._query: Query | None = None
         self._json: JsonValue = None

@@ -44,6 +44,9 @@ class SignalTests(InteropTestCase):
             started = time.monotonic()
             self.assertEqual(self.server.stop(), 0)
             self.assertLess(time.monotonic() - started, 20)
+            answer = client.makefile("rb").read()
+            self.assertTrue(answer.startswith(b"HTTP/1.1 200 "), answer)
+            self.assertIn(first["next_batch"].encode(), answer)
 
 
 class StartTests(TestCase):

@@ -1,6 +1,7 @@
 """`GET /sync`"""
 
 import orjson
+from twisted.internet.defer import CancelledError
 
 from synapse.api.errors import InvalidParam, NotFound
 from synapse.api.filter_shape import require_filter
@@ -46,7 +47,13 @@ class SyncResource(Resource):
             full_state=query.boolean("full_state", False),
         )
         request.cancel_on_disconnect()
-        return RawJson(await self._sync.sync(sync_request))
+        try:
+            return RawJson(await self._sync.sync(sync_request))
+        except CancelledError:
+            if not request.server_stops or sync_request.since is None:
+                raise
+            # There was no news until the server stopped: the next one goes on from there.
+            return RawJson(b'{"next_batch":"%b"}' % str(sync_request.since).encode())
 
     async def _filter(self, requester: Requester, text: str | None) -> SyncFilter:
         """A filter given as JSON, or by the id of one that was uploaded."""
