@@ -121,7 +121,6 @@ class Server:
         self.recent_receipts = RecentReceipts(self.followers, position=database.position)
         self.receipt_store = ReceiptStore(database, moved=self.recent_receipts.committed)
         self.account_data_store = AccountDataStore(database, self.followers.user_moved)
-        self.push_rule_store = PushRuleStore(database, self.followers.user_moved)
         # Not before all of a commit is told: its position covers what was not told yet, too.
         database.on_commit(lambda position: self.followers.wake())
 
@@ -293,7 +292,7 @@ class Server:
             config.passwords,
         )
         self.devices = Devices(self.device_store, self.ui_auth, self.auth)
-        self.push_rules = PushRules(PushRuleStore(self.database, self._user_moved))
+        self.push_rules = PushRules(PushRuleStore(self.database, self.followers.user_moved))
         self.account_data = AccountData(self.account_data_store, self.push_rules)
         self.filters = Filters(FilterStore(self.database))
 
