@@ -97,6 +97,7 @@ class Sync:
         requester = request.requester
         follower = await self._followers.follow(requester.user_id, requester.user_nid)
         deadline = self._clock.monotonic() + min(request.timeout_ms, _MAX_TIMEOUT_MS) / 1000
+        unannounced = 0  # a change of the user's memberships that was waited for in vain
         while True:
             token = SyncToken(self._database.position, self._typing.serial)
             if (
@@ -106,11 +107,13 @@ class Sync:
             ):
                 answer = await self._build(follower, request, token.position)
                 overtaken_by = max(answer.overtaken_by, follower.membership_moved)
-                if overtaken_by > token.position:
+                if overtaken_by > token.position and overtaken_by != unannounced:
                     # The rooms changed while the answer was made. Make one of a single moment, once
-                    # the change has been announced.
+                    # the change has been announced; another process's never will be.
                     if follower.membership_moved < overtaken_by:
                         await self._wait_for(follower, _ANNOUNCED_SECONDS)
+                        if follower.membership_moved < overtaken_by:
+                            unannounced = overtaken_by
                     continue
                 if not answer.is_empty or request.since is None or request.full_state:
                     return answer.to_json(token)
