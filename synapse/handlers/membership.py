@@ -117,10 +117,10 @@ class Memberships:
         current = await self._rooms.current(room, EventTypes.MEMBER, requester.user_id)
         if current is None:
             raise not_in_room(room_id)
-        if current.membership == Membership.LEAVE:
-            return
-        content = {**_reason(reason), "membership": Membership.LEAVE}
-        await self._send(requester.user_id, room_id, requester.user_id, content)
+        if current.membership != Membership.LEAVE:
+            content = {**_reason(reason), "membership": Membership.LEAVE}
+            await self._send(requester.user_id, room_id, requester.user_id, content)
+        # Also for who repeats a request that a stop of the server cut in two.
         if self._config.forget_rooms_on_leave:
             await self._members.forget(requester.user_nid, room.nid)
 

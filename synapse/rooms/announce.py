@@ -44,12 +44,12 @@ class Announcer:
 
     def _keep(self, chunk: Chunk) -> None:
         room = chunk.room
+        self._rooms.overtook(room.room_id)
         known = self._rooms.peek(room.nid)
         if known is not None and known is not room:
-            if known.tail and known.tail[-1].nid >= chunk.events[-1].nid:
-                return  # loaded since: it has these events
-            # Loaded a second time while this one was being written: it lacks these events.
-            self._rooms.discard(known)
+            if not known.tail or known.tail[-1].nid < chunk.events[-1].nid:
+                # Loaded a second time while this one was being written: it lacks these events.
+                self._rooms.discard(known)
         elif known is None and not room.lost:
             self._rooms.add(room)
         if room.head == chunk.after.head:

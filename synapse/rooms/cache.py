@@ -25,6 +25,8 @@ class RoomCache:
         self._rooms: Cache[str, Room] = Cache(cache_size, "rooms")
         self._by_nid: Cache[int, Room] = Cache(cache_size, "rooms_by_number")
         self._loading: dict[str, list[Deferred[Room]]] = {}
+        # Rooms that are being loaded, and in which something was committed meanwhile.
+        self._overtaken: set[str] = set()
         # Rooms with writes under way must not be forgotten and loaded a second time.
         self._busy: dict[str, Room] = {}
 
@@ -43,7 +45,7 @@ class RoomCache:
                 return await self.get(room_id)
         self._loading[room_id] = []
         try:
-            room = await self._load(room_id)
+            room = await self._load_newest(room_id)
         except BaseException as error:
             for waiter in self._loading.pop(room_id):
                 waiter.errback(LoadAbandoned() if isinstance(error, CancelledError) else error)
@@ -82,9 +84,23 @@ class RoomCache:
         self._busy[room.room_id] = room
 
     def idle(self, room: Room) -> None:
+        """All of the room's writes are committed."""
         if self._busy.get(room.room_id) is room:
             del self._busy[room.room_id]
-            self._rooms[room.room_id] = room
+            if not self._rooms.get(room.room_id):
+                self._rooms[room.room_id] = room
+
+    def overtook(self, room_id: str) -> None:
+        """Something was committed in the room: who is loading it may have read too early."""
+        if room_id in self._loading:
+            self._overtaken.add(room_id)
+
+    async def _load_newest(self, room_id: str) -> Room:
+        while True:
+            self._overtaken.discard(room_id)
+            room = await self._load(room_id)
+            if room_id not in self._overtaken:
+                return room
 
     async def _load(self, room_id: str) -> Room:
         row = await self._store.get(room_id)

@@ -8,6 +8,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from synapse.api.constants import EventTypes
 from synapse.api.errors import Forbidden, NotFound
 from synapse.api.room_versions import ROOM_VERSIONS
+from synapse.events.event import Event
+from synapse.rooms.room import Room
 from synapse.rooms.writer import Draft
 from synapse.storage.transaction import Transaction
 from tests.rooms.base import ALICE, RoomsTestCase, together
@@ -170,4 +172,32 @@ class TwoProcessesTests(RoomsTestCase):
         # This process forgets the room, but not what its last transaction left there.
         self.server.rooms.discard(room)
         await self.say(room.room_id, "three")
+        self.assert_is_a_line(await self.timeline(room.room_id))
+
+
+class LoadingTests(RoomsTestCase):
+    async def test_a_room_that_moves_while_it_is_loaded_is_loaded_again(self) -> None:
+        room = await self.create_room()
+        before = self.server.rooms._load
+        late: list[Event] = []
+
+        async def load_slowly(room_id: str) -> Room:
+            loaded = await before(room_id)
+            if not late:
+                # Committed by an object that the cache does not know any more.
+                draft = Draft(EventTypes.MESSAGE, ALICE, {"body": "late"})
+                state = await self.server.rooms.state(room, self.server.writer._slots(room, draft))
+                chunk = self.server.writer._begin(room)
+                self.server.writer._add(chunk, draft, state, None)
+                self.server.writer._end(chunk)
+                late.extend(chunk.events)
+                await self.server.persister.persist(chunk)
+            return loaded
+
+        self.server.rooms._rooms.clear()
+        self.server.rooms._by_nid.clear()
+        self.server.rooms._load = load_slowly  # type: ignore[method-assign]
+        loaded = await self.server.rooms.get(room.room_id)
+        self.assertEqual(loaded.tail[-1].event_id, late[0].event_id)
+        await self.say(room.room_id, "and on")
         self.assert_is_a_line(await self.timeline(room.room_id))
