@@ -22,8 +22,7 @@ class TlsConfig:
     tls_dh_params_path: str | None = option(
         FilePath('"/etc/ssl/matrix.dh"'),
         None,
-        "Diffie-Hellman parameters in PEM, which older configurations name. Not used: clients "
-        "agree on keys by elliptic curves.",
+        "Diffie-Hellman parameters in PEM, for old clients that don't know elliptic curves.",
     )
     no_tls: bool = option(
         BOOLEAN, False, "Leave out all listeners with tls: true, for use behind a reverse proxy."

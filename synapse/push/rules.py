@@ -14,11 +14,13 @@ from typing import Any, Final
 
 import orjson
 
-from synapse.api.errors import MatrixError, NotFound
+from synapse.api.errors import MatrixError, NotFound, TooLarge
 from synapse.push.defaults import MASTER, default_rules
 from synapse.push.rule import KINDS, Rule, require_kind, require_small
 
 MAX_RULES: Final = 10_000
+# They are read and written as a whole, so this bounds what one request can cost.
+_MAX_BYTES: Final = 1024 * 1024
 
 
 class Rules:
@@ -34,8 +36,12 @@ class Rules:
         self._defaults = default_rules(user_id)
 
     def to_stored(self) -> bytes:
+        """Raises `TooLarge`."""
         rules = {kind: [_stored(rule) for rule in rules] for kind, rules in self._own.items()}
-        return orjson.dumps({"rules": rules, "changes": self._changes})
+        stored = orjson.dumps({"rules": rules, "changes": self._changes})
+        if len(stored) > _MAX_BYTES:
+            raise TooLarge(f"All push rules of a user have at most {_MAX_BYTES} bytes")
+        return stored
 
     def to_json(self) -> dict[str, Any]:
         """The ruleset as clients see it."""

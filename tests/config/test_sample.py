@@ -25,7 +25,6 @@ WITHOUT_EFFECT = {
     "form_secret",
     "macaroon_secret_key",
     "remote",  # rc_joins.remote: there are no remote rooms yet
-    "tls_dh_params_path",
 }
 
 

@@ -267,6 +267,14 @@ class OwnRules(TestCase):
             rules.put("override", own("one more"))
         self.assertEqual((caught.exception.status, caught.exception.errcode), (400, "M_UNKNOWN"))
 
+    def test_nor_are_they_too_long_together(self) -> None:
+        rules = Rules(ALICE, None)
+        for number in range(1_200):
+            rules.put("content", Rule(str(number), [], pattern="a" * 900))
+        with self.assertRaises(MatrixError) as caught:
+            rules.to_stored()
+        self.assertEqual(caught.exception.status, 413)
+
     def test_only_they_are_deleted(self) -> None:
         rules = Rules(ALICE, None)
         rules.put("override", own("a"))
