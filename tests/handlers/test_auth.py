@@ -1,6 +1,12 @@
 """Who makes a request, and what it costs to know."""
 
+from twisted.internet.defer import Deferred
+
+from synapse.api.errors import UnknownToken
+from synapse.handlers.auth import Auth
 from synapse.http.request import Request
+from synapse.storage.database import Database
+from synapse.storage.stores.tokens import Session, TokenStore
 from tests.rest.base import RestTestCase
 
 
@@ -45,3 +51,34 @@ class AuthTests(RestTestCase):
         self.assertEqual(requester.device_nid, -requester.token_id)
         await self.server.sessions.end(requester)
         self.assertEqual((await self.whoami(token)).status, 401)
+
+    async def test_log_out_while_the_token_is_looked_up_is_not_forgotten(self) -> None:
+        token = await self.register("alice")
+        user = await self.server.users.user("@alice:test")
+        assert user is not None
+        tokens = SlowTokens(self.database)
+        auth = Auth(tokens, self.server.device_store, self.clock, self.background)
+        in_flight = Deferred.fromCoroutine(auth.requester(self.request(token)))
+        await tokens.has_read
+        await self.server.sessions.end_all(user.user_nid)
+        auth.forget(user.user_nid)
+        tokens.may_answer.callback(None)
+        await in_flight
+        with self.assertRaises(UnknownToken):
+            await auth.requester(self.request(token))
+
+
+class SlowTokens(TokenStore):
+    """A store whose reads take as long as the test wants."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.has_read: Deferred[None] = Deferred()
+        self.may_answer: Deferred[None] = Deferred()
+
+    async def session(self, access_hash: bytes) -> Session | None:
+        session = await super().session(access_hash)
+        if not self.has_read.called:
+            self.has_read.callback(None)
+            await self.may_answer
+        return session
