@@ -74,11 +74,8 @@ class Running:
                 self._config.server.server_name,
                 self._reactor,
             )
-        except DatabaseRefused as error:
+        except (DatabaseRefused, Unavailable) as error:
             raise StartError(str(error)) from None
-        except Unavailable as error:
-            # Its text as a string would begin with the status and errcode that clients get.
-            raise StartError(error.message) from None
 
     def _open_listeners(self) -> None:
         config = self._config

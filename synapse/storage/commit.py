@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from twisted.internet.defer import Deferred
 
 from synapse.storage.engines.base import Connection, Engine, Failure
-from synapse.storage.errors import OutcomeUnknown, Unavailable
+from synapse.storage.errors import OutcomeUnknown, Unavailable, in_one_line
 from synapse.storage.transaction import Transaction
 
 logger = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ class Committer:
             self._connection.commit()
             return [prepared]
         except Exception as error:
-            logger.warning("Writing again after: %s", error)
+            logger.warning("Writing again after: %s", in_one_line(error))
             self._abandon(self._connection, error)
             return self.settle(writes)
 
@@ -130,8 +130,8 @@ class Committer:
                     raise
                 pause = next(conflicts if failure is Failure.CONFLICT else losses, None)
                 if pause is None:
-                    raise Unavailable from error
-                logger.warning("Writing again after: %s", str(error).strip())
+                    raise Unavailable(in_one_line(error)) from error
+                logger.warning("Writing again after: %s", in_one_line(error))
                 time.sleep(pause)
 
     def _commit_together(self, writes: list[Write]) -> Committed:

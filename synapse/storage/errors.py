@@ -20,11 +20,18 @@ class Overloaded(MatrixError):
 
 
 class Unavailable(MatrixError):
-    """503: the database cannot be reached. Nothing was written."""
+    """503: the database cannot be reached. Nothing was written.
 
-    def __init__(self, message: str = "The database cannot be reached, try again later") -> None:
-        super().__init__(503, "M_UNKNOWN", message)
+    Clients are told no more than that; `reason`, also the exception's text, is for the log.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(503, "M_UNKNOWN", "The database cannot be reached, try again later")
         self.headers["Retry-After"] = "5"
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class OutcomeUnknown(MatrixError):
@@ -36,3 +43,8 @@ class OutcomeUnknown(MatrixError):
     def __init__(self) -> None:
         super().__init__(503, "M_UNKNOWN", "The database connection broke, try again later")
         self.headers["Retry-After"] = "5"
+
+
+def in_one_line(error: Exception) -> str:
+    """The error's text for a log line; libpq breaks its own into several."""
+    return " ".join(str(error).split())

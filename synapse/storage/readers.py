@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 
 from synapse.storage.engines.base import Connection, Engine, Failure
-from synapse.storage.errors import Overloaded, Unavailable
+from synapse.storage.errors import Overloaded, Unavailable, in_one_line
 from synapse.storage.writer import Reactor
 
 logger = logging.getLogger(__name__)
@@ -102,9 +102,9 @@ class Readers:
                     connection.close()
                     connection = None
                 if last_try:
-                    read.error = error if isinstance(error, Unavailable) else Unavailable()
+                    read.error = Unavailable(in_one_line(error))
                 else:
-                    logger.warning("Reading again after: %s", str(error).strip())
+                    logger.warning("Reading again after: %s", in_one_line(error))
         return None
 
     def _answer(self, read: _Read) -> None:

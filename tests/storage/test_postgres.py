@@ -67,8 +67,10 @@ class LostConnectionTests(PostgresTestCase):
         database = open_database(fresh.postgres_engine(name), "test", reactor)
         self.addCleanup(database.close)
         fresh.drop_postgres(name)
-        with self.assertRaises(Unavailable):
+        with self.assertRaises(Unavailable) as caught:
             await database.fetch(NAMES)
+        self.assertIn(name, str(caught.exception))
+        self.assertNotIn(name, str(caught.exception.body()))
         with self.assertRaises(Unavailable):
             await database.write(add_names, "a")
 

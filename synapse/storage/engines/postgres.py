@@ -11,7 +11,12 @@ from psycopg2 import extensions
 from psycopg2.extras import execute_values
 
 from synapse.storage.engines.base import Connection, Failure
-from synapse.storage.errors import ConstraintViolated, DatabaseRefused, Unavailable
+from synapse.storage.errors import (
+    ConstraintViolated,
+    DatabaseRefused,
+    Unavailable,
+    in_one_line,
+)
 from synapse.storage.sql import Params, Row, for_psycopg2, schema_for_postgres, values_template
 
 _OLDEST = 130000
@@ -61,8 +66,7 @@ class PostgresEngine:
                 if read_only:
                     cursor.execute("SET default_transaction_read_only = on")
         except psycopg2.Error as error:
-            reason = " ".join(str(error).split())  # libpq breaks it into lines
-            raise Unavailable(f"PostgreSQL can't be reached: {reason}") from None
+            raise Unavailable(f"PostgreSQL can't be reached: {in_one_line(error)}") from None
         return PostgresConnection(raw)
 
     def check(self, connection: Connection) -> None:
@@ -136,6 +140,7 @@ class PostgresConnection:
         self._raw = raw
         self._cursor = raw.cursor()
         self._spelled: dict[str, str] = {}
+        self._templates: dict[str, tuple[str, str] | None] = {}
 
     def _spell(self, sql: str) -> str:
         if len(self._spelled) >= _MAX_REMEMBERED:
@@ -157,7 +162,7 @@ class PostgresConnection:
 
     def execute_many(self, sql: str, rows: Iterable[Params]) -> int:
         try:
-            found = values_template(sql)
+            found = self._template(sql)
             if found is None:
                 return sum(self._execute(sql, row) for row in rows)
             text, template = found
@@ -169,6 +174,13 @@ class PostgresConnection:
             return touched
         except psycopg2.IntegrityError as error:
             raise ConstraintViolated(str(error).strip()) from error
+
+    def _template(self, sql: str) -> tuple[str, str] | None:
+        if sql not in self._templates:
+            if len(self._templates) >= _MAX_REMEMBERED:
+                self._templates.clear()
+            self._templates[sql] = values_template(sql)
+        return self._templates[sql]
 
     def _execute(self, sql: str, params: Params) -> int:
         self._cursor.execute(self._spelled.get(sql) or self._spell(sql), params)
