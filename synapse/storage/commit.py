@@ -89,9 +89,11 @@ class Committer:
     def prepare(self, writes: list[Write]) -> Committed | None:
         """Run the statements without waiting for anyone; `None` if that is not possible."""
         connection = self._connection
-        if connection is None or not connection.begin_at_once():
+        if connection is None:
             return None
         try:
+            if not connection.begin_at_once():
+                return None
             transaction = Transaction(connection)
             return Committed(transaction, _apply_all(transaction, writes))
         except Exception as error:

@@ -30,6 +30,7 @@ class StoreTestCase(TestCase):
     """`self.database` is open, migrated and empty; each test has its own."""
 
     on_postgres = False
+    only_sqlite = False
     # False: an empty database without tables, and `self.database` isn't opened.
     migrated = True
     engine: Engine
@@ -38,7 +39,7 @@ class StoreTestCase(TestCase):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Put a twin that runs on PostgreSQL beside each class, where trial finds it."""
         super().__init_subclass__(**kwargs)
-        if POSTGRES is None or cls.on_postgres:
+        if POSTGRES is None or cls.on_postgres or cls.only_sqlite:
             return
         name = f"{cls.__name__}OnPostgres"
         members = {"on_postgres": True, "__module__": cls.__module__, "__qualname__": name}
@@ -74,6 +75,12 @@ class StoreTestCase(TestCase):
         name = create_postgres()
         self.addCleanup(drop_postgres, name)
         return postgres_engine(name)
+
+
+class SqliteTestCase(StoreTestCase):
+    """For what only SQLite does."""
+
+    only_sqlite = True
 
 
 class PostgresTestCase(StoreTestCase):

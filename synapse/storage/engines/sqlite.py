@@ -139,7 +139,8 @@ class SqliteConnection:
         try:
             self._raw.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            # The low byte is the error, the others its flavour (SQLITE_BUSY_RECOVERY, …).
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 raise
             return False
         return True
