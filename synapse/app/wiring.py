@@ -16,6 +16,7 @@ from synapse.handlers.credentials import Credentials
 from synapse.handlers.devices import Devices
 from synapse.handlers.filters import Filters
 from synapse.handlers.guest_access import GuestAccess
+from synapse.handlers.guest_upgrade import GuestUpgrades
 from synapse.handlers.login import Login
 from synapse.handlers.membership import Memberships
 from synapse.handlers.membership_limits import MembershipLimits
@@ -264,6 +265,7 @@ class Server:
             self.passwords,
             self.sessions,
             self.ui_auth,
+            GuestUpgrades(self.tokens, self.users, self.auth, server_name=self._server_name),
             clock,
             per_address=RateLimiter(clock, limits.rc_registration),
         )

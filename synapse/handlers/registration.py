@@ -6,6 +6,7 @@ from typing import Any
 from synapse.api.errors import Forbidden, MissingParam
 from synapse.config.ratelimiting import RateLimit
 from synapse.config.registration import RegistrationConfig
+from synapse.handlers.guest_upgrade import GuestUpgrades
 from synapse.handlers.new_accounts import Account, AccountWish, NewAccounts
 from synapse.handlers.passwords import Passwords
 from synapse.handlers.ratelimits import RateLimiter
@@ -34,6 +35,7 @@ class Registration:
         passwords: Passwords,
         sessions: Sessions,
         ui_auth: UiAuth,
+        guests: GuestUpgrades,
         clock: Clock,
         *,
         per_address: RateLimiter,
@@ -45,6 +47,7 @@ class Registration:
         self._passwords = passwords
         self._sessions = sessions
         self._ui_auth = ui_auth
+        self._guests = guests
         self._per_address = per_address
         self._availability = RateLimiter(clock, _AVAILABILITY_LIMIT)
 
@@ -86,8 +89,12 @@ class Registration:
         return None if user is None else Account(user.user_id, user.user_nid)
 
     async def _register(self, request: "_Request", body: JsonObject, address: str) -> Account:
-        user_id = None if request.username is None else self._user_id(request.username)
-        if user_id is not None:
+        guest = None
+        user_id = None
+        if request.guest_token is not None:
+            guest = await self._guests.guest(request.guest_token, request.username)
+        elif request.username is not None:
+            user_id = self._user_id(request.username)
             await self._require_free(user_id)
         if "auth" in body:
             # Before the stage is completed: from then on the body may not change.
@@ -97,9 +104,13 @@ class Registration:
         confirmation = await self._ui_auth.complete(_OPERATION, body, _FLOWS)
         assert request.password is not None, "nothing is complete without `auth`"
         self._per_address.check(address)
+        password_hash = await self._passwords.hash(request.password)
+        if guest is not None:
+            await self._guests.upgrade(guest, password_hash, confirmation.session_id)
+            return guest
         wish = AccountWish(
             user_id=user_id,
-            password_hash=await self._passwords.hash(request.password),
+            password_hash=password_hash,
             ui_auth_session=confirmation.session_id,
         )
         account = await self._new_accounts.create(wish)
@@ -142,6 +153,7 @@ class _Request:
     display_name: str | None = None
     inhibit_login: bool = False
     refreshable: bool = False
+    guest_token: str | None = None
 
     @classmethod
     def of(cls, body: JsonObject) -> "_Request":
@@ -155,6 +167,7 @@ class _Request:
             display_name=body.optional_string("initial_device_display_name"),
             inhibit_login=body.optional_boolean("inhibit_login"),
             refreshable=body.optional_boolean("refresh_token"),
+            guest_token=body.optional_string("guest_access_token"),
         )
 
 

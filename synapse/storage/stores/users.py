@@ -75,6 +75,16 @@ _STILL_IN_ROOMS = """
 """
 
 
+@dataclass(frozen=True, slots=True)
+class GuestUpgrade:
+    """A guest who registers."""
+
+    user_nid: int
+    user_id: str
+    password_hash: str
+    ui_auth_session: str | None
+
+
 class UserStore:
     """Remembers accounts."""
 
@@ -108,6 +118,24 @@ class UserStore:
     def _register(self, txn: Transaction, users: list[NewUser]) -> list[int | None]:
         nids = self._names.intern(txn, [user.user_id for user in users])
         return [self._register_one(txn, nids[user.user_id], user) for user in users]
+
+    async def upgrade_guest(self, upgrade: "GuestUpgrade") -> None:
+        """The guest's account becomes an ordinary one, if it still is a guest's."""
+        await self._database.write(self._upgrade_guests, upgrade)
+
+    def _upgrade_guests(self, txn: Transaction, upgrades: list["GuestUpgrade"]) -> None:
+        for upgrade in upgrades:
+            txn.execute(
+                "UPDATE users SET guest = 0, password_hash = ? WHERE user_nid = ? AND guest = 1",
+                upgrade.password_hash,
+                upgrade.user_nid,
+            )
+            if upgrade.ui_auth_session is not None:
+                txn.execute(
+                    "UPDATE ui_auth_sessions SET outcome = ? WHERE session_id = ?",
+                    upgrade.user_id,
+                    upgrade.ui_auth_session,
+                )
 
     def _register_one(self, txn: Transaction, user_nid: int, user: NewUser) -> int | None:
         inserted = txn.execute(

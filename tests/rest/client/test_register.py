@@ -189,6 +189,23 @@ class GuestTests(RestTestCase):
         self.assertRegex(whoami.json["user_id"], r"^@[0-9]+:test$")
         self.assertTrue(whoami.json["is_guest"])
 
+    async def test_guest_who_registers_keeps_the_account(self) -> None:
+        token = await self.guest()
+        user_id = str((await self.whoami(token)).json["user_id"])
+        localpart = user_id[1:].partition(":")[0]
+        body = {"username": localpart, "password": PASSWORD, "guest_access_token": token}
+        for wrong in ({"username": "someone"}, {"guest_access_token": "syt_wrong"}):
+            answer = await self.fetch("POST", REGISTER, {**body, **wrong, "auth": DUMMY})
+            self.assertEqual((answer.status, answer.json["errcode"]), (403, "M_FORBIDDEN"))
+        answer = await self.fetch("POST", REGISTER, {**body, "auth": DUMMY})
+        self.assertEqual((answer.status, answer.json["user_id"]), (200, user_id))
+        for still_good in (token, answer.json["access_token"]):
+            whoami = await self.whoami(still_good)
+            self.assertEqual((whoami.json["user_id"], whoami.json["is_guest"]), (user_id, False))
+        self.assertEqual((await self.login(localpart)).status, 200)
+        again = await self.fetch("POST", REGISTER, {**body, "auth": DUMMY})
+        self.assertEqual(again.status, 403, "nobody's guest any more")
+
     async def test_guests_may_not_go_everywhere(self) -> None:
         token = await self.guest()
         answer = await self.fetch("POST", "/_matrix/client/v3/account/password", {}, token=token)
