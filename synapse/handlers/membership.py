@@ -1,6 +1,7 @@
 """Membership: joining, inviting, leaving, kicking, banning, knocking, forgetting."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from synapse.api.constants import EventTypes, Membership
@@ -92,11 +93,24 @@ class Memberships:
         is_direct: bool = False,
     ) -> str:
         """Invite a user; the event's id."""
-        self._check_may_invite(requester)
+        self.check_may_invite(requester, [user_id])
         await self._target_room(requester, room_id, user_id)
         self._limits.check_invite(requester.user_id, room_id, user_id)
         content = await self.invitation(user_id, reason, is_direct=is_direct)
         return await self._send(requester.user_id, room_id, user_id, content)
+
+    def check_may_invite(self, requester: Requester, user_ids: Sequence[str]) -> None:
+        """Whether the requester may invite these users at all. Raises `InvalidParam`, and
+        `Forbidden` also for users of other servers, whom nobody would tell."""
+        for user_id in user_ids:
+            if not is_user_id(user_id):
+                raise InvalidParam(f"Not a user id: {user_id[:255]!r}")
+        if not user_ids:
+            return
+        if self._config.block_non_admin_invites and not requester.is_admin:
+            raise Forbidden("Invites have been disabled on this server")
+        if any(domain_of(user_id) != self._server_name for user_id in user_ids):
+            raise Forbidden("Users of other servers can't be invited: there is no federation yet")
 
     async def invitation(
         self, user_id: str, reason: str | None = None, *, is_direct: bool = False
@@ -182,7 +196,7 @@ class Memberships:
             return await self._send_own(user_id, room_id, content)
         room = await self._target_room(requester, room_id, user_id)
         if membership == Membership.INVITE:
-            self._check_may_invite(requester)
+            self.check_may_invite(requester, [user_id])
             self._limits.check_invite(requester.user_id, room_id, user_id)
         elif membership == Membership.LEAVE:
             current = await self._rooms.current(room, EventTypes.MEMBER, user_id)
@@ -284,10 +298,6 @@ class Memberships:
     async def _check_guest(self, room: Room) -> None:
         if not admits_guests(await self._rooms.current(room, EventTypes.GUEST_ACCESS)):
             raise GuestForbidden("Guests can't join this room")
-
-    def _check_may_invite(self, requester: Requester) -> None:
-        if self._config.block_non_admin_invites and not requester.is_admin:
-            raise Forbidden("Invites have been disabled on this server")
 
 
 def _never_in_room() -> NotFound:
