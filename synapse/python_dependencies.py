@@ -58,6 +58,7 @@ EXTRAS["dev"] = [
     "docutils>=0.21,<1",
     "hypothesis>=6.100,<7",
     "import-linter>=2.0,<3",
+    "jsonschema-rs>=0.30,<1",
     "matrix-nio>=0.25,<1",
     "mypy>=1.11,<3",
     "ruff>=0.17,<0.18",

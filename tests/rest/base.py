@@ -22,6 +22,7 @@ from synapse.crypto.signing import SigningKey
 from synapse.http.routing import Router
 from synapse.util.clock import Clock
 from tests.http.client import Answer, FakeSite
+from tests.spec.answers import complaint
 from tests.storage.base import StoreTestCase
 from tests.storage.fresh import SERVER_NAME
 
@@ -77,7 +78,7 @@ class RestTestCase(StoreTestCase):
         self.config = config
         self.server = Server(config, self.database, self.clock, AtOnce(), KEY)
         self.background = self.server.background
-        self.site = FakeSite(Router(client_resources(self.server)))
+        self.site = FakeSite(Router(client_resources(self.server)), check=_check)
         self.addCleanup(self.server.typing.close)
         self.addCleanup(self.server.background.finish)
 
@@ -141,3 +142,10 @@ class RestTestCase(StoreTestCase):
     async def finish_background(self) -> None:
         """Wait for what no request waits for."""
         await self.background.finish()
+
+
+def _check(method: str, path: str, answer: Answer) -> None:
+    """Every answer of every test is as the specification says."""
+    if method != "HEAD" and answer.status != 204:
+        wrong = complaint(method, path, answer.status, answer.json)
+        assert wrong is None, wrong
