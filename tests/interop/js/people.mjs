@@ -20,7 +20,8 @@ export function at(baseUrl) {
     };
 }
 
-/** A client of its own for the session that a registration or log-in answered. */
+/** A client of its own for the session that a registration or log-in answered.
+    `options.slidingSync` makes its `SlidingSync`, if it is to use one. */
 export async function start(baseUrl, session, options = {}) {
     const client = createClient({
         baseUrl,
@@ -31,11 +32,12 @@ export async function start(baseUrl, session, options = {}) {
         timelineSupport: true,
     });
     clients.push(client);
+    client.sliding = options.slidingSync?.(client);
     await client.startClient({
         initialSyncLimit: 8,
         lazyLoadMembers: true,
         threadSupport: true,
-        ...options,
+        slidingSync: client.sliding,
     });
     await until(`the first sync of ${session.user_id}`, () => client.isInitialSyncComplete());
     return client;
