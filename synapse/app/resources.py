@@ -111,7 +111,10 @@ def _room_resources(server: Server) -> list[Resource]:
     auth, aliases, memberships = server.auth, server.aliases, server.memberships
     events, state, messages = server.client_events, server.room_state, server.messages
     server_name = server.config.server.server_name
-    needs_token = server.config.server.require_auth_for_profile_requests
+    needs_token = (
+        server.config.server.require_auth_for_profile_requests
+        or server.config.server.limit_profile_requests_to_users_who_share_rooms
+    )
     return [
         CreateRoom(auth, server.room_creation),
         JoinRoom(auth, memberships),

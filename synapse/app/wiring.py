@@ -211,6 +211,7 @@ class Server:
             config.registration,
             limit=RateLimiter(clock, limits.rc_profile),
             server_name=self._server_name,
+            only_in_common_rooms=config.server.limit_profile_requests_to_users_who_share_rooms,
         )
 
     def _build_messages(self) -> None:
