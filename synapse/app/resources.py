@@ -49,6 +49,7 @@ from synapse.rest.client.room_state import (
     StateWithKey,
     StateWithoutKey,
 )
+from synapse.rest.client.search import SearchResource
 from synapse.rest.client.sync import SyncResource
 from synapse.rest.client.typing import TypingResource
 from synapse.rest.client.versions import Versions
@@ -146,6 +147,7 @@ def _room_resources(server: Server) -> list[Resource]:
             server_name=server_name,
             needs_token=not server.config.rooms.allow_public_rooms_without_auth,
         ),
+        SearchResource(auth, server.search, events),
         Profile(auth, server.profile_changes, needs_token=needs_token),
         ProfileField(auth, server.profile_changes, needs_token=needs_token),
     ]

@@ -13,7 +13,7 @@ from synapse.config.place import Place, show
 _NOT_SUPPORTED_YET = """
     modules user_agent_suffix use_frozen_dicts presence use_presence
     allow_public_rooms_over_federation
-    restrict_public_rooms_to_local_users gc_thresholds gc_min_interval enable_search
+    restrict_public_rooms_to_local_users gc_thresholds gc_min_interval
     ip_range_blacklist ip_range_whitelist federation_ip_range_blacklist
     manhole manhole_settings http_proxy https_proxy no_proxy_hosts
     matrix_authentication_service dummy_events_threshold cleanup_extremities_with_dummy_events
