@@ -1,7 +1,10 @@
 """What the server does by itself, now and then."""
 
+from typing import Any
+
 from synapse.app.wiring import Server
 from synapse.storage.background_updates import BackgroundUpdates, Pace
+from synapse.storage.stream_readers import StreamReader
 from synapse.util.clock import Timer
 
 _MINUTE_S = 60.0
@@ -15,6 +18,9 @@ class Chores:
         self._server = server
         self._timer: Timer | None = None
         self._next_cleaning_ms = 0
+        self._readers: list[StreamReader[Any]] = []
+        if server.config.search.enable_search:
+            self._readers.append(server.search_reader)
         # No migration has left long work behind yet: the ones that do name their updates here.
         self._updates = BackgroundUpdates(server.database, server.clock, {}, Pace())
 
@@ -24,10 +30,14 @@ class Chores:
         background.spawn("resume deactivations", self._server.accounts.resume())
         background.spawn("resume profile changes", self._server.profile_changes.resume())
         background.spawn("background updates", self._updates.run())
+        for reader in self._readers:
+            reader.start()
         self._tick()
 
     def stop(self) -> None:
         self._updates.enabled = False
+        for reader in self._readers:
+            reader.stop()
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
 

@@ -49,6 +49,7 @@ from synapse.rest.client.room_state import (
     StateWithKey,
     StateWithoutKey,
 )
+from synapse.rest.client.search import SearchResource
 from synapse.rest.client.sync import SyncResource
 from synapse.rest.client.typing import TypingResource
 from synapse.rest.client.versions import Versions
@@ -111,7 +112,10 @@ def _room_resources(server: Server) -> list[Resource]:
     auth, aliases, memberships = server.auth, server.aliases, server.memberships
     events, state, messages = server.client_events, server.room_state, server.messages
     server_name = server.config.server.server_name
-    needs_token = server.config.server.require_auth_for_profile_requests
+    needs_token = (
+        server.config.server.require_auth_for_profile_requests
+        or server.config.server.limit_profile_requests_to_users_who_share_rooms
+    )
     return [
         CreateRoom(auth, server.room_creation),
         JoinRoom(auth, memberships),
@@ -143,6 +147,7 @@ def _room_resources(server: Server) -> list[Resource]:
             server_name=server_name,
             needs_token=not server.config.rooms.allow_public_rooms_without_auth,
         ),
+        SearchResource(auth, server.search, events),
         Profile(auth, server.profile_changes, needs_token=needs_token),
         ProfileField(auth, server.profile_changes, needs_token=needs_token),
     ]

@@ -32,6 +32,8 @@ from synapse.handlers.registration import Registration
 from synapse.handlers.restricted_joins import RestrictedJoins
 from synapse.handlers.room_creation import RoomCreation
 from synapse.handlers.room_state import RoomState
+from synapse.handlers.search import Search
+from synapse.handlers.search_pages import SearchPages
 from synapse.handlers.sessions import Sessions
 from synapse.handlers.shared_secret import SharedSecretRegistration
 from synapse.handlers.state_events import StateEvents
@@ -62,11 +64,14 @@ from synapse.storage.stores.profiles import ProfileStore
 from synapse.storage.stores.push_rules import PushRuleStore
 from synapse.storage.stores.receipts import ReceiptStore
 from synapse.storage.stores.rooms import RoomStore
+from synapse.storage.stores.search_feed import SearchFeed
+from synapse.storage.stores.search_index import search_index
 from synapse.storage.stores.slots import Slots
 from synapse.storage.stores.states import StateStore
 from synapse.storage.stores.tokens import TokenStore
 from synapse.storage.stores.ui_auth import UiAuthStore
 from synapse.storage.stores.users import UserStore
+from synapse.storage.stream_readers import StreamReader
 from synapse.streams.followers import Followers
 from synapse.streams.receipts import RecentReceipts
 from synapse.streams.typing import Typing
@@ -101,6 +106,7 @@ class Server:
         self._build_messages()
         self._build_accounts()
         self._build_sync()
+        self._build_search()
 
     def _build_stores(self) -> None:
         database = self.database
@@ -211,6 +217,7 @@ class Server:
             config.registration,
             limit=RateLimiter(clock, limits.rc_profile),
             server_name=self._server_name,
+            only_in_common_rooms=config.server.limit_profile_requests_to_users_who_share_rooms,
         )
 
     def _build_messages(self) -> None:
@@ -349,4 +356,28 @@ class Server:
             self.receipt_store,
             self.account_data_store,
             self.clock,
+        )
+
+    def _build_search(self) -> None:
+        index = search_index(self.database)
+        pages = SearchPages(
+            index,
+            self.rooms,
+            self.room_store,
+            self.members,
+            self.events,
+            self.names,
+            self.slots,
+            self.visibility,
+        )
+        self.search = Search(
+            pages,
+            self.rooms,
+            self.timelines,
+            States(self.rooms, self.states),
+            self.room_state,
+            enabled=self.config.search.enable_search,
+        )
+        self.search_reader = StreamReader(
+            "search", SearchFeed(index), self.database, self.clock, self.background
         )

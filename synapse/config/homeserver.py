@@ -13,6 +13,7 @@ from synapse.config.passwords import PasswordConfig, UiAuthConfig
 from synapse.config.ratelimiting import RateLimitsConfig
 from synapse.config.registration import RegistrationConfig
 from synapse.config.rooms import RoomsConfig
+from synapse.config.search import SearchConfig
 from synapse.config.server import ServerConfig
 from synapse.config.tls import TlsConfig
 
@@ -40,5 +41,6 @@ class HomeserverConfig:
     )
     rate_limits: RateLimitsConfig = section(RateLimitsConfig)
     rooms: RoomsConfig = section(RoomsConfig)
+    search: SearchConfig = section(SearchConfig)
     keys: KeysConfig = section(KeysConfig)
     metrics: MetricsConfig = section(MetricsConfig)

@@ -13,7 +13,7 @@ from synapse.config.place import Place, show
 _NOT_SUPPORTED_YET = """
     modules user_agent_suffix use_frozen_dicts presence use_presence
     allow_public_rooms_over_federation
-    restrict_public_rooms_to_local_users gc_thresholds gc_min_interval enable_search
+    restrict_public_rooms_to_local_users gc_thresholds gc_min_interval
     ip_range_blacklist ip_range_whitelist federation_ip_range_blacklist
     manhole manhole_settings http_proxy https_proxy no_proxy_hosts
     matrix_authentication_service dummy_events_threshold cleanup_extremities_with_dummy_events
@@ -21,8 +21,7 @@ _NOT_SUPPORTED_YET = """
     hs_disabled hs_disabled_message limit_usage_by_mau max_mau_value mau_trial_days
     mau_appservice_trial_days mau_limit_alerting mau_stats_only mau_limit_reserved_threepids
     server_context limit_remote_rooms max_avatar_size allowed_avatar_mimetypes
-    forgotten_room_retention_period limit_profile_requests_to_users_who_share_rooms
-    user_ips_max_age request_token_inhibit_3pid_errors
+    forgotten_room_retention_period user_ips_max_age request_token_inhibit_3pid_errors
     next_link_domain_whitelist templates retention enable_ephemeral_messages
     redaction_allowed_period include_profile_updates_in_sync
 

@@ -148,6 +148,19 @@ BODIES: dict[str, dict[str, Any]] = {
     "StateWithoutKey": {"name": "n", "users": {"@a:b": 1}, "alias": "#a:test"},
     "RoomAlias": {"room_id": "!room:test"},
     "DirectoryVisibility": {"visibility": "public"},
+    "SearchResource": {
+        "search_categories": {
+            "room_events": {
+                "search_term": "hello",
+                "keys": ["content.body"],
+                "filter": {"limit": 1, "rooms": ["!a:b"], "senders": ["@a:b"]},
+                "order_by": "recent",
+                "event_context": {"before_limit": 1, "after_limit": 1, "include_profile": True},
+                "include_state": True,
+                "groupings": {"group_by": [{"key": "room_id"}]},
+            }
+        }
+    },
     "ProfileField": {"displayname": "n", "avatar_url": "mxc://a/b"},
     "TypingResource": {"typing": True, "timeout": 1000},
     "ReceiptResource": {"thread_id": "main"},
