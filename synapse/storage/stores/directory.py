@@ -13,8 +13,9 @@ _MAX_FOUND = 500
 
 _FOUND = """
     SELECT n.name, d.displayname, d.avatar_url, d.is_local FROM (
-        SELECT user_nid, row_number() OVER (ORDER BY word) AS place FROM directory_words
-        WHERE word >= ? AND word < ? ORDER BY word LIMIT ?) AS w
+        SELECT user_nid, row_number() OVER (ORDER BY word) AS place FROM (
+            SELECT user_nid, word FROM directory_words WHERE word >= ? AND word < ?
+            ORDER BY word LIMIT ?) AS few) AS w
     JOIN directory_users d ON d.user_nid = w.user_nid JOIN names n ON n.nid = w.user_nid
     LEFT JOIN users u ON u.user_nid = w.user_nid
     WHERE w.user_nid <> ? AND (

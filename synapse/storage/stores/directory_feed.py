@@ -59,10 +59,15 @@ _PUBLIC_NAMES = """
         WHERE m.user_nid = ANY(?) AND m.membership = 1 GROUP BY m.user_nid) AS newest
     JOIN events e ON e.event_nid = newest.event_nid
 """
+# The background update and another process's reader may meet at one user: then both write the same.
 _INSERT_USER = """
     INSERT INTO directory_users (user_nid, is_local, displayname, avatar_url) VALUES (?, ?, ?, ?)
+    ON CONFLICT (user_nid) DO NOTHING
 """
-_INSERT_WORD = "INSERT INTO directory_words (user_nid, word) VALUES (?, ?)"
+_INSERT_WORD = """
+    INSERT INTO directory_words (user_nid, word) VALUES (?, ?)
+    ON CONFLICT (user_nid, word) DO NOTHING
+"""
 
 
 @dataclass(frozen=True, slots=True)
