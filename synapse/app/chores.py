@@ -4,6 +4,7 @@ from typing import Any
 
 from synapse.app.wiring import Server
 from synapse.storage.background_updates import BackgroundUpdates, Pace
+from synapse.storage.stores.directory_feed import index_users
 from synapse.storage.stream_readers import StreamReader
 from synapse.util.clock import Timer
 
@@ -18,11 +19,11 @@ class Chores:
         self._server = server
         self._timer: Timer | None = None
         self._next_cleaning_ms = 0
-        self._readers: list[StreamReader[Any]] = []
+        self._readers: list[StreamReader[Any]] = [server.directory_reader]
         if server.config.search.enable_search:
             self._readers.append(server.search_reader)
-        # No migration has left long work behind yet: the ones that do name their updates here.
-        self._updates = BackgroundUpdates(server.database, server.clock, {}, Pace())
+        updates = {"user_directory": index_users}
+        self._updates = BackgroundUpdates(server.database, server.clock, updates, Pace())
 
     def start(self) -> None:
         """Go on with what the last stop interrupted; then look every minute what there is to do."""

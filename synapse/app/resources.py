@@ -52,6 +52,7 @@ from synapse.rest.client.room_state import (
 from synapse.rest.client.search import SearchResource
 from synapse.rest.client.sync import SyncResource
 from synapse.rest.client.typing import TypingResource
+from synapse.rest.client.user_directory import UserDirectorySearch
 from synapse.rest.client.versions import Versions
 from synapse.rest.web import Welcome
 from synapse.rest.well_known import WellKnownClient, WellKnownServer, WellKnownSupport
@@ -148,6 +149,7 @@ def _room_resources(server: Server) -> list[Resource]:
             needs_token=not server.config.rooms.allow_public_rooms_without_auth,
         ),
         SearchResource(auth, server.search, events),
+        UserDirectorySearch(auth, server.user_directory),
         Profile(auth, server.profile_changes, needs_token=needs_token),
         ProfileField(auth, server.profile_changes, needs_token=needs_token),
     ]

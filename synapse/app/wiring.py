@@ -47,6 +47,7 @@ from synapse.handlers.sync.whole_rooms import WholeRooms
 from synapse.handlers.timelines import Timelines
 from synapse.handlers.typing import TypingNotices
 from synapse.handlers.ui_auth import UiAuth
+from synapse.handlers.user_directory import UserDirectory
 from synapse.handlers.visibility import Visibility
 from synapse.rooms.announce import Announcer
 from synapse.rooms.cache import RoomCache
@@ -56,6 +57,8 @@ from synapse.rooms.writer import RoomWriter
 from synapse.storage.database import Database
 from synapse.storage.stores.account_data import AccountDataStore
 from synapse.storage.stores.devices import DeviceStore
+from synapse.storage.stores.directory import DirectoryStore
+from synapse.storage.stores.directory_feed import DirectoryFeed
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.filters import FilterStore
 from synapse.storage.stores.members import MemberStore
@@ -380,4 +383,12 @@ class Server:
         )
         self.search_reader = StreamReader(
             "search", SearchFeed(index), self.database, self.clock, self.background
+        )
+        self.user_directory = UserDirectory(
+            DirectoryStore(self.database),
+            self.config.search.user_directory,
+            limit=RateLimiter(self.clock, self.config.rate_limits.rc_user_directory),
+        )
+        self.directory_reader = StreamReader(
+            "user_directory", DirectoryFeed(), self.database, self.clock, self.background
         )

@@ -37,7 +37,7 @@ _NOT_SUPPORTED_YET = """
     rc_registration_token_validity rc_3pid_validation rc_third_party_invite rc_media_create
     rc_federation federation_rc_window_size federation_rc_sleep_limit federation_rc_sleep_delay
     federation_rc_reject_limit federation_rc_concurrent rc_presence rc_delayed_event_mgmt rc_reports
-    rc_user_directory rc_key_requests
+    rc_key_requests
 
     enable_authenticated_media enable_media_repo enable_local_media_storage media_store_path
     backup_media_store_path synchronous_backup_media_store max_pending_media_uploads
@@ -58,7 +58,7 @@ _NOT_SUPPORTED_YET = """
     sentry metrics_flags report_stats_endpoint track_puppeted_user_ips app_service_config_files
     track_appservice_user_ips use_appservice_legacy_authorization saml2_config oidc_providers
     oidc_config cas_config sso jwt_config ldap_config password_providers push push_rules
-    user_directory user_consent stats server_notices alias_creation_rules
+    user_consent stats server_notices alias_creation_rules
     room_list_publication_rules exclude_rooms_from_presence opentracing spam_checker
     third_party_event_rules auto_accept_invites background_updates task_scheduler
     experimental_features replication_torture_level

@@ -25,7 +25,7 @@ _PAUSE_S = 0.02
 _RETRY_S = 60.0
 # A step takes at most that many events, and whatever else changed at that many positions.
 _EVENTS_AT_ONCE = 500
-_POSITIONS_AT_ONCE = 5_000
+_POSITIONS_AT_ONCE = 2_000
 
 _LOAD = "SELECT position FROM stream_readers WHERE name = ?"
 _SAVE = """

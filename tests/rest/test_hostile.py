@@ -161,6 +161,7 @@ BODIES: dict[str, dict[str, Any]] = {
             }
         }
     },
+    "UserDirectorySearch": {"search_term": "@bob:test", "limit": 5},
     "ProfileField": {"displayname": "n", "avatar_url": "mxc://a/b"},
     "TypingResource": {"typing": True, "timeout": 1000},
     "ReceiptResource": {"thread_id": "main"},

@@ -45,6 +45,8 @@ OTHERS_DATA: list[tuple[str, str, Any]] = [
     ("PUT", "/profile/@alice:test/displayname", {"displayname": "x"}),
     ("DELETE", "/profile/@alice:test/displayname", None),
     ("PUT", "/profile/@alice:test/avatar_url", {"avatar_url": "x"}),
+    ("PUT", "/profile/@alice:test/org.example", {"org.example": "x"}),
+    ("DELETE", "/profile/@alice:test/org.example", None),
     ("PUT", "/directory/list/room/ROOM", {"visibility": "public"}),
     ("PUT", "/directory/room/%23x:test", {"room_id": "ROOM"}),
     ("DELETE", "/directory/room/%23home:test", None),
@@ -131,6 +133,9 @@ class RightsTests(RoomTestCase):
             ("PUT", "/directory/room/%23x:test", {"room_id": "ROOM"}),
             ("PUT", "/directory/list/room/ROOM", {}),
             ("PUT", "/profile/SELF/avatar_url", {"avatar_url": "x"}),
+            ("PUT", "/profile/SELF/org.example", {"org.example": "x"}),
+            ("POST", "/search", {}),
+            ("POST", "/user_directory/search", {"search_term": "x"}),
         ):
             path = V3 + self.filled(path, user_id)
             answer = await self.fetch(method, path, self.filled(body, user_id), token=token)

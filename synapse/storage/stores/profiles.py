@@ -9,6 +9,7 @@ import orjson
 from synapse.api.errors import MatrixError
 from synapse.storage.database import Database
 from synapse.storage.sql import Row
+from synapse.storage.stores.directory_changes import tell_directory
 from synapse.storage.stores.names import Names
 from synapse.storage.transaction import Transaction
 
@@ -80,6 +81,7 @@ class ProfileStore:
         await self._database.write(_spread, (user_nid,))
 
     def _change(self, txn: Transaction, changes: list[ProfileChange]) -> list[bool]:
+        first = txn.stream(len(changes))
         nids = self._names.intern(txn, [change.user_id for change in changes])
         before: dict[int, dict[str, str]] = {nid: {} for nid in nids.values()}
         for nid, field, value in txn.execute(
@@ -95,10 +97,12 @@ class ProfileStore:
             if fits[-1]:
                 after[nid] = changed
         _save(txn, before, after)
+        to_spread = list({nids[change.user_id] for change in changes if change.to_spread})
         txn.execute_many(
             "INSERT INTO unspread_profiles (user_nid) VALUES (?) ON CONFLICT (user_nid) DO NOTHING",
-            [(nid,) for nid in {nids[change.user_id] for change in changes if change.to_spread}],
+            [(nid,) for nid in to_spread],
         )
+        tell_directory(txn, to_spread, first)
         return fits
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from synapse.app.chores import Chores
 from synapse.storage.transaction import Transaction
 from tests.rest.rooms import V3, RoomTestCase, ids
 
@@ -138,6 +139,43 @@ class SearchTests(SearchTestCase):
         await self.redact(self.alice, room_id, before)
         self.assertEqual(await self.found(self.alice, "hello"), [kept])
         self.assertEqual(await self._indexed_words("secret"), 0)
+        self.assertEqual(await self._indexed_words("hello"), 1)
+
+    async def test_after_a_restart_the_index_goes_on_where_it_was(self) -> None:
+        await self.arrange()
+        room_id = await self.create(self.alice)
+        first = await self.send(self.alice, room_id)
+        await self.index()
+        second = await self.send(self.alice, room_id)
+        await self.redact(self.alice, room_id, first)
+        third = await self.send(self.alice, room_id)
+        self.start(self.config)
+        self.assertEqual(await self.found(self.alice, "hello"), [third, second])
+        self.assertEqual(await self._indexed_words("hello"), 2)
+
+    async def test_what_is_sent_while_search_is_off_is_found_later(self) -> None:
+        await self.arrange()
+        self.reconfigure(search={"enable_search": False})
+        chores = Chores(self.server)
+        chores.start()
+        self.addCleanup(chores.stop)
+        room_id = await self.create(self.alice)
+        event_id = await self.send(self.alice, room_id)
+        self.advance(10)
+        await self.finish_background()
+        self.assertEqual(await self._indexed_words("hello"), 0)
+        self.reconfigure(search={"enable_search": True})
+        self.assertEqual(await self.found(self.alice, "hello"), [event_id])
+
+    async def test_the_index_follows_by_itself(self) -> None:
+        await self.arrange()
+        chores = Chores(self.server)
+        chores.start()
+        self.addCleanup(chores.stop)
+        await self.send(self.alice, await self.create(self.alice))
+        self.assertEqual(await self._indexed_words("hello"), 0)
+        self.advance(1)
+        await self.finish_background()
         self.assertEqual(await self._indexed_words("hello"), 1)
 
     async def _indexed_words(self, word: str) -> int:
