@@ -27,6 +27,7 @@ from synapse.rest.client.membership import (
     Leave,
     Unban,
 )
+from synapse.rest.client.presence import PresenceStatus
 from synapse.rest.client.profiles import Profile, ProfileField
 from synapse.rest.client.public_rooms import PublicRoomsResource
 from synapse.rest.client.push_rules import (
@@ -160,8 +161,10 @@ def _sync_resources(server: Server) -> list[Resource]:
             auth,
             server.filters,
             server.sync,
+            server.presence,
             max_timeline_limit=server.config.server.filter_timeline_limit,
         ),
+        PresenceStatus(auth, server.presence),
         TypingResource(auth, server.typing_notices),
         ReceiptResource(auth, server.receipts),
         ReadMarkersResource(auth, server.receipts),

@@ -23,6 +23,7 @@ from synapse.handlers.membership_limits import MembershipLimits
 from synapse.handlers.messages import Messages
 from synapse.handlers.new_accounts import NewAccounts
 from synapse.handlers.passwords import Passwords, Workers
+from synapse.handlers.presence import Presence
 from synapse.handlers.profiles import Profiles
 from synapse.handlers.public_rooms import PublicRooms
 from synapse.handlers.push_rules import PushRules
@@ -43,6 +44,7 @@ from synapse.handlers.sync.elsewhere import RoomsElsewhere
 from synapse.handlers.sync.ephemeral import Ephemeral
 from synapse.handlers.sync.handler import Sync
 from synapse.handlers.sync.joined import JoinedRooms
+from synapse.handlers.sync.presence import PresenceInSync
 from synapse.handlers.sync.whole_rooms import WholeRooms
 from synapse.handlers.timelines import Timelines
 from synapse.handlers.typing import TypingNotices
@@ -60,6 +62,7 @@ from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.filters import FilterStore
 from synapse.storage.stores.members import MemberStore
 from synapse.storage.stores.names import Names
+from synapse.storage.stores.presence import PresenceStore
 from synapse.storage.stores.profiles import ProfileStore
 from synapse.storage.stores.push_rules import PushRuleStore
 from synapse.storage.stores.receipts import ReceiptStore
@@ -73,7 +76,9 @@ from synapse.storage.stores.ui_auth import UiAuthStore
 from synapse.storage.stores.users import UserStore
 from synapse.storage.stream_readers import StreamReader
 from synapse.streams.followers import Followers
+from synapse.streams.presence_changes import PresenceChanges
 from synapse.streams.receipts import RecentReceipts
+from synapse.streams.serials import Serials
 from synapse.streams.typing import Typing
 from synapse.util.background import Background
 from synapse.util.clock import Clock
@@ -102,6 +107,7 @@ class Server:
         self._build_streams()
         self._build_rooms(key)
         self._build_sessions(workers)
+        self._build_presence()
         self._build_membership()
         self._build_messages()
         self._build_accounts()
@@ -124,7 +130,11 @@ class Server:
     def _build_streams(self) -> None:
         database = self.database
         self.followers = Followers(self.members, self.clock, position=lambda: database.position)
-        self.typing = Typing(self.followers, self.clock)
+        self.serials = Serials(self.clock)
+        self.typing = Typing(self.followers, self.serials, self.clock)
+        self.presence_changes = PresenceChanges(
+            self.followers, self.serials, self.clock, self.background
+        )
         self.recent_receipts = RecentReceipts(self.followers, position=database.position)
         self.receipt_store = ReceiptStore(database, moved=self.recent_receipts.committed)
         self.account_data_store = AccountDataStore(database, self.followers.user_moved)
@@ -134,7 +144,12 @@ class Server:
     def _build_rooms(self, key: SigningKey) -> None:
         self.rooms = RoomCache(self.room_store, self.events, self.states, cache_size=_ROOMS_KEPT)
         announcer = Announcer(
-            self.rooms, self.followers, self.typing, self.names, server_name=self._server_name
+            self.rooms,
+            self.followers,
+            self.typing,
+            self.presence_changes,
+            self.names,
+            server_name=self._server_name,
         )
         self.persister = Persister(
             self.database,
@@ -170,6 +185,18 @@ class Server:
         )
         self.ui_auth = UiAuth(
             UiAuthStore(self.database), self.tokens, self.credentials, clock, config.ui_auth
+        )
+
+    def _build_presence(self) -> None:
+        self.presence_store = PresenceStore(self.database)
+        self.presence = Presence(
+            self.presence_store,
+            self.names,
+            self.presence_changes,
+            self.clock,
+            self.background,
+            self.config.presence,
+            limit=RateLimiter(self.clock, self.config.rate_limits.rc_presence.per_user),
         )
 
     def _build_membership(self) -> None:
@@ -229,6 +256,7 @@ class Server:
             self.events,
             self.writer,
             self.transactions,
+            self.presence,
             messages_limit=messages_limit,
             moderation_limit=None if redactions is None else RateLimiter(clock, redactions),
             server_name=self._server_name,
@@ -346,15 +374,24 @@ class Server:
             self.typing,
             joined,
             elsewhere,
+            PresenceInSync(
+                self.presence_changes,
+                self.presence_store,
+                self.followers,
+                self.serials,
+                self.clock,
+                self.config.presence,
+            ),
             self.clock,
             excluded_rooms=self.config.rooms.exclude_rooms_from_sync,
         )
-        self.typing_notices = TypingNotices(self.rooms, self.typing)
+        self.typing_notices = TypingNotices(self.rooms, self.typing, self.presence)
         self.receipts = Receipts(
             self.rooms,
             self.events,
             self.receipt_store,
             self.account_data_store,
+            self.presence,
             self.clock,
         )
 

@@ -162,6 +162,7 @@ BODIES: dict[str, dict[str, Any]] = {
         }
     },
     "ProfileField": {"displayname": "n", "avatar_url": "mxc://a/b"},
+    "PresenceStatus": {"presence": "online", "status_msg": "here"},
     "TypingResource": {"typing": True, "timeout": 1000},
     "ReceiptResource": {"thread_id": "main"},
     "ReadMarkersResource": {"m.fully_read": "$x", "m.read": "$x", "m.read.private": "$x"},

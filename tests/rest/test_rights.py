@@ -45,6 +45,8 @@ OTHERS_DATA: list[tuple[str, str, Any]] = [
     ("PUT", "/profile/@alice:test/displayname", {"displayname": "x"}),
     ("DELETE", "/profile/@alice:test/displayname", None),
     ("PUT", "/profile/@alice:test/avatar_url", {"avatar_url": "x"}),
+    ("GET", "/presence/@alice:test/status", None),
+    ("PUT", "/presence/@alice:test/status", {"presence": "online"}),
     ("PUT", "/directory/list/room/ROOM", {"visibility": "public"}),
     ("PUT", "/directory/room/%23x:test", {"room_id": "ROOM"}),
     ("DELETE", "/directory/room/%23home:test", None),
