@@ -9,7 +9,12 @@ from synapse.http.resource import Resource
 from synapse.rest.admin.register import AdminRegister
 from synapse.rest.admin.server_version import ServerVersion
 from synapse.rest.client.account import Deactivate, Password, WhoAmI
-from synapse.rest.client.account_data import GlobalAccountData, RoomAccountData
+from synapse.rest.client.account_data import (
+    DeleteGlobalAccountData,
+    DeleteRoomAccountData,
+    GlobalAccountData,
+    RoomAccountData,
+)
 from synapse.rest.client.aliases import AliasesOfRoom, DirectoryVisibility, RoomAlias
 from synapse.rest.client.capabilities import Capabilities
 from synapse.rest.client.devices import DeleteDevices, DeviceList, OneDevice
@@ -52,6 +57,7 @@ from synapse.rest.client.room_state import (
 )
 from synapse.rest.client.search import SearchResource
 from synapse.rest.client.sync import SyncResource
+from synapse.rest.client.tags import OneTag, TagsOfRoom
 from synapse.rest.client.typing import TypingResource
 from synapse.rest.client.versions import Versions
 from synapse.rest.web import Welcome
@@ -99,6 +105,10 @@ def _account_resources(server: Server) -> list[Resource]:
         DeleteDevices(auth, server.devices),
         GlobalAccountData(auth, server.account_data),
         RoomAccountData(auth, server.account_data),
+        DeleteGlobalAccountData(auth, server.account_data),
+        DeleteRoomAccountData(auth, server.account_data),
+        TagsOfRoom(auth, server.tags),
+        OneTag(auth, server.tags),
         UploadFilter(auth, server.filters),
         OneFilter(auth, server.filters),
         AllPushRules(auth, server.push_rules),

@@ -46,6 +46,7 @@ from synapse.handlers.sync.handler import Sync
 from synapse.handlers.sync.joined import JoinedRooms
 from synapse.handlers.sync.presence import PresenceInSync
 from synapse.handlers.sync.whole_rooms import WholeRooms
+from synapse.handlers.tags import Tags
 from synapse.handlers.timelines import Timelines
 from synapse.handlers.typing import TypingNotices
 from synapse.handlers.ui_auth import UiAuth
@@ -331,6 +332,7 @@ class Server:
         self.devices = Devices(self.device_store, self.ui_auth, self.auth)
         self.push_rules = PushRules(PushRuleStore(self.database, self.followers.user_moved))
         self.account_data = AccountData(self.account_data_store, self.push_rules)
+        self.tags = Tags(self.account_data_store)
         self.filters = Filters(FilterStore(self.database))
 
     def _build_sync(self) -> None:

@@ -27,8 +27,8 @@ class TypingNotices:
         member = await self._rooms.current(room, EventTypes.MEMBER, user_id)
         if member is None or member.membership != Membership.JOIN:
             raise not_in_room(room_id)
-        self._presence.acted(requester)
         if typing:
+            self._presence.acted(requester)
             self._typing.start(room.nid, user_id, timeout_ms)
         else:
             self._typing.stop(room.nid, user_id)

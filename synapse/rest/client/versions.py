@@ -13,6 +13,7 @@ UNSTABLE_FEATURES: Final[dict[str, bool]] = {
     "uk.tcpip.msc4133": True,  # profiles with fields of one's own
     "uk.tcpip.msc4133.stable": True,  # … at the stable paths, too
     "org.matrix.msc3026.busy_presence": True,
+    "org.matrix.msc3391": True,
 }
 
 

@@ -8,3 +8,6 @@ CREATE TABLE presence (
 );
 -- Serves the start of the server.
 CREATE INDEX presence_by_serial ON presence (serial);
+
+-- 1: the user deleted it (MSC3391); the row, with the content {}, tells their other clients so.
+ALTER TABLE account_data ADD COLUMN deleted SMALLINT NOT NULL DEFAULT 0;
