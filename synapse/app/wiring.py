@@ -17,6 +17,7 @@ from synapse.handlers.devices import Devices
 from synapse.handlers.filters import Filters
 from synapse.handlers.guest_access import GuestAccess
 from synapse.handlers.guest_upgrade import GuestUpgrades
+from synapse.handlers.invite_permission import InvitePermission
 from synapse.handlers.login import Login
 from synapse.handlers.membership import Memberships
 from synapse.handlers.membership_limits import MembershipLimits
@@ -215,6 +216,9 @@ class Server:
         restricted = RestrictedJoins(
             self.rooms, self.members, self.names, server_name=self._server_name
         )
+        self.invite_permission = InvitePermission(
+            self.account_data_store, self.names, server_name=self._server_name
+        )
         self.memberships = Memberships(
             self.rooms,
             self.writer,
@@ -222,6 +226,7 @@ class Server:
             self.names,
             self.profiles,
             restricted,
+            self.invite_permission,
             membership_limits,
             config.rooms,
             server_name=self._server_name,
@@ -372,6 +377,7 @@ class Server:
             self.members,
             self.account_data_store,
             self.push_rules,
+            self.invite_permission,
             self.followers,
             self.typing,
             joined,

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from twisted.internet.defer import CancelledError, Deferred
 
+from synapse.handlers.invite_permission import InvitePermission
 from synapse.handlers.push_rules import PushRules
 from synapse.handlers.sync.elsewhere import RoomsElsewhere
 from synapse.handlers.sync.joined import JoinedRooms
@@ -76,6 +77,7 @@ class Sync:
         members: MemberStore,
         account_data: AccountDataStore,
         push_rules: PushRules,
+        invite_permission: InvitePermission,
         followers: Followers,
         typing: Typing,
         joined: JoinedRooms,
@@ -91,6 +93,7 @@ class Sync:
         self._members = members
         self._account_data = account_data
         self._push_rules = push_rules
+        self._invite_permission = invite_permission
         self._followers = followers
         self._typing = typing
         self._joined = joined
@@ -246,6 +249,9 @@ class Sync:
                 if row.since > since or row.membership != Membership.JOIN
             ]
         rows = [row for row in rows if not row.forgotten]
+        is_invited = any(row.membership == Membership.INVITE for row in rows)
+        if is_invited and await self._invite_permission.blocks_all(user_nid):
+            rows = [row for row in rows if row.membership != Membership.INVITE]
         ids = await self._room_store.ids([row.room_nid for row in rows])
         return [row for row in rows if self._is_wanted(request, ids[row.room_nid])]
 
