@@ -58,6 +58,7 @@ from synapse.rest.client.room_state import (
 from synapse.rest.client.search import SearchResource
 from synapse.rest.client.sync import SyncResource
 from synapse.rest.client.tags import OneTag, TagsOfRoom
+from synapse.rest.client.thread_subscriptions import ThreadSubscriptionResource
 from synapse.rest.client.typing import TypingResource
 from synapse.rest.client.versions import Versions
 from synapse.rest.web import Welcome
@@ -178,6 +179,7 @@ def _sync_resources(server: Server) -> list[Resource]:
         TypingResource(auth, server.typing_notices),
         ReceiptResource(auth, server.receipts),
         ReadMarkersResource(auth, server.receipts),
+        ThreadSubscriptionResource(auth, server.thread_subscriptions),
     ]
 
 

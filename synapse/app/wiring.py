@@ -48,6 +48,7 @@ from synapse.handlers.sync.joined import JoinedRooms
 from synapse.handlers.sync.presence import PresenceInSync
 from synapse.handlers.sync.whole_rooms import WholeRooms
 from synapse.handlers.tags import Tags
+from synapse.handlers.thread_subscriptions import ThreadSubscriptions
 from synapse.handlers.timelines import Timelines
 from synapse.handlers.typing import TypingNotices
 from synapse.handlers.ui_auth import UiAuth
@@ -73,6 +74,7 @@ from synapse.storage.stores.search_feed import SearchFeed
 from synapse.storage.stores.search_index import search_index
 from synapse.storage.stores.slots import Slots
 from synapse.storage.stores.states import StateStore
+from synapse.storage.stores.thread_subscriptions import ThreadSubscriptionStore
 from synapse.storage.stores.tokens import TokenStore
 from synapse.storage.stores.ui_auth import UiAuthStore
 from synapse.storage.stores.users import UserStore
@@ -140,6 +142,9 @@ class Server:
         self.recent_receipts = RecentReceipts(self.followers, position=database.position)
         self.receipt_store = ReceiptStore(database, moved=self.recent_receipts.committed)
         self.account_data_store = AccountDataStore(database, self.followers.user_moved)
+        self.thread_subscription_store = ThreadSubscriptionStore(
+            database, self.followers.user_moved
+        )
         # Not before all of a commit is told: its position covers what was not told yet, too.
         database.on_commit(lambda position: self.followers.wake())
 
@@ -277,6 +282,9 @@ class Server:
         )
         states = States(self.rooms, self.states)
         self.timelines = Timelines(self.rooms, self.events, states, self.visibility)
+        self.thread_subscriptions = ThreadSubscriptions(
+            self.thread_subscription_store, self.rooms, self.timelines
+        )
         self.room_state = RoomState(
             self.rooms, self.room_store, self.members, states, self.timelines, self.visibility
         )

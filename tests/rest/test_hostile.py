@@ -164,6 +164,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "ProfileField": {"displayname": "n", "avatar_url": "mxc://a/b"},
     "PresenceStatus": {"presence": "online", "status_msg": "here"},
     "OneTag": {"order": 0.5},
+    "ThreadSubscriptionResource": {"automatic": "$x"},
     "TypingResource": {"typing": True, "timeout": 1000},
     "ReceiptResource": {"thread_id": "main"},
     "ReadMarkersResource": {"m.fully_read": "$x", "m.read": "$x", "m.read.private": "$x"},
