@@ -40,7 +40,7 @@ class PresenceInSync:
 
     def has_news(self, follower: Follower, request: SyncRequest) -> bool:
         """Whether it is the user's turn to be told of what is new since the request's token."""
-        if request.since is None or not self._config.is_shown:
+        if request.since is None or not self._is_wanted(request):
             return False
         return not follower.presence or follower.presence > request.since.typing
 
@@ -48,8 +48,7 @@ class PresenceInSync:
         self, follower: Follower, request: SyncRequest, new_rooms: Iterable[int] = ()
     ) -> list[bytes]:
         """The events since the request's token, all at first; `new_rooms` were joined since."""
-        wanted = request.filter.presence
-        if not self._config.is_shown or not wanted.matches_type(_TYPE):
+        if not self._is_wanted(request):
             return []
         if not follower.presence:
             # It hasn't had a turn yet: what came until now is for all of the user's clients.
@@ -62,12 +61,17 @@ class PresenceInSync:
             users = self._changes.awake()
         else:
             users = [*users, *self._in_rooms(new_rooms, {user.user_nid for user in users})]
+        wanted = request.filter.presence
         users = [user for user in users if wanted.matches_sender(user.user_id)]
         users = await self._visible(follower, users)
         if is_whole and self._config.include_offline_users_on_sync:
-            users += await self._offline(follower, {user.user_nid for user in users})
+            offline = await self._offline(follower, {user.user_nid for user in users})
+            users += [user for user in offline if wanted.matches_sender(user.user_id)]
         now_ms = self._clock.now_ms()
         return [_event(user, now_ms) for user in users[: wanted.limit]]
+
+    def _is_wanted(self, request: SyncRequest) -> bool:
+        return self._config.is_shown and request.filter.presence.matches_type(_TYPE)
 
     def _in_rooms(self, room_nids: Iterable[int], known: set[int]) -> list[UserPresence]:
         """Who isn't offline in these rooms, but for those known already."""
