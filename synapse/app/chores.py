@@ -30,6 +30,7 @@ class Chores:
         background = self._server.background
         background.spawn("resume deactivations", self._server.accounts.resume())
         background.spawn("resume profile changes", self._server.profile_changes.resume())
+        background.spawn("resume presence", self._server.presence.resume())
         background.spawn("background updates", self._updates.run())
         for reader in self._readers:
             reader.start()

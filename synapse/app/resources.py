@@ -9,7 +9,12 @@ from synapse.http.resource import Resource
 from synapse.rest.admin.register import AdminRegister
 from synapse.rest.admin.server_version import ServerVersion
 from synapse.rest.client.account import Deactivate, Password, WhoAmI
-from synapse.rest.client.account_data import GlobalAccountData, RoomAccountData
+from synapse.rest.client.account_data import (
+    DeleteGlobalAccountData,
+    DeleteRoomAccountData,
+    GlobalAccountData,
+    RoomAccountData,
+)
 from synapse.rest.client.aliases import AliasesOfRoom, DirectoryVisibility, RoomAlias
 from synapse.rest.client.capabilities import Capabilities
 from synapse.rest.client.devices import DeleteDevices, DeviceList, OneDevice
@@ -27,6 +32,7 @@ from synapse.rest.client.membership import (
     Leave,
     Unban,
 )
+from synapse.rest.client.presence import PresenceStatus
 from synapse.rest.client.profiles import Profile, ProfileField
 from synapse.rest.client.public_rooms import PublicRoomsResource
 from synapse.rest.client.push_rules import (
@@ -51,6 +57,8 @@ from synapse.rest.client.room_state import (
 )
 from synapse.rest.client.search import SearchResource
 from synapse.rest.client.sync import SyncResource
+from synapse.rest.client.tags import OneTag, TagsOfRoom
+from synapse.rest.client.thread_subscriptions import ThreadSubscriptionResource
 from synapse.rest.client.typing import TypingResource
 from synapse.rest.client.user_directory import UserDirectorySearch
 from synapse.rest.client.versions import Versions
@@ -99,6 +107,10 @@ def _account_resources(server: Server) -> list[Resource]:
         DeleteDevices(auth, server.devices),
         GlobalAccountData(auth, server.account_data),
         RoomAccountData(auth, server.account_data),
+        DeleteGlobalAccountData(auth, server.account_data),
+        DeleteRoomAccountData(auth, server.account_data),
+        TagsOfRoom(auth, server.tags),
+        OneTag(auth, server.tags),
         UploadFilter(auth, server.filters),
         OneFilter(auth, server.filters),
         AllPushRules(auth, server.push_rules),
@@ -162,11 +174,14 @@ def _sync_resources(server: Server) -> list[Resource]:
             auth,
             server.filters,
             server.sync,
+            server.presence,
             max_timeline_limit=server.config.server.filter_timeline_limit,
         ),
+        PresenceStatus(auth, server.presence),
         TypingResource(auth, server.typing_notices),
         ReceiptResource(auth, server.receipts),
         ReadMarkersResource(auth, server.receipts),
+        ThreadSubscriptionResource(auth, server.thread_subscriptions),
     ]
 
 

@@ -11,7 +11,7 @@ from synapse.config.place import Place, show
 
 # Accepted, and named once in the log. Whoever builds what a key is for takes it out of here.
 _NOT_SUPPORTED_YET = """
-    modules user_agent_suffix use_frozen_dicts presence use_presence
+    modules user_agent_suffix use_frozen_dicts
     allow_public_rooms_over_federation
     restrict_public_rooms_to_local_users gc_thresholds gc_min_interval
     ip_range_blacklist ip_range_whitelist federation_ip_range_blacklist
@@ -36,7 +36,7 @@ _NOT_SUPPORTED_YET = """
 
     rc_registration_token_validity rc_3pid_validation rc_third_party_invite rc_media_create
     rc_federation federation_rc_window_size federation_rc_sleep_limit federation_rc_sleep_delay
-    federation_rc_reject_limit federation_rc_concurrent rc_presence rc_delayed_event_mgmt rc_reports
+    federation_rc_reject_limit federation_rc_concurrent rc_delayed_event_mgmt rc_reports
     rc_key_requests
 
     enable_authenticated_media enable_media_repo enable_local_media_storage media_store_path

@@ -11,6 +11,7 @@ from synapse.config.rooms import RoomsConfig
 from synapse.events.event import Event
 from synapse.handlers.auth import GuestForbidden, Requester
 from synapse.handlers.guest_access import admits_guests
+from synapse.handlers.invite_permission import InvitePermission
 from synapse.handlers.membership_limits import MembershipLimits
 from synapse.handlers.restricted_joins import RestrictedJoins
 from synapse.handlers.room_access import not_in_room, room_of_member
@@ -40,6 +41,7 @@ class Memberships:
         names: Names,
         profiles: ProfileStore,
         restricted: RestrictedJoins,
+        invite_permission: InvitePermission,
         limits: MembershipLimits,
         config: RoomsConfig,
         *,
@@ -51,6 +53,7 @@ class Memberships:
         self._names = names
         self._profiles = profiles
         self._restricted = restricted
+        self._invite_permission = invite_permission
         self._limits = limits
         self._config = config
         self._server_name = server_name
@@ -115,7 +118,11 @@ class Memberships:
     async def invitation(
         self, user_id: str, reason: str | None = None, *, is_direct: bool = False
     ) -> dict[str, Any]:
-        """The content of an invite: with the invitee's profile, if that is configured."""
+        """The content of an invite: with the invitee's profile, if that is configured.
+
+        Raises 403 `M_INVITE_BLOCKED` for who wants no invites.
+        """
+        await self._invite_permission.check(user_id)
         content: dict[str, Any] = {}
         if self._config.include_profile_data_on_invite:
             content.update(await self._profile(user_id))
@@ -198,6 +205,7 @@ class Memberships:
         if membership == Membership.INVITE:
             self.check_may_invite(requester, [user_id])
             self._limits.check_invite(requester.user_id, room_id, user_id)
+            await self._invite_permission.check(user_id)
         elif membership == Membership.LEAVE:
             current = await self._rooms.current(room, EventTypes.MEMBER, user_id)
             if current is None or current.membership == Membership.LEAVE:

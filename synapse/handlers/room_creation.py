@@ -73,8 +73,8 @@ class RoomCreation:
     async def create(self, requester: Requester, wish: RoomWish) -> str:
         """The new room's id.
 
-        Raises 400 `M_UNSUPPORTED_ROOM_VERSION`, `M_ROOM_IN_USE`, `M_INVALID_ROOM_STATE`, and
-        `Forbidden`.
+        Raises 400 `M_UNSUPPORTED_ROOM_VERSION`, `M_ROOM_IN_USE`, `M_INVALID_ROOM_STATE`,
+        `Forbidden`, and 403 `M_INVITE_BLOCKED`.
         """
         version = self._version(wish)
         preset = PRESETS[wish.preset]

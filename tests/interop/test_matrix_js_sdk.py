@@ -30,6 +30,9 @@ class JsSdkTests(InteropTestCase):
     def test_history(self) -> None:
         self.play("history")
 
+    def test_search(self) -> None:
+        self.play("search")
+
     def play(self, scenario: str) -> None:
         _run("node", "play.mjs", scenario, self.server.url)
 

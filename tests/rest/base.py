@@ -13,6 +13,7 @@ from synapse.config.ratelimiting import (
     InviteLimits,
     JoinLimits,
     LoginLimits,
+    PresenceLimits,
     RateLimit,
     RateLimitsConfig,
 )
@@ -51,6 +52,7 @@ def default_config() -> HomeserverConfig:
             rc_joins_per_room=_NO_LIMIT,
             rc_invites=InviteLimits(per_room=_NO_LIMIT, per_user=_NO_LIMIT, per_issuer=_NO_LIMIT),
             rc_room_creation=_NO_LIMIT,
+            rc_presence=PresenceLimits(per_user=_NO_LIMIT),
             rc_login=LoginLimits(address=_NO_LIMIT, account=_NO_LIMIT, failed_attempts=_NO_LIMIT),
         ),
     )
@@ -80,6 +82,7 @@ class RestTestCase(StoreTestCase):
         self.background = self.server.background
         self.site = FakeSite(Router(client_resources(self.server)), check=_check)
         self.addCleanup(self.server.typing.close)
+        self.addCleanup(self.server.presence_changes.close)
         self.addCleanup(self.server.background.finish)
 
     def reconfigure(self, **sections: Any) -> None:

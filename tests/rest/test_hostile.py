@@ -163,6 +163,9 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "UserDirectorySearch": {"search_term": "@bob:test", "limit": 5},
     "ProfileField": {"displayname": "n", "avatar_url": "mxc://a/b"},
+    "PresenceStatus": {"presence": "online", "status_msg": "here"},
+    "OneTag": {"order": 0.5},
+    "ThreadSubscriptionResource": {"automatic": "$x"},
     "TypingResource": {"typing": True, "timeout": 1000},
     "ReceiptResource": {"thread_id": "main"},
     "ReadMarkersResource": {"m.fully_read": "$x", "m.read": "$x", "m.read.private": "$x"},
@@ -192,6 +195,7 @@ class HostileTests(RoomTestCase):
             "filter_id": "0",
             "kind": "override",
             "rule_id": "mine",
+            "tag": "u.work",
         }
 
     def endpoints(self) -> Iterator[tuple[Resource, str]]:
