@@ -49,6 +49,7 @@ from synapse.rest.client.room_state import (
     StateWithKey,
     StateWithoutKey,
 )
+from synapse.rest.client.room_upgrades import UpgradeRoom
 from synapse.rest.client.sync import SyncResource
 from synapse.rest.client.typing import TypingResource
 from synapse.rest.client.versions import Versions
@@ -114,6 +115,7 @@ def _room_resources(server: Server) -> list[Resource]:
     needs_token = server.config.server.require_auth_for_profile_requests
     return [
         CreateRoom(auth, server.room_creation),
+        UpgradeRoom(auth, server.room_upgrades),
         JoinRoom(auth, memberships),
         JoinRoomOrAlias(auth, memberships, aliases),
         Knock(auth, memberships, aliases),

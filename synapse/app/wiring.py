@@ -30,8 +30,11 @@ from synapse.handlers.ratelimits import RateLimiter
 from synapse.handlers.receipts import Receipts
 from synapse.handlers.registration import Registration
 from synapse.handlers.restricted_joins import RestrictedJoins
+from synapse.handlers.room_closing import RoomClosing
 from synapse.handlers.room_creation import RoomCreation
 from synapse.handlers.room_state import RoomState
+from synapse.handlers.room_succession import RoomSuccession
+from synapse.handlers.room_upgrades import RoomUpgrades
 from synapse.handlers.sessions import Sessions
 from synapse.handlers.shared_secret import SharedSecretRegistration
 from synapse.handlers.state_events import StateEvents
@@ -122,6 +125,7 @@ class Server:
         self.recent_receipts = RecentReceipts(self.followers, position=database.position)
         self.receipt_store = ReceiptStore(database, moved=self.recent_receipts.committed)
         self.account_data_store = AccountDataStore(database, self.followers.user_moved)
+        self.push_rule_store = PushRuleStore(database, self.followers.user_moved)
         # Not before all of a commit is told: its position covers what was not told yet, too.
         database.on_commit(lambda position: self.followers.wake())
 
@@ -181,6 +185,7 @@ class Server:
         restricted = RestrictedJoins(
             self.rooms, self.members, self.names, server_name=self._server_name
         )
+        succession = RoomSuccession(self.rooms, self.account_data_store, self.push_rule_store)
         self.memberships = Memberships(
             self.rooms,
             self.writer,
@@ -188,10 +193,12 @@ class Server:
             self.names,
             self.profiles,
             restricted,
+            succession,
             membership_limits,
             config.rooms,
             server_name=self._server_name,
         )
+        creation_limit = RateLimiter(clock, limits.rc_room_creation)
         self.room_creation = RoomCreation(
             self.writer,
             self.room_store,
@@ -199,7 +206,26 @@ class Server:
             self.memberships,
             membership_limits,
             config.rooms,
-            limit=RateLimiter(clock, limits.rc_room_creation),
+            limit=creation_limit,
+            server_name=self._server_name,
+        )
+        closing = RoomClosing(
+            self.rooms,
+            self.room_store,
+            self.states,
+            self.writer,
+            self.background,
+            server_name=self._server_name,
+        )
+        self.room_upgrades = RoomUpgrades(
+            self.rooms,
+            self.room_store,
+            self.states,
+            self.profiles,
+            self.writer,
+            succession,
+            closing,
+            limit=creation_limit,
             server_name=self._server_name,
         )
         self.profile_changes = Profiles(
@@ -294,7 +320,7 @@ class Server:
             config.passwords,
         )
         self.devices = Devices(self.device_store, self.ui_auth, self.auth)
-        self.push_rules = PushRules(PushRuleStore(self.database, self.followers.user_moved))
+        self.push_rules = PushRules(self.push_rule_store)
         self.account_data = AccountData(self.account_data_store, self.push_rules)
         self.filters = Filters(FilterStore(self.database))
 

@@ -13,6 +13,7 @@ from synapse.handlers.guest_access import admits_guests
 from synapse.handlers.membership_limits import MembershipLimits
 from synapse.handlers.restricted_joins import RestrictedJoins
 from synapse.handlers.room_access import not_in_room, room_of_member
+from synapse.handlers.room_succession import RoomSuccession
 from synapse.handlers.same_content import is_same_content
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
@@ -39,6 +40,7 @@ class Memberships:
         names: Names,
         profiles: ProfileStore,
         restricted: RestrictedJoins,
+        succession: RoomSuccession,
         limits: MembershipLimits,
         config: RoomsConfig,
         *,
@@ -50,6 +52,7 @@ class Memberships:
         self._names = names
         self._profiles = profiles
         self._restricted = restricted
+        self._succession = succession
         self._limits = limits
         self._config = config
         self._server_name = server_name
@@ -66,14 +69,18 @@ class Memberships:
         if requester.is_guest:
             await self._check_guest(room)
         current = await self._rooms.current(room, EventTypes.MEMBER, requester.user_id)
-        if current is None or current.membership != Membership.JOIN:
+        is_new = current is None or current.membership != Membership.JOIN
+        if is_new:
             self._limits.check_join(requester.user_id, room_id)
         content = {**await self._profile(requester.user_id), **(more or {})}
         content["membership"] = Membership.JOIN
         authoriser = await self._restricted.authoriser(room, requester.user_id)
         if authoriser is not None:
             content[_AUTHORISER] = authoriser
-        return await self._send_own(requester.user_id, room_id, content)
+        event_id = await self._send_own(requester.user_id, room_id, content)
+        if is_new:
+            await self._succession.joined(requester.user_id, requester.user_nid, room)
+        return event_id
 
     async def knock(self, requester: Requester, room_id: str, reason: str | None) -> str:
         """Ask to be let in; the event's id."""

@@ -134,6 +134,7 @@ BODIES: dict[str, dict[str, Any]] = {
             "events": {"m.room.name": 1},
         },
     },
+    "UpgradeRoom": {"new_version": "12", "additional_creators": ["@bob:test"]},
     "JoinRoom": {"reason": "r", "third_party_signed": {"token": "t"}},
     "JoinRoomOrAlias": {"reason": "r"},
     "Knock": {"reason": "r"},
