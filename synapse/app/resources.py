@@ -49,7 +49,9 @@ from synapse.rest.client.room_state import (
     StateWithKey,
     StateWithoutKey,
 )
+from synapse.rest.client.room_summaries import RoomSummary, UnstableRoomSummary
 from synapse.rest.client.room_upgrades import UpgradeRoom
+from synapse.rest.client.spaces import Hierarchy
 from synapse.rest.client.sync import SyncResource
 from synapse.rest.client.typing import TypingResource
 from synapse.rest.client.versions import Versions
@@ -145,6 +147,9 @@ def _room_resources(server: Server) -> list[Resource]:
             server_name=server_name,
             needs_token=not server.config.rooms.allow_public_rooms_without_auth,
         ),
+        Hierarchy(auth, server.space_hierarchy),
+        RoomSummary(auth, server.room_previews),
+        UnstableRoomSummary(auth, server.room_previews),
         Profile(auth, server.profile_changes, needs_token=needs_token),
         ProfileField(auth, server.profile_changes, needs_token=needs_token),
     ]

@@ -32,11 +32,14 @@ from synapse.handlers.registration import Registration
 from synapse.handlers.restricted_joins import RestrictedJoins
 from synapse.handlers.room_closing import RoomClosing
 from synapse.handlers.room_creation import RoomCreation
+from synapse.handlers.room_previews import RoomPreviews
 from synapse.handlers.room_state import RoomState
 from synapse.handlers.room_succession import RoomSuccession
+from synapse.handlers.room_summaries import RoomSummaries
 from synapse.handlers.room_upgrades import RoomUpgrades
 from synapse.handlers.sessions import Sessions
 from synapse.handlers.shared_secret import SharedSecretRegistration
+from synapse.handlers.space_hierarchy import SpaceHierarchy
 from synapse.handlers.state_events import StateEvents
 from synapse.handlers.states import States
 from synapse.handlers.sync.deltas import RoomDeltas
@@ -182,9 +185,7 @@ class Server:
             require_membership=config.rooms.require_membership_for_aliases,
         )
         membership_limits = MembershipLimits(clock, limits)
-        restricted = RestrictedJoins(
-            self.rooms, self.members, self.names, server_name=self._server_name
-        )
+        restricted = RestrictedJoins(self.rooms, self.members, server_name=self._server_name)
         succession = RoomSuccession(self.rooms, self.account_data_store, self.push_rule_store)
         self.memberships = Memberships(
             self.rooms,
@@ -266,9 +267,12 @@ class Server:
             self.rooms, self.room_store, self.members, states, self.timelines, self.visibility
         )
         self.client_events = ClientEvents(self.events, clock)
+        summaries = RoomSummaries(self.states, self.events)
         self.public_rooms = PublicRooms(
-            self.room_store, self.states, enabled=self.config.rooms.enable_room_list_search
+            self.room_store, summaries, enabled=self.config.rooms.enable_room_list_search
         )
+        self.room_previews = RoomPreviews(self.room_store, self.members, summaries, self.aliases)
+        self.space_hierarchy = SpaceHierarchy(self.room_previews)
 
     def _build_accounts(self) -> None:
         config, clock, limits = self.config, self.clock, self.config.rate_limits

@@ -13,10 +13,8 @@ from synapse.api.room_versions import RoomVersion
 from synapse.events import canonical
 from synapse.events.event import Event
 from synapse.events.power_levels import CREATOR_LEVEL, DEFAULT_LEVELS, creators, read_level
-from synapse.handlers.space_children import children_of
+from synapse.handlers.space_children import SPACE, children_of
 from synapse.util.canonicaljson import NotCanonical
-
-SPACE: Final = "m.space"
 
 # The specification's list but for `m.room.power_levels`, in an order that reads well in a timeline.
 _CARRIED: Final = (

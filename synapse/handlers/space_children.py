@@ -10,6 +10,7 @@ from typing import Final
 from synapse.api.identifiers import is_room_id
 from synapse.events.event import Event
 
+SPACE: Final = "m.space"
 CHILD: Final = "m.space.child"
 
 # A space with more children shows the first of them.

@@ -76,6 +76,9 @@ QUERIES = (
     "kind",
     "username",
     "format",
+    "max_depth",
+    "suggested_only",
+    "via",
 )
 # A body that each endpoint would take, so that each property can be put wrong.
 BODIES: dict[str, dict[str, Any]] = {
@@ -288,6 +291,8 @@ class HostileTests(RoomTestCase):
             "LoginResource",
             "Refresh",
             "RoomAlias GET",
+            "RoomSummary",
+            "UnstableRoomSummary",
             "DirectoryVisibility GET",
             "Profile",
             "ProfileField GET",

@@ -69,6 +69,15 @@ class MemberStore:
         )
         return [MemberRow(*row) for row in rows]
 
+    async def in_rooms(self, user_nid: int, room_nids: Sequence[int]) -> dict[int, Membership]:
+        """A user's membership of these rooms, for those in which there is one."""
+        rows = await self._database.fetch(
+            "SELECT room_nid, membership FROM members WHERE user_nid = ? AND room_nid = ANY(?)",
+            user_nid,
+            list(room_nids),
+        )
+        return {room_nid: Membership(membership) for room_nid, membership in rows}
+
     async def of_room(self, room_nid: int, memberships: Iterable[Membership]) -> list[MemberRow]:
         """A room's users with one of these memberships."""
         rows = await self._database.fetch(
@@ -120,6 +129,16 @@ class MemberStore:
                 group = present if membership <= Membership.INVITE else gone
                 group.setdefault(room_nid, []).append(name)
         return {room_nid: names[:5] for room_nid, names in (gone | present).items()}
+
+    async def some_of_ours(self, room_nid: int, limit: int) -> list[str]:
+        """Some accounts of ours that are in a room."""
+        rows = await self._database.fetch(
+            """SELECT u.name FROM members m JOIN users u ON u.user_nid = m.user_nid
+               WHERE m.room_nid = ? AND m.membership = 1 ORDER BY m.event_nid LIMIT ?""",
+            room_nid,
+            limit,
+        )
+        return [name for (name,) in rows]
 
     async def joined_guests(self, room_nid: int) -> list[str]:
         """The guest accounts of ours that are in a room."""

@@ -347,7 +347,7 @@ class RepeatedUpgradeTests(UpgradeTestCase):
         """A server that stopped within the one transaction."""
         await self.people()
         old = await self.create_public(self.alice, room_alias_name="tea", visibility="public")
-        with patch("synapse.rooms.persister.Rows.write", _break):
+        with patch("synapse.rooms.persister.Rows.write", _break), self.assertLogs("synapse.http"):
             answer = await self.fetch(
                 "POST",
                 room_path(old, "/upgrade"),
