@@ -27,6 +27,7 @@ from synapse.rest.client.membership import (
     Leave,
     Unban,
 )
+from synapse.rest.client.mutual_rooms import MutualRoomsResource
 from synapse.rest.client.profiles import Profile, ProfileField
 from synapse.rest.client.public_rooms import PublicRoomsResource
 from synapse.rest.client.push_rules import (
@@ -53,6 +54,13 @@ from synapse.rest.client.room_summaries import RoomSummary, UnstableRoomSummary
 from synapse.rest.client.room_upgrades import UpgradeRoom
 from synapse.rest.client.spaces import Hierarchy
 from synapse.rest.client.sync import SyncResource
+from synapse.rest.client.third_party import (
+    LocationOfAlias,
+    NetworkDirectory,
+    OneProtocol,
+    Protocols,
+    UserOfId,
+)
 from synapse.rest.client.typing import TypingResource
 from synapse.rest.client.versions import Versions
 from synapse.rest.web import Welcome
@@ -150,6 +158,12 @@ def _room_resources(server: Server) -> list[Resource]:
         Hierarchy(auth, server.space_hierarchy),
         RoomSummary(auth, server.room_previews),
         UnstableRoomSummary(auth, server.room_previews),
+        MutualRoomsResource(auth, server.mutual_rooms),
+        Protocols(auth),
+        OneProtocol(auth),
+        LocationOfAlias(auth),
+        UserOfId(auth),
+        NetworkDirectory(auth),
         Profile(auth, server.profile_changes, needs_token=needs_token),
         ProfileField(auth, server.profile_changes, needs_token=needs_token),
     ]

@@ -14,6 +14,7 @@ from synapse.handlers.auto_join import AutoJoin
 from synapse.handlers.client_events import ClientEvents
 from synapse.handlers.credentials import Credentials
 from synapse.handlers.devices import Devices
+from synapse.handlers.directory_rules import DirectoryRules
 from synapse.handlers.filters import Filters
 from synapse.handlers.guest_access import GuestAccess
 from synapse.handlers.guest_upgrade import GuestUpgrades
@@ -21,6 +22,7 @@ from synapse.handlers.login import Login
 from synapse.handlers.membership import Memberships
 from synapse.handlers.membership_limits import MembershipLimits
 from synapse.handlers.messages import Messages
+from synapse.handlers.mutual_rooms import MutualRooms
 from synapse.handlers.new_accounts import NewAccounts
 from synapse.handlers.passwords import Passwords, Workers
 from synapse.handlers.profiles import Profiles
@@ -175,11 +177,13 @@ class Server:
 
     def _build_membership(self) -> None:
         config, clock, limits = self.config, self.clock, self.config.rate_limits
+        directory_rules = DirectoryRules(config.rooms)
         self.aliases = Aliases(
             self.rooms,
             self.room_store,
             self.writer,
             self.visibility,
+            directory_rules,
             limit=RateLimiter(clock, limits.rc_message),
             server_name=self._server_name,
             require_membership=config.rooms.require_membership_for_aliases,
@@ -206,6 +210,7 @@ class Server:
             self.profiles,
             self.memberships,
             membership_limits,
+            directory_rules,
             config.rooms,
             limit=creation_limit,
             server_name=self._server_name,
@@ -260,6 +265,7 @@ class Server:
             self.aliases,
             GuestAccess(self.members, self.writer, self.background),
             limit=messages_limit,
+            server_name=self._server_name,
         )
         states = States(self.rooms, self.states)
         self.timelines = Timelines(self.rooms, self.events, states, self.visibility)
@@ -273,6 +279,7 @@ class Server:
         )
         self.room_previews = RoomPreviews(self.room_store, self.members, summaries, self.aliases)
         self.space_hierarchy = SpaceHierarchy(self.room_previews)
+        self.mutual_rooms = MutualRooms(self.members, self.room_store, self.names)
 
     def _build_accounts(self) -> None:
         config, clock, limits = self.config, self.clock, self.config.rate_limits

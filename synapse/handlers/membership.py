@@ -84,7 +84,11 @@ class Memberships:
 
     async def knock(self, requester: Requester, room_id: str, reason: str | None) -> str:
         """Ask to be let in; the event's id."""
-        await self._rooms.get(room_id)
+        room = await self._rooms.get(room_id)
+        current = await self._rooms.current(room, EventTypes.MEMBER, requester.user_id)
+        if current is None or current.membership != Membership.KNOCK:
+            # Counts as an attempt to join, as often as those.
+            self._limits.check_join(requester.user_id, room_id)
         content = {**await self._profile(requester.user_id), **_reason(reason)}
         content["membership"] = Membership.KNOCK
         return await self._send_own(requester.user_id, room_id, content)

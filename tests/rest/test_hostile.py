@@ -79,6 +79,9 @@ QUERIES = (
     "max_depth",
     "suggested_only",
     "via",
+    "user_id",
+    "userid",
+    "alias",
 )
 # A body that each endpoint would take, so that each property can be put wrong.
 BODIES: dict[str, dict[str, Any]] = {
@@ -180,6 +183,8 @@ class HostileTests(RoomTestCase):
             "type": "org.example",
             "device_id": "D",
             "filter_id": "0",
+            "protocol": "irc",
+            "network_id": "irc",
             "kind": "override",
             "rule_id": "mine",
         }

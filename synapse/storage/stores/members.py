@@ -44,6 +44,12 @@ class MemberRow(NamedTuple):
 _COLUMNS = "room_nid, user_nid, membership, event_nid, since, forgotten"
 
 
+_SHARED = """
+    members m JOIN members o ON o.room_nid = m.room_nid AND o.user_nid = ? AND o.membership = 1
+    WHERE m.user_nid = ? AND m.membership = 1
+"""
+
+
 class MemberStore:
     """Reads memberships; `synapse.rooms.persister` writes them with the events."""
 
@@ -129,6 +135,23 @@ class MemberStore:
                 group = present if membership <= Membership.INVITE else gone
                 group.setdefault(room_nid, []).append(name)
         return {room_nid: names[:5] for room_nid, names in (gone | present).items()}
+
+    async def shared_rooms(
+        self, user_nid: int, other_nid: int, *, after: int, limit: int
+    ) -> list[int]:
+        """The room_nids, in their order, of rooms in which both users are."""
+        rows = await self._database.fetch(
+            f"SELECT m.room_nid FROM {_SHARED} AND m.room_nid > ? ORDER BY m.room_nid LIMIT ?",
+            other_nid,
+            user_nid,
+            after,
+            limit,
+        )
+        return [room_nid for (room_nid,) in rows]
+
+    async def count_shared_rooms(self, user_nid: int, other_nid: int) -> int:
+        row = await self._database.fetch_one(f"SELECT count(*) FROM {_SHARED}", other_nid, user_nid)
+        return 0 if row is None else row[0]
 
     async def some_of_ours(self, room_nid: int, limit: int) -> list[str]:
         """Some accounts of ours that are in a room."""
