@@ -82,14 +82,16 @@ class Memberships:
             await self._succession.joined(requester.user_id, requester.user_nid, room)
         return event_id
 
-    async def knock(self, requester: Requester, room_id: str, reason: str | None) -> str:
-        """Ask to be let in; the event's id."""
+    async def knock(
+        self, requester: Requester, room_id: str, more: dict[str, Any] | None = None
+    ) -> str:
+        """Ask to be let in; the event's id. `more` are further members of the event's content."""
         room = await self._rooms.get(room_id)
         current = await self._rooms.current(room, EventTypes.MEMBER, requester.user_id)
         if current is None or current.membership != Membership.KNOCK:
             # Counts as an attempt to join, as often as those.
             self._limits.check_join(requester.user_id, room_id)
-        content = {**await self._profile(requester.user_id), **_reason(reason)}
+        content = {**await self._profile(requester.user_id), **(more or {})}
         content["membership"] = Membership.KNOCK
         return await self._send_own(requester.user_id, room_id, content)
 
@@ -190,6 +192,8 @@ class Memberships:
             if membership == Membership.JOIN:
                 return await self._join_or_rename(requester, room_id, content)
             await room_of_member(self._rooms, room_id)
+            if membership == Membership.KNOCK:
+                return await self.knock(requester, room_id, content)
             return await self._send_own(user_id, room_id, content)
         room = await self._target_room(requester, room_id, user_id)
         if membership == Membership.INVITE:

@@ -91,17 +91,13 @@ class RoomUpgrades:
         if not version.privileged_creators:
             creators = []
         creators = _checked_creators(requester, creators)
-        old = await room_of_member(self._rooms, room_id)
-        await self._check_rights(old, requester.user_id)
+        await self._check_rights(await room_of_member(self._rooms, room_id), requester.user_id)
         await self._lock.acquire()
         try:
-            new = await self._replacement(requester.user_id, old, version)
-            if new is None:
-                self._limit.check(requester.user_id)
-                new = await self._replace(requester.user_id, old, version, creators)
+            new = await self._replace(requester.user_id, room_id, version, creators)
         finally:
             self._lock.release()
-        await self._closing.replaced(requester.user_id, old, new)
+        await self._closing.replaced(requester.user_id, await self._rooms.get(room_id), new)
         await self._succession.joined(requester.user_id, requester.user_nid, new)
         return new.room_id
 
@@ -136,26 +132,31 @@ class RoomUpgrades:
     # The new room.
 
     async def _replace(
-        self, user_id: str, old: Room, version: RoomVersion, creators: list[str]
-    ) -> Room:
-        for _ in range(_TRIES - 1):
-            try:
-                return await self._replace_once(user_id, old.room_id, version, creators)
-            except HeadMoved:
-                logger.info("Room %s moved on: upgrading it anew", old.room_id)
-        return await self._replace_once(user_id, old.room_id, version, creators)
-
-    async def _replace_once(
         self, user_id: str, old_id: str, version: RoomVersion, creators: list[str]
     ) -> Room:
-        old = await self._rooms.get(old_id)
+        for tries in range(_TRIES):
+            old = await self._rooms.get(old_id)
+            made = await self._replacement(user_id, old, version)
+            if made is not None:
+                return made
+            if tries == 0:
+                self._limit.check(user_id)
+            try:
+                return await self._replace_once(user_id, old, version, creators)
+            except HeadMoved:
+                logger.info("Room %s moved on: upgrading it anew", old_id)
+        raise HeadMoved(old_id)
+
+    async def _replace_once(
+        self, user_id: str, old: Room, version: RoomVersion, creators: list[str]
+    ) -> Room:
         seen = await self._rooms.current(old, EventTypes.TOMBSTONE)
         state = {event.slot: event for event in await self._states.without_members(old.nid)}
         tombstone = Draft(
             EventTypes.TOMBSTONE, user_id, {"body": "This room has been replaced"}, ""
         )
         return await self._writer.replace(
-            old_id,
+            old.room_id,
             version,
             await self._drafts(user_id, old, state, version, creators),
             self._new_room_id(),

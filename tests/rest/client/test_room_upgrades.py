@@ -5,7 +5,11 @@ from unittest.mock import patch
 from urllib.parse import quote
 
 from synapse.api.room_versions import ROOM_VERSIONS
+from synapse.app.wiring import Server
 from synapse.handlers import room_closing
+from synapse.handlers.auth import Requester
+from synapse.rooms.writer import Draft
+from tests.rest.base import KEY, AtOnce
 from tests.rest.rooms import V3, RoomTestCase, room_path
 
 ALICE, BOB, CAROL = "@alice:test", "@bob:test", "@carol:test"
@@ -379,6 +383,28 @@ class RepeatedUpgradeTests(UpgradeTestCase):
             await request
         await self.finish_background()
         self.assertEqual(len(await self.rooms_of(self.alice)), 2)
+
+    async def test_another_process_writes_to_the_room(self) -> None:
+        await self.people()
+        old = await self.create_public(self.alice, name="Tea")
+        other = Server(self.config, self.open(), self.clock, AtOnce(), KEY)
+        self.addCleanup(other.typing.close)
+        await other.writer.send(old, Draft("m.room.name", ALICE, {"name": "Coffee"}, ""))
+        new = await self.upgrade(old)
+        self.assertEqual(await self.content(self.alice, new, "m.room.name"), {"name": "Coffee"})
+
+    async def test_another_process_has_upgraded_the_room(self) -> None:
+        await self.people()
+        old = await self.create_public(self.alice)
+        other = Server(self.config, self.open(), self.clock, AtOnce(), KEY)
+        self.addCleanup(other.typing.close)
+        await other.rooms.get(old)
+        new = await self.upgrade(old)
+        user = await other.users.user(ALICE)
+        assert user is not None
+        requester = Requester(ALICE, user.user_nid, None, 0, 0, False, False)
+        self.assertEqual(await other.room_upgrades.upgrade(requester, old, "12", []), new)
+        await other.background.finish()
 
     async def test_another_version_or_another_user_makes_another_room(self) -> None:
         await self.people()
