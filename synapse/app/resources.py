@@ -32,6 +32,7 @@ from synapse.rest.client.membership import (
     Leave,
     Unban,
 )
+from synapse.rest.client.mutual_rooms import MutualRoomsResource
 from synapse.rest.client.presence import PresenceStatus
 from synapse.rest.client.profiles import Profile, ProfileField
 from synapse.rest.client.public_rooms import PublicRoomsResource
@@ -55,9 +56,19 @@ from synapse.rest.client.room_state import (
     StateWithKey,
     StateWithoutKey,
 )
+from synapse.rest.client.room_summaries import RoomSummary, UnstableRoomSummary
+from synapse.rest.client.room_upgrades import UpgradeRoom
 from synapse.rest.client.search import SearchResource
+from synapse.rest.client.spaces import Hierarchy
 from synapse.rest.client.sync import SyncResource
 from synapse.rest.client.tags import OneTag, TagsOfRoom
+from synapse.rest.client.third_party import (
+    LocationOfAlias,
+    NetworkDirectory,
+    OneProtocol,
+    Protocols,
+    UserOfId,
+)
 from synapse.rest.client.thread_subscriptions import ThreadSubscriptionResource
 from synapse.rest.client.typing import TypingResource
 from synapse.rest.client.user_directory import UserDirectorySearch
@@ -131,6 +142,7 @@ def _room_resources(server: Server) -> list[Resource]:
     )
     return [
         CreateRoom(auth, server.room_creation),
+        UpgradeRoom(auth, server.room_upgrades),
         JoinRoom(auth, memberships),
         JoinRoomOrAlias(auth, memberships, aliases),
         Knock(auth, memberships, aliases),
@@ -162,6 +174,15 @@ def _room_resources(server: Server) -> list[Resource]:
         ),
         SearchResource(auth, server.search, events),
         UserDirectorySearch(auth, server.user_directory),
+        Hierarchy(auth, server.space_hierarchy),
+        RoomSummary(auth, server.room_previews),
+        UnstableRoomSummary(auth, server.room_previews),
+        MutualRoomsResource(auth, server.mutual_rooms),
+        Protocols(auth),
+        OneProtocol(auth),
+        LocationOfAlias(auth),
+        UserOfId(auth),
+        NetworkDirectory(auth),
         Profile(auth, server.profile_changes, needs_token=needs_token),
         ProfileField(auth, server.profile_changes, needs_token=needs_token),
     ]

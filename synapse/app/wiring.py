@@ -14,6 +14,7 @@ from synapse.handlers.auto_join import AutoJoin
 from synapse.handlers.client_events import ClientEvents
 from synapse.handlers.credentials import Credentials
 from synapse.handlers.devices import Devices
+from synapse.handlers.directory_rules import DirectoryRules
 from synapse.handlers.filters import Filters
 from synapse.handlers.guest_access import GuestAccess
 from synapse.handlers.guest_upgrade import GuestUpgrades
@@ -22,6 +23,7 @@ from synapse.handlers.login import Login
 from synapse.handlers.membership import Memberships
 from synapse.handlers.membership_limits import MembershipLimits
 from synapse.handlers.messages import Messages
+from synapse.handlers.mutual_rooms import MutualRooms
 from synapse.handlers.new_accounts import NewAccounts
 from synapse.handlers.passwords import Passwords, Workers
 from synapse.handlers.presence import Presence
@@ -32,12 +34,18 @@ from synapse.handlers.ratelimits import RateLimiter
 from synapse.handlers.receipts import Receipts
 from synapse.handlers.registration import Registration
 from synapse.handlers.restricted_joins import RestrictedJoins
+from synapse.handlers.room_closing import RoomClosing
 from synapse.handlers.room_creation import RoomCreation
+from synapse.handlers.room_previews import RoomPreviews
 from synapse.handlers.room_state import RoomState
+from synapse.handlers.room_succession import RoomSuccession
+from synapse.handlers.room_summaries import RoomSummaries
+from synapse.handlers.room_upgrades import RoomUpgrades
 from synapse.handlers.search import Search
 from synapse.handlers.search_pages import SearchPages
 from synapse.handlers.sessions import Sessions
 from synapse.handlers.shared_secret import SharedSecretRegistration
+from synapse.handlers.space_hierarchy import SpaceHierarchy
 from synapse.handlers.state_events import StateEvents
 from synapse.handlers.states import States
 from synapse.handlers.sync.deltas import RoomDeltas
@@ -148,6 +156,7 @@ class Server:
         self.thread_subscription_store = ThreadSubscriptionStore(
             database, self.followers.user_moved
         )
+        self.push_rule_store = PushRuleStore(database, self.followers.user_moved)
         # Not before all of a commit is told: its position covers what was not told yet, too.
         database.on_commit(lambda position: self.followers.wake())
 
@@ -211,22 +220,23 @@ class Server:
 
     def _build_membership(self) -> None:
         config, clock, limits = self.config, self.clock, self.config.rate_limits
+        directory_rules = DirectoryRules(config.rooms)
         self.aliases = Aliases(
             self.rooms,
             self.room_store,
             self.writer,
             self.visibility,
+            directory_rules,
             limit=RateLimiter(clock, limits.rc_message),
             server_name=self._server_name,
             require_membership=config.rooms.require_membership_for_aliases,
         )
         membership_limits = MembershipLimits(clock, limits)
-        restricted = RestrictedJoins(
-            self.rooms, self.members, self.names, server_name=self._server_name
-        )
         self.invite_permission = InvitePermission(
             self.account_data_store, self.names, server_name=self._server_name
         )
+        restricted = RestrictedJoins(self.rooms, self.members, server_name=self._server_name)
+        succession = RoomSuccession(self.rooms, self.account_data_store, self.push_rule_store)
         self.memberships = Memberships(
             self.rooms,
             self.writer,
@@ -235,18 +245,40 @@ class Server:
             self.profiles,
             restricted,
             self.invite_permission,
+            succession,
             membership_limits,
             config.rooms,
             server_name=self._server_name,
         )
+        creation_limit = RateLimiter(clock, limits.rc_room_creation)
         self.room_creation = RoomCreation(
             self.writer,
             self.room_store,
             self.profiles,
             self.memberships,
             membership_limits,
+            directory_rules,
             config.rooms,
-            limit=RateLimiter(clock, limits.rc_room_creation),
+            limit=creation_limit,
+            server_name=self._server_name,
+        )
+        closing = RoomClosing(
+            self.rooms,
+            self.room_store,
+            self.states,
+            self.writer,
+            self.background,
+            server_name=self._server_name,
+        )
+        self.room_upgrades = RoomUpgrades(
+            self.rooms,
+            self.room_store,
+            self.states,
+            self.profiles,
+            self.writer,
+            succession,
+            closing,
+            limit=creation_limit,
             server_name=self._server_name,
         )
         self.profile_changes = Profiles(
@@ -282,6 +314,7 @@ class Server:
             self.aliases,
             GuestAccess(self.members, self.writer, self.background),
             limit=messages_limit,
+            server_name=self._server_name,
         )
         states = States(self.rooms, self.states)
         self.timelines = Timelines(self.rooms, self.events, states, self.visibility)
@@ -292,9 +325,13 @@ class Server:
             self.rooms, self.room_store, self.members, states, self.timelines, self.visibility
         )
         self.client_events = ClientEvents(self.events, clock)
+        summaries = RoomSummaries(self.states, self.events)
         self.public_rooms = PublicRooms(
-            self.room_store, self.states, enabled=self.config.rooms.enable_room_list_search
+            self.room_store, summaries, enabled=self.config.rooms.enable_room_list_search
         )
+        self.room_previews = RoomPreviews(self.room_store, self.members, summaries, self.aliases)
+        self.space_hierarchy = SpaceHierarchy(self.room_previews)
+        self.mutual_rooms = MutualRooms(self.members, self.room_store, self.names)
 
     def _build_accounts(self) -> None:
         config, clock, limits = self.config, self.clock, self.config.rate_limits
@@ -346,7 +383,7 @@ class Server:
             config.passwords,
         )
         self.devices = Devices(self.device_store, self.ui_auth, self.auth)
-        self.push_rules = PushRules(PushRuleStore(self.database, self.followers.user_moved))
+        self.push_rules = PushRules(self.push_rule_store)
         self.account_data = AccountData(self.account_data_store, self.push_rules)
         self.tags = Tags(self.account_data_store)
         self.filters = Filters(FilterStore(self.database))

@@ -12,7 +12,6 @@ from synapse.config.place import Place, show
 # Accepted, and named once in the log. Whoever builds what a key is for takes it out of here.
 _NOT_SUPPORTED_YET = """
     modules user_agent_suffix use_frozen_dicts
-    allow_public_rooms_over_federation
     restrict_public_rooms_to_local_users gc_thresholds gc_min_interval
     ip_range_blacklist ip_range_whitelist federation_ip_range_blacklist
     manhole manhole_settings http_proxy https_proxy no_proxy_hosts
@@ -58,8 +57,8 @@ _NOT_SUPPORTED_YET = """
     sentry metrics_flags report_stats_endpoint track_puppeted_user_ips app_service_config_files
     track_appservice_user_ips use_appservice_legacy_authorization saml2_config oidc_providers
     oidc_config cas_config sso jwt_config ldap_config password_providers push push_rules
-    user_consent stats server_notices alias_creation_rules
-    room_list_publication_rules exclude_rooms_from_presence opentracing spam_checker
+    user_consent stats server_notices
+    exclude_rooms_from_presence opentracing spam_checker
     third_party_event_rules auto_accept_invites background_updates task_scheduler
     experimental_features replication_torture_level
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from synapse.api.room_versions import DEFAULT_ROOM_VERSION, ROOM_VERSIONS
 from synapse.config.composed import JsonObject, ListOf, MapOf
-from synapse.config.kinds import BOOLEAN, Choice, Duration, Kind, Pattern
+from synapse.config.kinds import BOOLEAN, TEXT, Choice, Duration, Kind, Pattern
 from synapse.config.options import Section, option
 from synapse.config.place import Place
 
@@ -54,6 +54,16 @@ class PrejoinStateConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryRule:
+    """A rule about aliases or the directory: its patterns may hold * and ?."""
+
+    user_id: str = option(TEXT, "*", "Who asks.")
+    alias: str = option(TEXT, "*", "The alias or, about the directory, one of the room's.")
+    room_id: str = option(TEXT, "*", "The room; one that is being created has no id yet.")
+    action: str = option(Choice(("allow", "deny")), "allow", "What to do if all of them match.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoomsConfig:
     """Rooms"""
 
@@ -85,11 +95,25 @@ class RoomsConfig:
     require_membership_for_aliases: bool = option(
         BOOLEAN, True, "Let only a room's members give it an alias."
     )
+    alias_creation_rules: tuple[DirectoryRule, ...] | None = option(
+        ListOf(Section(DirectoryRule)),
+        None,
+        "Who may make which alias, besides the server's administrators: the first rule that "
+        "matches counts, and if none does, the alias is refused. Without rules, everybody may.",
+    )
+    room_list_publication_rules: tuple[DirectoryRule, ...] | None = option(
+        ListOf(Section(DirectoryRule)),
+        None,
+        "Who may show which room in the directory; the rules work in the same way.",
+    )
     enable_room_list_search: bool = option(
         BOOLEAN, True, "Show the room directory; if false, it is always empty."
     )
     allow_public_rooms_without_auth: bool = option(
         BOOLEAN, False, "Show the room directory also to those who are not logged in."
+    )
+    allow_public_rooms_over_federation: bool = option(
+        BOOLEAN, False, "Show the room directory to other servers, once there is federation."
     )
     room_prejoin_state: PrejoinStateConfig = option(
         Section(PrejoinStateConfig),

@@ -10,6 +10,10 @@ from typing import Any, Final
 
 from synapse.api.constants import EventTypes, HistoryVisibility, Membership
 from synapse.api.errors import BadJson
+from synapse.api.identifiers import is_user_id
+from synapse.api.room_versions import RoomVersion
+from synapse.events.power_levels import DEFAULT_LEVELS, read_level
+from synapse.events.server_acl import admits_server
 
 _Check = Callable[[Any], bool]
 
@@ -74,3 +78,32 @@ def check_client_content(type: str, state_key: str | None, content: dict[str, An
     for name, passes in _OPTIONAL.get(type, {}).items():
         if content.get(name) is not None and not passes(content[name]):
             raise BadJson(f"content.{name} has a wrong type in this {type}")
+
+
+def check_power_levels(content: dict[str, Any], version: RoomVersion) -> None:
+    """Raises 400 `M_BAD_JSON` for an `m.room.power_levels` that no sender could send.
+
+    Until version 9 a level may be a string of digits or a float; from 10 on only an integer.
+    """
+    for name in DEFAULT_LEVELS:
+        if name in content:
+            _check_level(content[name], name, version)
+    for name in ("users", "events", "notifications"):
+        levels = content.get(name, {})
+        if not isinstance(levels, dict):
+            raise BadJson(f"content.{name} must be an object in m.room.power_levels")
+        for key, level in levels.items():
+            if name == "users" and not is_user_id(key):
+                raise BadJson(f"content.users names {key[:255]!r}, which is no user id")
+            _check_level(level, f"{name}.{key[:100]}", version)
+
+
+def _check_level(value: Any, name: str, version: RoomVersion) -> None:
+    if read_level(value, version) is None:
+        raise BadJson(f"content.{name} must be an integer in m.room.power_levels")
+
+
+def check_server_acl(content: dict[str, Any], server_name: str) -> None:
+    """Raises 400 `M_BAD_JSON` for an `m.room.server_acl` that locks its sender's server out."""
+    if not admits_server(content, server_name):
+        raise BadJson(f"This m.room.server_acl would keep {server_name} itself out of the room")

@@ -8,6 +8,7 @@ from synapse.api.identifiers import domain_of, is_room_alias, is_room_id
 from synapse.events.event import Event
 from synapse.events.power_levels import PowerLevels
 from synapse.handlers.auth import Requester
+from synapse.handlers.directory_rules import DirectoryRules
 from synapse.handlers.ratelimits import RateLimiter
 from synapse.handlers.room_access import not_in_room, room_of_member
 from synapse.handlers.visibility import Visibility
@@ -28,6 +29,7 @@ class Aliases:
         store: RoomStore,
         writer: RoomWriter,
         visibility: Visibility,
+        rules: DirectoryRules,
         *,
         limit: RateLimiter,
         server_name: str,
@@ -37,6 +39,7 @@ class Aliases:
         self._store = store
         self._writer = writer
         self._visibility = visibility
+        self._rules = rules
         self._limit = limit
         self._server_name = server_name
         self._require_membership = require_membership
@@ -73,6 +76,7 @@ class Aliases:
             member = await self._rooms.current(room, EventTypes.MEMBER, requester.user_id)
             if member is None or member.membership != "join":
                 raise not_in_room(room_id)
+        self._rules.check_alias(requester, alias, room_id)
         self._limit.check(requester.user_id)
         if not await self._store.add_alias(alias, room.nid, requester.user_nid):
             raise MatrixError(409, "M_UNKNOWN", f"Room alias {alias} already exists")
@@ -121,6 +125,11 @@ class Aliases:
         room = await self._room(room_id)
         if not requester.is_admin and not await self._speaks_for(room, requester.user_id):
             raise Forbidden("You don't have permission to change the room's place in the directory")
+        if published:
+            canonical = await self._rooms.current(room, *_CANONICAL)
+            named = [] if canonical is None else aliases_in(canonical.content)
+            aliases = [*await self._store.aliases(room.nid), *named]
+            self._rules.check_publication(requester, room_id, aliases)
         await self._store.publish(room.nid, published)
 
     async def _room(self, room_id: str) -> Room:

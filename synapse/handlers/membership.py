@@ -15,6 +15,7 @@ from synapse.handlers.invite_permission import InvitePermission
 from synapse.handlers.membership_limits import MembershipLimits
 from synapse.handlers.restricted_joins import RestrictedJoins
 from synapse.handlers.room_access import not_in_room, room_of_member
+from synapse.handlers.room_succession import RoomSuccession
 from synapse.handlers.same_content import is_same_content
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
@@ -42,6 +43,7 @@ class Memberships:
         profiles: ProfileStore,
         restricted: RestrictedJoins,
         invite_permission: InvitePermission,
+        succession: RoomSuccession,
         limits: MembershipLimits,
         config: RoomsConfig,
         *,
@@ -54,6 +56,7 @@ class Memberships:
         self._profiles = profiles
         self._restricted = restricted
         self._invite_permission = invite_permission
+        self._succession = succession
         self._limits = limits
         self._config = config
         self._server_name = server_name
@@ -70,19 +73,29 @@ class Memberships:
         if requester.is_guest:
             await self._check_guest(room)
         current = await self._rooms.current(room, EventTypes.MEMBER, requester.user_id)
-        if current is None or current.membership != Membership.JOIN:
+        is_new = current is None or current.membership != Membership.JOIN
+        if is_new:
             self._limits.check_join(requester.user_id, room_id)
         content = {**await self._profile(requester.user_id), **(more or {})}
         content["membership"] = Membership.JOIN
         authoriser = await self._restricted.authoriser(room, requester.user_id)
         if authoriser is not None:
             content[_AUTHORISER] = authoriser
-        return await self._send_own(requester.user_id, room_id, content)
+        event_id = await self._send_own(requester.user_id, room_id, content)
+        if is_new:
+            await self._succession.joined(requester.user_id, requester.user_nid, room)
+        return event_id
 
-    async def knock(self, requester: Requester, room_id: str, reason: str | None) -> str:
-        """Ask to be let in; the event's id."""
-        await self._rooms.get(room_id)
-        content = {**await self._profile(requester.user_id), **_reason(reason)}
+    async def knock(
+        self, requester: Requester, room_id: str, more: dict[str, Any] | None = None
+    ) -> str:
+        """Ask to be let in; the event's id. `more` are further members of the event's content."""
+        room = await self._rooms.get(room_id)
+        current = await self._rooms.current(room, EventTypes.MEMBER, requester.user_id)
+        if current is None or current.membership != Membership.KNOCK:
+            # Counts as an attempt to join, as often as those.
+            self._limits.check_join(requester.user_id, room_id)
+        content = {**await self._profile(requester.user_id), **(more or {})}
         content["membership"] = Membership.KNOCK
         return await self._send_own(requester.user_id, room_id, content)
 
@@ -200,6 +213,8 @@ class Memberships:
             if membership == Membership.JOIN:
                 return await self._join_or_rename(requester, room_id, content)
             await room_of_member(self._rooms, room_id)
+            if membership == Membership.KNOCK:
+                return await self.knock(requester, room_id, content)
             return await self._send_own(user_id, room_id, content)
         room = await self._target_room(requester, room_id, user_id)
         if membership == Membership.INVITE:

@@ -1,7 +1,6 @@
 """The room directory: the rooms that this server publishes, the largest first.
 
 Pages are cut by (members, number of the room), so they hold together while rooms grow and shrink.
-What a room shows is made once for each of its states.
 """
 
 import re
@@ -9,14 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from synapse.api.constants import EventTypes, HistoryVisibility, JoinRules
 from synapse.api.errors import InvalidParam, NotFound
-from synapse.events.event import Event
-from synapse.events.visibility import history_visibility
-from synapse.handlers.guest_access import admits_guests
+from synapse.handlers.room_summaries import RoomSummaries
 from synapse.storage.stores.rooms import PublishedRoom, RoomStore
-from synapse.storage.stores.states import StateStore
-from synapse.util.caches import Cache
 
 MAX_ROOMS = 500
 _READ_AT_ONCE = 100
@@ -55,13 +49,11 @@ class _Place:
 class PublicRooms:
     """Lists published rooms."""
 
-    def __init__(self, rooms: RoomStore, states: StateStore, *, enabled: bool) -> None:
+    def __init__(self, rooms: RoomStore, summaries: RoomSummaries, *, enabled: bool) -> None:
         """`enabled=False`: the list is always empty (`enable_room_list_search`)."""
         self._rooms = rooms
-        self._states = states
+        self._summaries = summaries
         self._enabled = enabled
-        # room_nid → its state, and what it shows in it.
-        self._shown: Cache[int, tuple[int, dict[str, Any]]] = Cache(2_000, "public_rooms")
 
     async def page(self, wish: Wish) -> dict[str, Any]:
         """The answer of `/publicRooms`. Raises `InvalidParam`."""
@@ -111,20 +103,14 @@ class PublicRooms:
 
     async def _show(self, rooms: list[PublishedRoom]) -> dict[int, dict[str, Any]]:
         """What the rooms show, by room_nid."""
-        shown: dict[int, dict[str, Any]] = {}
-        missing = []
-        for room in rooms:
-            known = self._shown.get(room.room_nid)
-            if known is not None and known[0] == room.state_nid:
-                shown[room.room_nid] = {**known[1], "num_joined_members": room.joined}
-            else:
-                missing.append(room)
-        states = await self._states.without_members_of([room.room_nid for room in missing])
-        for room in missing:
-            facts = _facts(room.room_id, states[room.room_nid])
-            self._shown[room.room_nid] = (room.state_nid, facts)
-            shown[room.room_nid] = {**facts, "num_joined_members": room.joined}
-        return shown
+        summaries = await self._summaries.of(rooms)
+        return {
+            room.room_nid: {
+                **summaries[room.room_nid].facts,
+                "num_joined_members": room.joined,
+            }
+            for room in rooms
+        }
 
 
 def require_own_server(server: str | None, server_name: str) -> None:
@@ -135,31 +121,6 @@ def require_own_server(server: str | None, server_name: str) -> None:
 
 def _token(direction: str, room: PublishedRoom) -> str:
     return f"{direction}{room.joined}_{room.room_nid}"
-
-
-def _facts(room_id: str, state: list[Event]) -> dict[str, Any]:
-    """A room as the directory shows it, without what it doesn't say."""
-    by_type = {event.type: event for event in state if event.state_key == ""}
-
-    def text(type_: str, key: str) -> str | None:
-        event = by_type.get(type_)
-        value = None if event is None else event.content.get(key)
-        return value if isinstance(value, str) and value else None
-
-    visibility = by_type.get(EventTypes.HISTORY_VISIBILITY)
-    facts = {
-        "room_id": room_id,
-        "name": text(EventTypes.NAME, "name"),
-        "topic": text(EventTypes.TOPIC, "topic"),
-        "avatar_url": text(EventTypes.AVATAR, "url"),
-        "canonical_alias": text(EventTypes.CANONICAL_ALIAS, "alias"),
-        "room_type": text(EventTypes.CREATE, "type"),
-        "join_rule": text(EventTypes.JOIN_RULES, "join_rule") or JoinRules.INVITE,
-        "world_readable": history_visibility(visibility.content if visibility else None)
-        == HistoryVisibility.WORLD_READABLE,
-        "guest_can_join": admits_guests(by_type.get(EventTypes.GUEST_ACCESS)),
-    }
-    return {name: value for name, value in facts.items() if value is not None}
 
 
 def _matcher(wish: Wish) -> Callable[[dict[str, Any]], bool]:

@@ -4,34 +4,32 @@ Client-server API, "Restricted rooms", and MSC3083: the join names a member who 
 the user, `join_authorised_via_users_server`; this server vouches for that by its signature.
 """
 
-from synapse.api.constants import EventTypes, JoinRules, Membership
+from collections.abc import Iterable
+
+from synapse.api.constants import EventTypes, Membership
 from synapse.api.errors import Forbidden, NotFound
-from synapse.api.identifiers import is_room_id
-from synapse.events.power_levels import PowerLevels
+from synapse.events.event import Event, StateMap
+from synapse.events.power_levels import PowerLevels, creators
+from synapse.handlers.room_summaries import allowed_rooms, is_restricted
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
-from synapse.storage.stores import members
 from synapse.storage.stores.members import MemberStore
-from synapse.storage.stores.names import Names
 
 _RULE_SLOTS = [
     (EventTypes.CREATE, ""),
     (EventTypes.POWER_LEVELS, ""),
     (EventTypes.JOIN_RULES, ""),
 ]
-# `allow` is written by the room's administrators; a reader is not made to walk through thousands.
-_MAX_ALLOWED_ROOMS = 100
+# Who may invite is found among so many; a large room's members are not all asked.
+_MAX_CANDIDATES = 100
 
 
 class RestrictedJoins:
     """Finds out whether a restricted room admits a user, and who vouches for them."""
 
-    def __init__(
-        self, rooms: RoomCache, member_store: MemberStore, names: Names, *, server_name: str
-    ) -> None:
+    def __init__(self, rooms: RoomCache, member_store: MemberStore, *, server_name: str) -> None:
         self._rooms = rooms
         self._members = member_store
-        self._names = names
         self._domain = ":" + server_name
 
     async def authoriser(self, room: Room, user_id: str) -> str | None:
@@ -42,40 +40,55 @@ class RestrictedJoins:
         member = (EventTypes.MEMBER, user_id)
         state = await self._rooms.state(room, [*_RULE_SLOTS, member])
         rule = state.get((EventTypes.JOIN_RULES, ""))
-        if rule is None or not _is_restricted(rule.content.get("join_rule"), room):
+        if rule is None or not is_restricted(rule.content.get("join_rule"), room.version):
             return None
         if member in state and state[member].membership in (Membership.JOIN, Membership.INVITE):
             return None
-        if not await self._is_allowed(rule.content.get("allow"), user_id):
+        if not await self._is_joined_to_any(allowed_rooms(rule, room.version), user_id):
             raise Forbidden("You are in none of the rooms whose members may join this room")
-        levels = PowerLevels.of(state)
-        for row in await self._members.of_room(room.nid, [members.Membership.JOIN]):
-            candidate = await self._names.text(row.user_nid)
-            if candidate.endswith(self._domain) and levels.of_user(candidate) >= levels.invite:
-                return candidate
-        raise Forbidden("Nobody of this server in the room may let you in")
+        authoriser = await self._named_inviter(room, state) or await self._any_inviter(room, state)
+        if authoriser is None:
+            raise Forbidden("Nobody of this server in the room may let you in")
+        return authoriser
 
-    async def _is_allowed(self, allow: object, user_id: str) -> bool:
-        if not isinstance(allow, list):
-            return False
-        for condition in allow[:_MAX_ALLOWED_ROOMS]:
-            if not isinstance(condition, dict) or condition.get("type") != "m.room_membership":
+    async def _named_inviter(self, room: Room, state: StateMap) -> str | None:
+        """A member of ours who may invite, of those whom the room's state names."""
+        levels = PowerLevels.of(state)
+        power = state.get((EventTypes.POWER_LEVELS, ""))
+        users = None if power is None else power.content.get("users")
+        named = [
+            *creators(state[EventTypes.CREATE, ""]),
+            *(users if isinstance(users, dict) else ()),
+        ]
+        candidates = [
+            user_id
+            for user_id in dict.fromkeys(named)
+            if user_id.endswith(self._domain) and levels.of_user(user_id) >= levels.invite
+        ][:_MAX_CANDIDATES]
+        slots = [(EventTypes.MEMBER, user_id) for user_id in candidates]
+        found = await self._rooms.state(room, slots)
+        return next((slot[1] for slot in slots if _is_joined(found.get(slot))), None)
+
+    async def _any_inviter(self, room: Room, state: StateMap) -> str | None:
+        """A member of ours who may invite because everybody may."""
+        levels = PowerLevels.of(state)
+        if levels.named("users_default") < levels.invite:
+            return None
+        for user_id in await self._members.some_of_ours(room.nid, _MAX_CANDIDATES):
+            if levels.of_user(user_id) >= levels.invite:
+                return user_id
+        return None
+
+    async def _is_joined_to_any(self, room_ids: Iterable[str], user_id: str) -> bool:
+        for room_id in room_ids:
+            try:
+                room = await self._rooms.get(room_id)
+            except NotFound:
                 continue
-            room_id = condition.get("room_id")
-            if is_room_id(room_id) and await self._is_joined(room_id, user_id):
+            if _is_joined(await self._rooms.current(room, EventTypes.MEMBER, user_id)):
                 return True
         return False
 
-    async def _is_joined(self, room_id: str, user_id: str) -> bool:
-        try:
-            room = await self._rooms.get(room_id)
-        except NotFound:
-            return False
-        member = await self._rooms.current(room, EventTypes.MEMBER, user_id)
-        return member is not None and member.membership == Membership.JOIN
 
-
-def _is_restricted(rule: object, room: Room) -> bool:
-    if rule == JoinRules.RESTRICTED:
-        return room.version.restricted_joins
-    return rule == JoinRules.KNOCK_RESTRICTED and room.version.knock_restricted
+def _is_joined(member: Event | None) -> bool:
+    return member is not None and member.membership == Membership.JOIN

@@ -10,9 +10,13 @@ from synapse.api.errors import BadJson, InvalidParam, MatrixError
 from synapse.api.room_versions import ROOM_VERSIONS, RoomVersion
 from synapse.config.rooms import RoomsConfig
 from synapse.events.auth_rules import AuthError
-from synapse.events.client_content import check_client_content
+from synapse.events.client_content import (
+    check_client_content,
+    check_server_acl,
+)
 from synapse.handlers.aliases import aliases_in, check_alias
 from synapse.handlers.auth import Requester
+from synapse.handlers.directory_rules import DirectoryRules
 from synapse.handlers.membership import Memberships
 from synapse.handlers.membership_limits import MembershipLimits
 from synapse.handlers.ratelimits import RateLimiter
@@ -56,6 +60,7 @@ class RoomCreation:
         profiles: ProfileStore,
         memberships: Memberships,
         limits: MembershipLimits,
+        rules: DirectoryRules,
         config: RoomsConfig,
         *,
         limit: RateLimiter,
@@ -66,6 +71,7 @@ class RoomCreation:
         self._profiles = profiles
         self._memberships = memberships
         self._limits = limits
+        self._rules = rules
         self._config = config
         self._limit = limit
         self._server_name = server_name
@@ -80,6 +86,10 @@ class RoomCreation:
         preset = PRESETS[wish.preset]
         alias = self._alias(wish)
         self._check_invites(requester, wish)
+        if alias is not None:
+            self._rules.check_alias(requester, alias, "")
+        if wish.published:
+            self._rules.check_publication(requester, "", [] if alias is None else [alias])
         self._limit.check(requester.user_id)
         self._limits.check_first_invites(requester.user_id, len(wish.invite))
         if alias is not None and await self._rooms.by_alias(alias) is not None:
@@ -138,6 +148,8 @@ class RoomCreation:
             if type_ in _NOT_IN_INITIAL_STATE:
                 raise BadJson(f"initial_state must not contain {type_}")
             check_client_content(type_, key, content)
+            if (type_, key) == (EventTypes.SERVER_ACL, ""):
+                check_server_acl(content, self._server_name)
         if wish.name is not None:
             state[EventTypes.NAME, ""] = {"name": wish.name}
         if wish.topic is not None:

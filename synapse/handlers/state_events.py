@@ -4,7 +4,11 @@ from typing import Any
 
 from synapse.api.constants import EventTypes
 from synapse.api.errors import Forbidden, InvalidParam
-from synapse.events.client_content import check_client_content
+from synapse.events.client_content import (
+    check_client_content,
+    check_power_levels,
+    check_server_acl,
+)
 from synapse.events.event import Event
 from synapse.handlers.aliases import Aliases
 from synapse.handlers.auth import Requester
@@ -31,6 +35,7 @@ class StateEvents:
         guest_access: GuestAccess,
         *,
         limit: RateLimiter,
+        server_name: str,
     ) -> None:
         self._rooms = rooms
         self._writer = writer
@@ -38,6 +43,7 @@ class StateEvents:
         self._aliases = aliases
         self._guest_access = guest_access
         self._limit = limit
+        self._server_name = server_name
 
     async def set(
         self,
@@ -54,8 +60,8 @@ class StateEvents:
             self._limit.check(requester.user_id)
             return await self._memberships.change(requester, room_id, state_key, content)
         room = await room_of_member(self._rooms, room_id)
-        if type == EventTypes.CANONICAL_ALIAS and state_key == "":
-            await self._check_aliases(room, content)
+        if state_key == "":
+            await self._check_special(room, type, content)
         draft = Draft(type, requester.user_id, content, state_key=state_key)
 
         def unless(room: Room) -> Event | None:
@@ -68,6 +74,15 @@ class StateEvents:
         if type == EventTypes.GUEST_ACCESS and state_key == "":
             self._guest_access.changed(room, content)
         return event.event_id
+
+    async def _check_special(self, room: Room, type: str, content: dict[str, Any]) -> None:
+        """What depends on the room or the server."""
+        if type == EventTypes.CANONICAL_ALIAS:
+            await self._check_aliases(room, content)
+        elif type == EventTypes.POWER_LEVELS:
+            check_power_levels(content, room.version)
+        elif type == EventTypes.SERVER_ACL:
+            check_server_acl(content, self._server_name)
 
     async def _check_aliases(self, room: Room, content: dict[str, Any]) -> None:
         current = await self._rooms.current(room, EventTypes.CANONICAL_ALIAS)

@@ -39,6 +39,9 @@ class Beginning:
     created_ms: int
     alias: str | None = None  # made by the creator of the room
     published: bool = False  # in the room directory
+    # room_nid of the room that this one replaces: it takes over that one's aliases and its place
+    # in the directory.
+    replaces: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

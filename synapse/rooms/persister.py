@@ -43,12 +43,20 @@ class Persister:
         self._tips: Cache[int, Tip] = Cache(5_000, "room_tips")
         # One object, since the database gathers the items of one and the same function.
         self._write = self._apply
+        self._write_together = self._apply_groups
 
     async def persist(self, chunk: Chunk) -> None:
         """Returns when the chunk is committed. Raises `HeadMoved`, or what the database raises."""
         await self._database.write(self._write, chunk)
 
+    async def persist_together(self, chunks: list[Chunk]) -> None:
+        """The same for chunks of several rooms: all are committed, or none."""
+        await self._database.write(self._write_together, chunks)
+
     # In the writer's thread.
+
+    def _apply_groups(self, txn: Transaction, groups: list[list[Chunk]]) -> None:
+        self._apply(txn, [chunk for chunks in groups for chunk in chunks])
 
     def _apply(self, txn: Transaction, chunks: list[Chunk]) -> None:
         # The stream's row is locked first, by everyone, so that nobody waits in a circle.
@@ -66,6 +74,7 @@ class Persister:
             nid += len(chunk.events)
         self._update_rooms(txn, chunks, tips)
         self._insert_aliases(txn, chunks)
+        self._move_names(txn, chunks)
         rows.write(txn)
         txn.after_commit(lambda: self._after_commit(chunks, tips))
 
@@ -100,6 +109,21 @@ class Persister:
                 self._names.intern(txn, [creator])[creator],
             ):
                 raise AliasInUse(alias)
+
+    def _move_names(self, txn: Transaction, chunks: list[Chunk]) -> None:
+        """Give rooms the names by which those are found that they replace."""
+        for chunk in chunks:
+            replaced = None if chunk.beginning is None else chunk.beginning.replaces
+            if replaced is None:
+                continue
+            nid = chunk.room.nid
+            txn.execute("UPDATE room_aliases SET room_nid = ? WHERE room_nid = ?", nid, replaced)
+            if txn.execute(
+                "UPDATE rooms SET published = 0 WHERE room_nid = ? AND published = 1"
+                " RETURNING room_nid",
+                replaced,
+            ):
+                txn.execute("UPDATE rooms SET published = 1 WHERE room_nid = ?", nid)
 
     def _load_tips(self, txn: Transaction, chunks: list[Chunk]) -> dict[int, Tip]:
         tips: dict[int, Tip] = {}

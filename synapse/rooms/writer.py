@@ -145,6 +145,53 @@ class RoomWriter:
     async def _create_once(
         self, version: RoomVersion, drafts: Sequence[Draft], room_id: str, beginning: Beginning
     ) -> Room:
+        chunk = self._build_room(version, drafts, room_id, beginning)
+        await self._persist(chunk)
+        return chunk.room
+
+    async def replace(
+        self,
+        old_room_id: str,
+        version: RoomVersion,
+        drafts: Sequence[Draft],
+        room_id: str,
+        *,
+        tombstone: Draft,
+        seen: Event | None,
+    ) -> Room:
+        """Begin a room in the place of another one: all of it is committed at once, or nothing.
+
+        The new room begins with `drafts`, the old one gets the `tombstone`, with the new one's id
+        in its content, and loses its aliases and its place in the directory to the new one. `seen`
+        is the tombstone that the caller knows. Raises `HeadMoved` if there is another one by now,
+        or if somebody else wrote first: then look again; and what `create` raises.
+        """
+        old = await self._rooms.get(old_room_id)
+        await old.turns.acquire()
+        try:
+            state = await self._gather(old, tombstone)
+            if old.lost or old.current((EventTypes.TOMBSTONE, "")) is not seen:
+                raise HeadMoved(old_room_id)
+            beginning = Beginning(self._clock.now_ms(), replaces=old.nid)
+            first = self._build_room(version, drafts, room_id, beginning)
+            tombstone.content["replacement_room"] = first.room.room_id
+            last = self._begin(old)
+            try:
+                self._add(last, tombstone, state, None)
+            except BaseException:
+                self._abandon(last)
+                raise
+            self._end(last)
+            self._rooms.busy(old)
+            written = Deferred.fromCoroutine(self._persist_together([first, last]))
+        finally:
+            old.turns.release()
+        await written
+        return first.room
+
+    def _build_room(
+        self, version: RoomVersion, drafts: Sequence[Draft], room_id: str, beginning: Beginning
+    ) -> Chunk:
         if version.room_id_is_hash:
             # Two rooms that begin alike in the same millisecond would be one.
             self._newest_room_ms = max(self._clock.now_ms(), self._newest_room_ms + 1)
@@ -159,8 +206,7 @@ class RoomWriter:
             if draft.type == EventTypes.CREATE:
                 room.room_id = chunk.events[0].room_id
         self._end(chunk)
-        await self._persist(chunk)
-        return room
+        return chunk
 
     # gather
 
@@ -234,6 +280,14 @@ class RoomWriter:
             await self._persister.persist(chunk)
         except BaseException:
             self._rooms.discard(chunk.room)
+            raise
+
+    async def _persist_together(self, chunks: list[Chunk]) -> None:
+        try:
+            await self._persister.persist_together(chunks)
+        except BaseException:
+            for chunk in chunks:
+                self._rooms.discard(chunk.room)
             raise
 
 

@@ -76,6 +76,12 @@ QUERIES = (
     "kind",
     "username",
     "format",
+    "max_depth",
+    "suggested_only",
+    "via",
+    "user_id",
+    "userid",
+    "alias",
 )
 # A body that each endpoint would take, so that each property can be put wrong.
 BODIES: dict[str, dict[str, Any]] = {
@@ -134,6 +140,7 @@ BODIES: dict[str, dict[str, Any]] = {
             "events": {"m.room.name": 1},
         },
     },
+    "UpgradeRoom": {"new_version": "12", "additional_creators": ["@bob:test"]},
     "JoinRoom": {"reason": "r", "third_party_signed": {"token": "t"}},
     "JoinRoomOrAlias": {"reason": "r"},
     "Knock": {"reason": "r"},
@@ -193,6 +200,8 @@ class HostileTests(RoomTestCase):
             "type": "org.example",
             "device_id": "D",
             "filter_id": "0",
+            "protocol": "irc",
+            "network_id": "irc",
             "kind": "override",
             "rule_id": "mine",
             "tag": "u.work",
@@ -305,6 +314,8 @@ class HostileTests(RoomTestCase):
             "LoginResource",
             "Refresh",
             "RoomAlias GET",
+            "RoomSummary",
+            "UnstableRoomSummary",
             "DirectoryVisibility GET",
             "Profile",
             "ProfileField GET",

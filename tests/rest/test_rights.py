@@ -31,6 +31,7 @@ ROOM_RIGHTS: list[tuple[Any, ...]] = [
     ("POST", "/unban", {"user_id": "@mallory:test"}, *[403] * 6),
     ("POST", "/receipt/m.read/EARLY", {}, 403, 403, 403, 403, 403, 200),
     ("POST", "/read_markers", {"m.fully_read": "EARLY"}, 403, 403, 403, 403, 403, 200),
+    ("POST", "/upgrade", {"new_version": "12"}, *[403] * 6),
     ("PUT", "/typing/SELF", {"typing": True}, 403, 403, 403, 403, 403, 200),
     ("PUT", "/typing/@alice:test", {"typing": True}, *[403] * 6),
 ]

@@ -56,9 +56,9 @@ class Knock(Resource):
 
     async def post(self, request: Request, room_id_or_alias: str) -> dict[str, Any]:
         requester = await self._auth.requester(request)
-        reason = request.json_or_empty.optional_string("reason")
+        content = _reason_content(request)
         room_id = await self._aliases.resolve(room_id_or_alias)
-        await self._memberships.knock(requester, room_id, reason)
+        await self._memberships.knock(requester, room_id, content)
         return {"room_id": room_id}
 
 

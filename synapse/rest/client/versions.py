@@ -17,6 +17,7 @@ UNSTABLE_FEATURES: Final[dict[str, bool]] = {
     "org.matrix.msc4306": True,
     "org.matrix.msc4380": True,
     "org.matrix.msc4380.stable": True,
+    "uk.half-shot.msc2666.query_mutual_rooms": True,
 }
 
 

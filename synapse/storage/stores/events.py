@@ -43,6 +43,8 @@ class EventStore:
         self._database = database
         self._events: Cache[int, Event] = Cache(cache_size, "events")
         self._nids: Cache[str, int] = Cache(cache_size, "event_numbers")
+        # Counts redacted state events: what was made of state may be outdated by them.
+        self.state_redactions = 0
 
     async def get(self, event_id: str) -> Event | None:
         """The event of that id, of whatever kind it is."""
@@ -178,6 +180,7 @@ class EventStore:
         self.remember(event)
         if not event.is_state:
             return
+        self.state_redactions += 1
         for nid in self._events:
             newer = self._events.get(nid)
             if newer is not None and newer.replaces_nid == event.nid:

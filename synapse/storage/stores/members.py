@@ -44,6 +44,12 @@ class MemberRow(NamedTuple):
 _COLUMNS = "room_nid, user_nid, membership, event_nid, since, forgotten"
 
 
+_SHARED = """
+    members m JOIN members o ON o.room_nid = m.room_nid AND o.user_nid = ? AND o.membership = 1
+    WHERE m.user_nid = ? AND m.membership = 1
+"""
+
+
 class MemberStore:
     """Reads memberships; `synapse.rooms.persister` writes them with the events."""
 
@@ -68,6 +74,15 @@ class MemberStore:
             [int(membership) for membership in memberships],
         )
         return [MemberRow(*row) for row in rows]
+
+    async def in_rooms(self, user_nid: int, room_nids: Sequence[int]) -> dict[int, Membership]:
+        """A user's membership of these rooms, for those in which there is one."""
+        rows = await self._database.fetch(
+            "SELECT room_nid, membership FROM members WHERE user_nid = ? AND room_nid = ANY(?)",
+            user_nid,
+            list(room_nids),
+        )
+        return {room_nid: Membership(membership) for room_nid, membership in rows}
 
     async def of_room(self, room_nid: int, memberships: Iterable[Membership]) -> list[MemberRow]:
         """A room's users with one of these memberships."""
@@ -131,6 +146,33 @@ class MemberStore:
             other,
         )
         return row is not None
+
+    async def shared_rooms(
+        self, user_nid: int, other_nid: int, *, after: int, limit: int
+    ) -> list[int]:
+        """The room_nids, in their order, of rooms in which both users are."""
+        rows = await self._database.fetch(
+            f"SELECT m.room_nid FROM {_SHARED} AND m.room_nid > ? ORDER BY m.room_nid LIMIT ?",
+            other_nid,
+            user_nid,
+            after,
+            limit,
+        )
+        return [room_nid for (room_nid,) in rows]
+
+    async def count_shared_rooms(self, user_nid: int, other_nid: int) -> int:
+        row = await self._database.fetch_one(f"SELECT count(*) FROM {_SHARED}", other_nid, user_nid)
+        return 0 if row is None else row[0]
+
+    async def some_of_ours(self, room_nid: int, limit: int) -> list[str]:
+        """Some accounts of ours that are in a room."""
+        rows = await self._database.fetch(
+            """SELECT u.name FROM members m JOIN users u ON u.user_nid = m.user_nid
+               WHERE m.room_nid = ? AND m.membership = 1 ORDER BY m.event_nid LIMIT ?""",
+            room_nid,
+            limit,
+        )
+        return [name for (name,) in rows]
 
     async def joined_guests(self, room_nid: int) -> list[str]:
         """The guest accounts of ours that are in a room."""

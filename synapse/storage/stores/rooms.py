@@ -31,6 +31,7 @@ class PublishedRoom(NamedTuple):
 
     room_nid: int
     room_id: str
+    version: str
     state_nid: int
     joined: int
 
@@ -59,6 +60,13 @@ class RoomStore:
             f"SELECT {_COLUMNS} FROM rooms WHERE room_nid = ANY(?)", list(room_nids)
         )
         return {row[0]: RoomRow(*row) for row in rows}
+
+    async def by_ids(self, room_ids: Sequence[str]) -> dict[str, RoomRow]:
+        """Those of the rooms that this server knows, by room id."""
+        rows = await self._database.fetch(
+            f"SELECT {_COLUMNS} FROM rooms WHERE room_id = ANY(?)", list(room_ids)
+        )
+        return {row[1]: RoomRow(*row) for row in rows}
 
     async def ids(self, room_nids: Iterable[int]) -> dict[int, str]:
         """The room ids behind numbers."""
@@ -101,7 +109,7 @@ class RoomStore:
         # Rooms of equal size: the youngest first, so that both directions walk one index.
         joined, room_nid = place or (2**62, 0)
         rows = await self._database.fetch(
-            """SELECT room_nid, room_id, state_nid, joined FROM rooms
+            """SELECT room_nid, room_id, version, state_nid, joined FROM rooms
                WHERE published = 1 AND (joined < ? OR (joined = ? AND room_nid < ?))
                ORDER BY joined DESC, room_nid DESC LIMIT ?""",
             joined,
@@ -115,7 +123,7 @@ class RoomStore:
         """Rooms of the directory before (joined, room_nid), the nearest first."""
         joined, room_nid = place
         rows = await self._database.fetch(
-            """SELECT room_nid, room_id, state_nid, joined FROM rooms
+            """SELECT room_nid, room_id, version, state_nid, joined FROM rooms
                WHERE published = 1 AND (joined > ? OR (joined = ? AND room_nid > ?))
                ORDER BY joined, room_nid LIMIT ?""",
             joined,

@@ -80,6 +80,20 @@ class StateStore:
             [int(membership) for membership in memberships],
         )
 
+    async def members_before(
+        self, room_nid: int, membership: Membership, event_nid: int, limit: int
+    ) -> list[Event]:
+        """The member events of a membership that are older than an event, the newest first."""
+        events = await self._of_one(
+            f"{_MEMBERS} WHERE m.room_nid = ? AND m.membership = ? AND m.event_nid < ?"
+            " ORDER BY m.event_nid DESC LIMIT ?",
+            room_nid,
+            int(membership),
+            event_nid,
+            limit,
+        )
+        return sorted(events, key=lambda event: event.nid, reverse=True)
+
     async def members_of(self, room_nids: Sequence[int]) -> dict[int, list[Event]]:
         """All current `m.room.member` events of many rooms, in one query."""
         return await self._of_many(room_nids, f"{_MEMBERS} WHERE m.room_nid = ANY(?)")

@@ -1,8 +1,12 @@
 """Client API: aliases and the directory's visibility."""
 
+import hashlib
+import hmac
 from typing import Any
 from urllib.parse import quote
 
+from synapse.config.rooms import DirectoryRule
+from tests.rest.base import PASSWORD
 from tests.rest.rooms import V3, RoomTestCase, room_path
 
 
@@ -143,3 +147,86 @@ class AliasTests(RoomTestCase):
         unknown = f"{V3}/directory/list/room/!unknown:test"
         await self.refused(404, "M_NOT_FOUND", "GET", unknown, token=None)
         await self.refused(404, "M_NOT_FOUND", "PUT", unknown, {}, token=self.alice)
+
+
+class DirectoryRulesTests(RoomTestCase):
+    """`alias_creation_rules` and `room_list_publication_rules`"""
+
+    async def may_make(self, token: str, alias: str, room_id: str) -> bool:
+        body = {"room_id": room_id}
+        answer = await self.fetch("PUT", alias_path(alias), body, token=token)
+        if answer.status != 200:
+            self.assertEqual((answer.status, answer.json["errcode"]), (403, "M_FORBIDDEN"))
+        return answer.status == 200
+
+    async def may_publish(self, token: str, room_id: str) -> bool:
+        path = f"{V3}/directory/list/room/{room_id}"
+        answer = await self.fetch("PUT", path, {}, token=token)
+        if answer.status != 200:
+            self.assertEqual((answer.status, answer.json["errcode"]), (403, "M_FORBIDDEN"))
+        return answer.status == 200
+
+    async def admin(self) -> str:
+        """An administrator's token."""
+        path = "/_synapse/admin/v1/register"
+        nonce = (await self.ok("GET", path, token=None))["nonce"]
+        fields = {"nonce": nonce, "username": "root", "password": PASSWORD}
+        signed = "\0".join([*fields.values(), "admin"]).encode()
+        mac = hmac.new(b"shared", signed, hashlib.sha1).hexdigest()
+        body = {**fields, "admin": True, "mac": mac}
+        return str((await self.ok("POST", path, body, token=None))["access_token"])
+
+    async def test_the_first_rule_that_matches_counts(self) -> None:
+        alice, bob = await self.register("alice"), await self.register("bob")
+        room_id, other = await self.create_public(alice), await self.create_public(alice)
+        bobs = await self.create_public(bob)
+        self.reconfigure(
+            rooms={
+                "alias_creation_rules": (
+                    DirectoryRule(alias="#bad*", action="deny"),
+                    DirectoryRule(user_id="@alice:test", room_id=room_id),
+                    DirectoryRule(user_id="@b?b:*", alias="#bob*"),
+                )
+            }
+        )
+        self.assertTrue(await self.may_make(alice, "#tea:test", room_id))
+        self.assertFalse(await self.may_make(alice, "#bad:test", room_id))
+        self.assertFalse(await self.may_make(alice, "#tea2:test", other))
+        self.assertTrue(await self.may_make(bob, "#bobs:test", bobs))
+        self.assertFalse(await self.may_make(bob, "#tea3:test", bobs))
+        body = {"room_alias_name": "bobs2"}
+        await self.ok("POST", f"{V3}/createRoom", body, token=bob)
+        await self.refused(403, "M_FORBIDDEN", "POST", f"{V3}/createRoom", body, token=alice)
+
+    async def test_who_shows_what_in_the_directory(self) -> None:
+        alice, bob = await self.register("alice"), await self.register("bob")
+        named = await self.create_public(alice, room_alias_name="tea")
+        nameless, bobs = await self.create_public(alice), await self.create_public(bob)
+        self.reconfigure(
+            rooms={
+                "room_list_publication_rules": (
+                    DirectoryRule(alias="#tea*"),
+                    DirectoryRule(user_id="@bob:test"),
+                )
+            }
+        )
+        self.assertTrue(await self.may_publish(alice, named))
+        self.assertFalse(await self.may_publish(alice, nameless))
+        self.assertTrue(await self.may_publish(bob, bobs))
+        # Taking a room out of the directory needs no rule.
+        path = f"{V3}/directory/list/room/{nameless}"
+        await self.ok("PUT", path, {"visibility": "private"}, token=alice)
+        body = {"visibility": "public"}
+        await self.refused(403, "M_FORBIDDEN", "POST", f"{V3}/createRoom", body, token=alice)
+        await self.ok("POST", f"{V3}/createRoom", body, token=bob)
+        body["room_alias_name"] = "tea-time"
+        await self.ok("POST", f"{V3}/createRoom", body, token=alice)
+
+    async def test_without_a_rule_nobody_may_but_administrators(self) -> None:
+        alice, admin = await self.register("alice"), await self.admin()
+        room_id = await self.create_public(alice)
+        self.reconfigure(rooms={"alias_creation_rules": (), "room_list_publication_rules": ()})
+        self.assertFalse(await self.may_make(alice, "#tea:test", room_id))
+        self.assertFalse(await self.may_publish(alice, room_id))
+        self.assertTrue(await self.may_make(admin, "#tea:test", room_id))
+        self.assertTrue(await self.may_publish(admin, room_id))

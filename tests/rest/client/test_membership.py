@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from synapse.config.ratelimiting import JoinLimits, RateLimit
 from tests.rest.rooms import V3, RoomTestCase, room_path
 
 ALICE, BOB, CAROL = "@alice:test", "@bob:test", "@carol:test"
@@ -289,6 +290,59 @@ class JoinTests(MembershipTestCase):
         content = await self.content(alice, room_id, "m.room.member", f"@carol{version}:test")
         self.assertNotIn("join_authorised_via_users_server", content)
 
+    async def test_who_vouches_for_a_join(self) -> None:
+        """The join names a member who may invite; without one nobody gets in."""
+        await self.people()
+        dave, erin = await self.register("dave"), await self.register("erin")
+        club = await self.create_public(self.alice)
+        for token in (self.bob, dave, erin):
+            await self.join(token, club)
+        for version in ("8", "12"):
+            # users' levels besides alice's, `invite`, `users_default`; then who may vouch
+            for users, invite, users_default, vouching in (
+                ({}, 50, 0, []),
+                ({}, 0, 0, [BOB]),
+                ({BOB: -1}, 0, 0, []),
+                ({BOB: 50}, 50, 0, [BOB]),
+                ({BOB: 49}, 50, 0, []),
+                ({"@dave:test": 50}, 50, 0, []),
+                ({"@zoe:elsewhere": 50}, 50, 0, []),
+                ({}, 50, 50, [BOB]),
+            ):
+                with self.subTest(version=version, users=users, invite=invite):
+                    room_id = await self.club_room(club, version, users, invite, users_default)
+                    await self.join(self.bob, room_id)
+                    first = await self.content(self.alice, room_id, "m.room.member", BOB)
+                    self.assertEqual(first["join_authorised_via_users_server"], ALICE)
+                    await self.leave(self.alice, room_id)
+                    join = room_path(room_id, "/join")
+                    if not vouching:
+                        await self.refused(403, "M_FORBIDDEN", "POST", join, {}, token=erin)
+                        continue
+                    await self.ok("POST", join, {"reason": "tea"}, token=erin)
+                    content = await self.content(erin, room_id, "m.room.member", "@erin:test")
+                    self.assertIn(content["join_authorised_via_users_server"], vouching)
+                    self.assertEqual(content["reason"], "tea")
+
+    async def club_room(
+        self, club: str, version: str, users: dict[str, int], invite: int, users_default: int
+    ) -> str:
+        """A room of alice's that members of the club may join."""
+        allow = [{"type": "m.room_membership", "room_id": club}]
+        rules = {"join_rule": "restricted", "allow": allow}
+        if version != "12":
+            users = {ALICE: 100, **users}
+        return await self.create(
+            self.alice,
+            room_version=version,
+            initial_state=[{"type": "m.room.join_rules", "content": rules}],
+            power_level_content_override={
+                "users": users,
+                "invite": invite,
+                "users_default": users_default,
+            },
+        )
+
 
 class KnockTests(MembershipTestCase):
     async def test_knock_and_be_let_in(self) -> None:
@@ -317,6 +371,53 @@ class KnockTests(MembershipTestCase):
         await self.ok("POST", f"{V3}/knock/{room_id}", {}, token=self.bob)
         await self.change_membership(self.alice, room_id, "kick", BOB)
         self.assertEqual(await self.bobs_membership(room_id), "leave")
+
+    async def test_a_knock_sent_as_state(self) -> None:
+        await self.people()
+        rules = [{"type": "m.room.join_rules", "content": {"join_rule": "knock"}}]
+        room_id = await self.create(self.alice, initial_state=rules)
+        profile = f"{V3}/profile/{BOB}/displayname"
+        await self.ok("PUT", profile, {"displayname": "Bob"}, token=self.bob)
+        answer = await self.put_member(self.bob, room_id, BOB, membership="knock", reason="hi")
+        self.assertEqual(answer.status, 200)
+        content = await self.content(self.alice, room_id, "m.room.member", BOB)
+        self.assertEqual(content, {"membership": "knock", "reason": "hi", "displayname": "Bob"})
+
+    async def test_where_nobody_knocks(self) -> None:
+        await self.people()
+        knock = [{"type": "m.room.join_rules", "content": {"join_rule": "knock"}}]
+        restricted = {"join_rule": "knock_restricted", "allow": []}
+        for version, rules, membership in (
+            ("6", knock, None),
+            ("9", [{"type": "m.room.join_rules", "content": restricted}], None),
+            ("12", [], None),
+            ("12", knock, "invite"),
+            ("12", knock, "ban"),
+        ):
+            room_id = await self.create(self.alice, room_version=version, initial_state=rules)
+            if membership is not None:
+                await self.change_membership(self.alice, room_id, membership, BOB)
+            path = f"{V3}/knock/{room_id}"
+            await self.refused(403, "M_FORBIDDEN", "POST", path, {}, token=self.bob)
+        for room, status, errcode in (
+            ("!unknown:test", 404, "M_NOT_FOUND"),
+            ("%23unknown:test", 404, "M_NOT_FOUND"),
+            ("nonsense", 400, "M_INVALID_PARAM"),
+        ):
+            path = f"{V3}/knock/{room}"
+            await self.refused(status, errcode, "POST", path, {}, token=self.bob)
+
+    async def test_knocks_are_limited_like_joins(self) -> None:
+        await self.people()
+        rules = [{"type": "m.room.join_rules", "content": {"join_rule": "knock"}}]
+        room_id = await self.create(self.alice, initial_state=rules)
+        limit = RateLimit(per_second=0.01, burst_count=1)
+        self.reconfigure(rate_limits={"rc_joins": JoinLimits(local=limit)})
+        path = f"{V3}/knock/{room_id}"
+        await self.ok("POST", path, {}, token=self.bob)
+        await self.ok("POST", path, {}, token=self.bob)
+        await self.leave(self.bob, room_id)
+        await self.refused(429, "M_LIMIT_EXCEEDED", "POST", path, {}, token=self.bob)
 
 
 class InviteTests(MembershipTestCase):

@@ -135,6 +135,24 @@ class PublicRoomsTests(RoomTestCase):
         )
         self.assertEqual((await self.page())["chunk"], [])
 
+    async def test_a_redacted_topic_is_gone(self) -> None:
+        self.alice = await self.register("alice")
+        room_id = await self.publish(name="Tea")
+        event_id = await self.set_state(self.alice, room_id, "m.room.topic", {"topic": "Secret"})
+        self.assertEqual((await self.page())["chunk"][0]["topic"], "Secret")
+        await self.redact(self.alice, room_id, event_id)
+        self.assertNotIn("topic", (await self.page())["chunk"][0])
+
+    async def test_how_rooms_that_ask_to_knock_are_shown(self) -> None:
+        self.alice = await self.register("alice")
+        for rule in ("knock", "knock_restricted", "restricted", "invite"):
+            rules = {"type": "m.room.join_rules", "content": {"join_rule": rule}}
+            await self.publish(name=rule, initial_state=[rules])
+        chunk = (await self.page())["chunk"]
+        self.assertEqual(len(chunk), 4)
+        for room in chunk:
+            self.assertEqual(room["join_rule"], room["name"])
+
     async def test_who_may_ask(self) -> None:
         await self.arrange(1)
         self.assertEqual((await self.fetch("GET", PATH)).status, 401)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.rest.rooms import RoomTestCase, ids, room_path
+from tests.rest.rooms import V3, RoomTestCase, ids, room_path
 
 ALICE, BOB, CAROL, DAVE = "@alice:test", "@bob:test", "@carol:test", "@dave:test"
 
@@ -70,8 +70,66 @@ class StateTests(StateTestCase):
             (f"/state/{'x' * 256}", {}, 413, "M_TOO_LARGE"),
             (f"/state/x/{'x' * 256}", {}, 413, "M_TOO_LARGE"),
             ("/state/m.room.power_levels", {"users": {ALICE: 1}}, 403, "M_FORBIDDEN"),
+            ("/state/m.room.server_acl", {}, 400, "M_BAD_JSON"),
+            ("/state/m.room.server_acl", {"allow": ["other.example"]}, 400, "M_BAD_JSON"),
+            ("/state/m.room.server_acl", {"allow": ["*"], "deny": ["T?ST"]}, 400, "M_BAD_JSON"),
         ):
             await self.refused(status, errcode, "PUT", self.path(rest), content, token=self.alice)
+
+    async def test_levels_as_each_room_version_writes_them(self) -> None:
+        await self.arrange()
+        cases: tuple[tuple[Any, bool, bool], ...] = (
+            # the level; may it stand in version 9, and in version 10?
+            (50, True, True),
+            (-1, True, True),
+            (2**53 - 1, True, True),
+            ("50", True, False),
+            (" +50 ", True, False),
+            ("fifty", False, False),
+            ("", False, False),
+            (None, False, False),
+            (True, False, False),
+            ([50], False, False),
+            (2**53, False, False),
+            (50.0, False, False),
+        )
+        for version, column in (("9", 1), ("10", 2), ("12", 2)):
+            for case in cases:
+                for place in ("users", "events", "notifications", None):
+                    with self.subTest(version=version, level=case[0], place=place):
+                        content = {"ban": case[0]} if place is None else {place: {BOB: case[0]}}
+                        await self.check_levels(version, content, bool(case[column]))
+            for content in ({"users": []}, {"events": 7}, {"users": {"bob": 1}}):
+                await self.check_levels(version, content, False)
+
+    async def check_levels(self, version: str, content: Any, is_valid: bool) -> None:
+        body = {"room_version": version, "power_level_content_override": content}
+        own = {} if version == "12" else {ALICE: 10**15}
+        if isinstance(content.get("users", {}), dict):
+            body["power_level_content_override"] = {
+                **content,
+                "users": {**own, **content.get("users", {})},
+            }
+        answer = await self.fetch("POST", f"{V3}/createRoom", body, token=self.alice)
+        if not is_valid:
+            self.assertEqual(answer.status, 400, str(answer))
+            self.assertIn(answer.json["errcode"], ("M_BAD_JSON", "M_INVALID_ROOM_STATE"))
+            room_id = await self.create(self.alice, room_version=version)
+            path = room_path(room_id, "/state/m.room.power_levels")
+            await self.refused(400, "M_BAD_JSON", "PUT", path, content, token=self.alice)
+        else:
+            self.assertEqual(answer.status, 200, str(answer))
+
+    async def test_server_acls_that_leave_this_server_in(self) -> None:
+        await self.arrange()
+        for content in (
+            {"allow": ["*"]},
+            {"allow": ["te*"], "deny": ["*.test", "tes"]},
+            {"allow": ["TEST"], "allow_ip_literals": False},
+        ):
+            await self.set_state(self.alice, self.room_id, "m.room.server_acl", content)
+        body = {"initial_state": [{"type": "m.room.server_acl", "content": {"allow": []}}]}
+        await self.refused(400, "M_BAD_JSON", "POST", f"{V3}/createRoom", body, token=self.alice)
 
     async def test_whoever_left_sees_the_state_as_it_was(self) -> None:
         await self.arrange(name="old")
