@@ -34,6 +34,7 @@ from synapse.handlers.room_creation import RoomCreation
 from synapse.handlers.room_state import RoomState
 from synapse.handlers.search import Search
 from synapse.handlers.search_pages import SearchPages
+from synapse.handlers.search_scope import SearchScope
 from synapse.handlers.sessions import Sessions
 from synapse.handlers.shared_secret import SharedSecretRegistration
 from synapse.handlers.state_events import StateEvents
@@ -363,16 +364,10 @@ class Server:
 
     def _build_search(self) -> None:
         index = search_index(self.database)
-        pages = SearchPages(
-            index,
-            self.rooms,
-            self.room_store,
-            self.members,
-            self.events,
-            self.names,
-            self.slots,
-            self.visibility,
+        scope = SearchScope(
+            index, self.rooms, self.room_store, self.members, self.names, self.slots
         )
+        pages = SearchPages(index, scope, self.events, self.visibility)
         self.search = Search(
             pages,
             self.rooms,
