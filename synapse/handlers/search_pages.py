@@ -2,7 +2,8 @@
 
 The index knows nothing of who may see what. So matches are looked through in their order until
 enough are found that the requester may see; and nothing else of the answer, neither the number of
-results nor whether there are more, depends on a match that they may not see.
+results nor whether there are more, depends on a match that they may not see. (Only that hundreds of
+hidden ones follow one another can be told: the page ends among them.)
 """
 
 from collections.abc import Sequence

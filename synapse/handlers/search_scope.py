@@ -44,10 +44,12 @@ class SearchWish:
 
 @dataclass(frozen=True, slots=True)
 class SearchPlace:
+    """Where in the results a page begins, and in which group of them."""
+
     by_rank: bool
     below: int = _NOWHERE
     skip: int = 0
-    total: int | None = None
+    total: int | None = None  # None: not known yet
     room_nid: int | None = None
     sender_nid: int | None = None
 
