@@ -43,6 +43,7 @@ from synapse.handlers.room_summaries import RoomSummaries
 from synapse.handlers.room_upgrades import RoomUpgrades
 from synapse.handlers.search import Search
 from synapse.handlers.search_pages import SearchPages
+from synapse.handlers.search_scope import SearchScope
 from synapse.handlers.sessions import Sessions
 from synapse.handlers.shared_secret import SharedSecretRegistration
 from synapse.handlers.space_hierarchy import SpaceHierarchy
@@ -453,16 +454,10 @@ class Server:
 
     def _build_search(self) -> None:
         index = search_index(self.database)
-        pages = SearchPages(
-            index,
-            self.rooms,
-            self.room_store,
-            self.members,
-            self.events,
-            self.names,
-            self.slots,
-            self.visibility,
+        scope = SearchScope(
+            index, self.rooms, self.room_store, self.members, self.names, self.slots
         )
+        pages = SearchPages(index, scope, self.events, self.visibility)
         self.search = Search(
             pages,
             self.rooms,
