@@ -14,6 +14,7 @@ from synapse.handlers.auto_join import AutoJoin
 from synapse.handlers.client_events import ClientEvents
 from synapse.handlers.credentials import Credentials
 from synapse.handlers.devices import Devices
+from synapse.handlers.event_by_time import EventByTime
 from synapse.handlers.filters import Filters
 from synapse.handlers.guest_access import GuestAccess
 from synapse.handlers.guest_upgrade import GuestUpgrades
@@ -236,6 +237,7 @@ class Server:
         )
         states = States(self.rooms, self.states)
         self.timelines = Timelines(self.rooms, self.events, states, self.visibility)
+        self.event_by_time = EventByTime(self.rooms, self.events, self.visibility)
         self.room_state = RoomState(
             self.rooms, self.room_store, self.members, states, self.timelines, self.visibility
         )

@@ -76,6 +76,7 @@ QUERIES = (
     "kind",
     "username",
     "format",
+    "ts",
 )
 # A body that each endpoint would take, so that each property can be put wrong.
 BODIES: dict[str, dict[str, Any]] = {

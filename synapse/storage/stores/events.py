@@ -133,6 +133,25 @@ class EventStore:
         )
         return None if row is None else row[0]
 
+    async def by_time(
+        self, room_nid: int, after: tuple[int, int], limit: int, *, backwards: bool
+    ) -> list[Event]:
+        """Up to `limit` events of a room's timeline beyond (`origin_server_ts`, `pos`).
+
+        The nearest first; of those with the same time, the nearest in the timeline.
+        """
+        order, beyond = ("DESC", "<") if backwards else ("", ">")
+        rows = await self._database.fetch(
+            f"""SELECT {COLUMNS} FROM events e {JOINS}
+                WHERE e.room_nid = ? AND e.pos IS NOT NULL
+                AND (e.origin_server_ts, e.pos) {beyond} (?, ?)
+                ORDER BY e.origin_server_ts {order}, e.pos {order} LIMIT ?""",
+            room_nid,
+            *after,
+            limit,
+        )
+        return self.from_rows(rows)
+
     async def by_txn(self, device_nid: int, room_nid: int, txn_id: str) -> str | None:
         """The id of the event that a device sent with a transaction id."""
         row = await self._database.fetch_one(
