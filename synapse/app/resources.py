@@ -49,6 +49,7 @@ from synapse.rest.client.room_state import (
     StateWithKey,
     StateWithoutKey,
 )
+from synapse.rest.client.snapshots import EventAnywhere, Events, InitialSync, RoomInitialSync
 from synapse.rest.client.sync import SyncResource
 from synapse.rest.client.typing import TypingResource
 from synapse.rest.client.versions import Versions
@@ -158,6 +159,10 @@ def _sync_resources(server: Server) -> list[Resource]:
             server.sync,
             max_timeline_limit=server.config.server.filter_timeline_limit,
         ),
+        InitialSync(auth, server.snapshots, server.client_events),
+        RoomInitialSync(auth, server.snapshots, server.client_events),
+        Events(auth, server.event_stream, server.client_events),
+        EventAnywhere(auth, server.timelines, server.client_events),
         TypingResource(auth, server.typing_notices),
         ReceiptResource(auth, server.receipts),
         ReadMarkersResource(auth, server.receipts),

@@ -15,6 +15,7 @@ from synapse.handlers.client_events import ClientEvents
 from synapse.handlers.credentials import Credentials
 from synapse.handlers.devices import Devices
 from synapse.handlers.event_by_time import EventByTime
+from synapse.handlers.event_stream import EventStream
 from synapse.handlers.filters import Filters
 from synapse.handlers.guest_access import GuestAccess
 from synapse.handlers.guest_upgrade import GuestUpgrades
@@ -35,6 +36,7 @@ from synapse.handlers.room_creation import RoomCreation
 from synapse.handlers.room_state import RoomState
 from synapse.handlers.sessions import Sessions
 from synapse.handlers.shared_secret import SharedSecretRegistration
+from synapse.handlers.snapshots import Snapshots
 from synapse.handlers.state_events import StateEvents
 from synapse.handlers.states import States
 from synapse.handlers.sync.deltas import RoomDeltas
@@ -343,6 +345,31 @@ class Server:
             elsewhere,
             self.clock,
             excluded_rooms=self.config.rooms.exclude_rooms_from_sync,
+        )
+        self.snapshots = Snapshots(
+            self.database,
+            self.rooms,
+            self.room_store,
+            self.members,
+            self.events,
+            self.states,
+            self.timelines,
+            self.room_state,
+            self.visibility,
+            self.account_data_store,
+            self.push_rules,
+            self.typing,
+        )
+        self.event_stream = EventStream(
+            self.database,
+            self.rooms,
+            self.room_store,
+            self.members,
+            self.events,
+            self.timelines,
+            self.followers,
+            self.typing,
+            self.clock,
         )
         self.typing_notices = TypingNotices(self.rooms, self.typing)
         self.receipts = Receipts(

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from synapse.api.constants import EventTypes, HistoryVisibility
+from synapse.api.errors import Forbidden
 from synapse.events.event import Event, StateMap
 from synapse.events.visibility import Standing, history_visibility, may_see
 from synapse.handlers.room_access import not_in_room
@@ -71,6 +72,14 @@ class Visibility:
         if await self.is_world_readable(room):
             return reader
         raise not_in_room(room.room_id)
+
+    async def may_read(self, room: Room, user_id: str, user_nid: int) -> bool:
+        """Whether `reader` finds the user to be one."""
+        try:
+            await self.reader(room, user_id, user_nid)
+        except Forbidden:
+            return False
+        return True
 
     async def is_world_readable(self, room: Room) -> bool:
         event = await self._rooms.current(room, *_SLOT)
