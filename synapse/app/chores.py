@@ -38,6 +38,9 @@ class Chores:
         if now_ms >= self._next_cleaning_ms:
             self._next_cleaning_ms = now_ms + _HOUR_MS
             server.background.spawn("forget redacted content", self._forget_redacted(now_ms))
+            server.background.spawn(
+                "forget OpenID tokens", server.openid_store.forget_expired(now_ms)
+            )
         self._timer = server.clock.call_later(_MINUTE_S, self._tick)
 
     async def _forget_redacted(self, now_ms: int) -> None:

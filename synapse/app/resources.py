@@ -27,6 +27,7 @@ from synapse.rest.client.membership import (
     Leave,
     Unban,
 )
+from synapse.rest.client.openid import RequestOpenIdToken
 from synapse.rest.client.profiles import Profile, ProfileField
 from synapse.rest.client.public_rooms import PublicRoomsResource
 from synapse.rest.client.push_rules import (
@@ -38,6 +39,7 @@ from synapse.rest.client.push_rules import (
 )
 from synapse.rest.client.receipts import ReadMarkersResource, ReceiptResource
 from synapse.rest.client.register import Register, RegisterAvailable
+from synapse.rest.client.reports import ReportEvent, ReportRoom, ReportUser
 from synapse.rest.client.room_creation import CreateRoom
 from synapse.rest.client.room_reading import Context, OneEvent, RoomMessages, TimestampToEvent
 from synapse.rest.client.room_send import RedactEvent, SendEvent
@@ -98,6 +100,7 @@ def _account_resources(server: Server) -> list[Resource]:
         DeleteDevices(auth, server.devices),
         GlobalAccountData(auth, server.account_data),
         RoomAccountData(auth, server.account_data),
+        RequestOpenIdToken(auth, server.openid, server_name=server.config.server.server_name),
         UploadFilter(auth, server.filters),
         OneFilter(auth, server.filters),
         AllPushRules(auth, server.push_rules),
@@ -136,6 +139,9 @@ def _room_resources(server: Server) -> list[Resource]:
         OneEvent(auth, server.timelines, events),
         Context(auth, server.timelines, events),
         TimestampToEvent(auth, server.event_by_time),
+        ReportEvent(auth, server.reports),
+        ReportRoom(auth, server.reports),
+        ReportUser(auth, server.reports),
         RoomAlias(auth, aliases, server_name=server_name),
         AliasesOfRoom(auth, aliases),
         DirectoryVisibility(auth, aliases),

@@ -24,6 +24,7 @@ from synapse.handlers.membership import Memberships
 from synapse.handlers.membership_limits import MembershipLimits
 from synapse.handlers.messages import Messages
 from synapse.handlers.new_accounts import NewAccounts
+from synapse.handlers.openid import OpenId
 from synapse.handlers.passwords import Passwords, Workers
 from synapse.handlers.profiles import Profiles
 from synapse.handlers.public_rooms import PublicRooms
@@ -31,6 +32,7 @@ from synapse.handlers.push_rules import PushRules
 from synapse.handlers.ratelimits import RateLimiter
 from synapse.handlers.receipts import Receipts
 from synapse.handlers.registration import Registration
+from synapse.handlers.reports import Reports
 from synapse.handlers.restricted_joins import RestrictedJoins
 from synapse.handlers.room_creation import RoomCreation
 from synapse.handlers.room_state import RoomState
@@ -61,9 +63,11 @@ from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.filters import FilterStore
 from synapse.storage.stores.members import MemberStore
 from synapse.storage.stores.names import Names
+from synapse.storage.stores.openid import OpenIdStore
 from synapse.storage.stores.profiles import ProfileStore
 from synapse.storage.stores.push_rules import PushRuleStore
 from synapse.storage.stores.receipts import ReceiptStore
+from synapse.storage.stores.reports import ReportStore
 from synapse.storage.stores.rooms import RoomStore
 from synapse.storage.stores.slots import Slots
 from synapse.storage.stores.states import StateStore
@@ -243,6 +247,14 @@ class Server:
         self.room_state = RoomState(
             self.rooms, self.room_store, self.members, states, self.timelines, self.visibility
         )
+        self.reports = Reports(
+            ReportStore(self.database),
+            self.rooms,
+            self.timelines,
+            self.visibility,
+            clock,
+            limit=RateLimiter(clock, limits.rc_reports),
+        )
         self.client_events = ClientEvents(self.events, clock)
         self.public_rooms = PublicRooms(
             self.room_store, self.states, enabled=self.config.rooms.enable_room_list_search
@@ -300,6 +312,8 @@ class Server:
         self.devices = Devices(self.device_store, self.ui_auth, self.auth)
         self.push_rules = PushRules(PushRuleStore(self.database, self.followers.user_moved))
         self.account_data = AccountData(self.account_data_store, self.push_rules)
+        self.openid_store = OpenIdStore(self.database)
+        self.openid = OpenId(self.openid_store, clock)
         self.filters = Filters(FilterStore(self.database))
 
     def _build_sync(self) -> None:

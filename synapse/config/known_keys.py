@@ -37,7 +37,7 @@ _NOT_SUPPORTED_YET = """
 
     rc_registration_token_validity rc_3pid_validation rc_third_party_invite rc_media_create
     rc_federation federation_rc_window_size federation_rc_sleep_limit federation_rc_sleep_delay
-    federation_rc_reject_limit federation_rc_concurrent rc_presence rc_delayed_event_mgmt rc_reports
+    federation_rc_reject_limit federation_rc_concurrent rc_presence rc_delayed_event_mgmt
     rc_user_directory rc_key_requests
 
     enable_authenticated_media enable_media_repo enable_local_media_storage media_store_path

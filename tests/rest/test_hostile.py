@@ -152,6 +152,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "ProfileField": {"displayname": "n", "avatar_url": "mxc://a/b"},
     "TypingResource": {"typing": True, "timeout": 1000},
     "ReceiptResource": {"thread_id": "main"},
+    "ReportEvent": {"reason": "r", "score": -100},
+    "ReportRoom": {"reason": "r"},
+    "ReportUser": {"reason": "r"},
     "ReadMarkersResource": {"m.fully_read": "$x", "m.read": "$x", "m.read.private": "$x"},
 }
 
