@@ -23,11 +23,13 @@ class Chores:
         background = self._server.background
         background.spawn("resume deactivations", self._server.accounts.resume())
         background.spawn("resume profile changes", self._server.profile_changes.resume())
+        background.spawn("resume delayed events", self._server.delayed_sending.resume())
         background.spawn("background updates", self._updates.run())
         self._tick()
 
     def stop(self) -> None:
         self._updates.enabled = False
+        self._server.delayed_sending.stop()
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
 
@@ -38,6 +40,9 @@ class Chores:
         if now_ms >= self._next_cleaning_ms:
             self._next_cleaning_ms = now_ms + _HOUR_MS
             server.background.spawn("forget redacted content", self._forget_redacted(now_ms))
+            server.background.spawn(
+                "forget delayed events", server.delayed_sending.forget_finalised()
+            )
             server.background.spawn(
                 "forget OpenID tokens", server.openid_store.forget_expired(now_ms)
             )

@@ -12,6 +12,12 @@ from synapse.rest.client.account import Deactivate, Password, WhoAmI
 from synapse.rest.client.account_data import GlobalAccountData, RoomAccountData
 from synapse.rest.client.aliases import AliasesOfRoom, DirectoryVisibility, RoomAlias
 from synapse.rest.client.capabilities import Capabilities
+from synapse.rest.client.delayed_events import (
+    DelayedEventAction,
+    DelayedEventList,
+    OneDelayedEvent,
+    ScheduleEvent,
+)
 from synapse.rest.client.devices import DeleteDevices, DeviceList, OneDevice
 from synapse.rest.client.filters import OneFilter, UploadFilter
 from synapse.rest.client.login import LoginResource, Refresh
@@ -127,11 +133,15 @@ def _room_resources(server: Server) -> list[Resource]:
         Ban(auth, memberships),
         Unban(auth, memberships),
         Forget(auth, memberships),
-        SendEvent(auth, messages),
+        SendEvent(auth, messages, server.delayed_events),
         RedactEvent(auth, messages),
+        ScheduleEvent(auth, server.delayed_events),
+        DelayedEventList(auth, server.delayed_events),
+        OneDelayedEvent(auth, server.delayed_events),
+        DelayedEventAction(auth, server.delayed_events),
         State(auth, state, events),
-        StateWithKey(auth, state, server.state_events, events),
-        StateWithoutKey(auth, state, server.state_events, events),
+        StateWithKey(auth, state, server.state_events, server.delayed_events, events),
+        StateWithoutKey(auth, state, server.state_events, server.delayed_events, events),
         Members(auth, state, events),
         JoinedMembers(auth, state),
         JoinedRooms(auth, state),
@@ -177,13 +187,15 @@ def _sync_resources(server: Server) -> list[Resource]:
 
 def _server_resources(server: Server) -> list[Resource]:
     config = server.config
+    max_event_delay_ms = config.rooms.max_event_delay_duration_ms
     return [
-        Versions(),
+        Versions(delays_events=max_event_delay_ms is not None),
         Capabilities(
             server.auth,
             server.accounts,
             config.registration,
             config.rooms.default_room_version,
+            max_event_delay_ms=max_event_delay_ms,
         ),
         ServerVersion(),
         WellKnownClient(config.server),

@@ -13,6 +13,8 @@ from synapse.handlers.auth import Auth
 from synapse.handlers.auto_join import AutoJoin
 from synapse.handlers.client_events import ClientEvents
 from synapse.handlers.credentials import Credentials
+from synapse.handlers.delayed_events import DelayedEvents
+from synapse.handlers.delayed_sending import DelayedSending
 from synapse.handlers.devices import Devices
 from synapse.handlers.event_by_time import EventByTime
 from synapse.handlers.event_stream import EventStream
@@ -58,6 +60,7 @@ from synapse.rooms.txns import Transactions
 from synapse.rooms.writer import RoomWriter
 from synapse.storage.database import Database
 from synapse.storage.stores.account_data import AccountDataStore
+from synapse.storage.stores.delayed_events import DelayedEventStore
 from synapse.storage.stores.devices import DeviceStore
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.filters import FilterStore
@@ -240,6 +243,26 @@ class Server:
             self.aliases,
             GuestAccess(self.members, self.writer, self.background),
             limit=messages_limit,
+        )
+        delayed_event_store = DelayedEventStore(self.database)
+        self.delayed_sending = DelayedSending(
+            delayed_event_store,
+            self.rooms,
+            self.users,
+            self.messages,
+            self.state_events,
+            self.transactions,
+            self.background,
+            clock,
+        )
+        self.delayed_events = DelayedEvents(
+            delayed_event_store,
+            self.rooms,
+            self.delayed_sending,
+            clock,
+            max_delay_ms=self.config.rooms.max_event_delay_duration_ms,
+            schedule_limit=messages_limit,
+            manage_limit=RateLimiter(clock, limits.rc_delayed_event_mgmt),
         )
         states = States(self.rooms, self.states)
         self.timelines = Timelines(self.rooms, self.events, states, self.visibility)

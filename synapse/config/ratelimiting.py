@@ -69,4 +69,7 @@ class RateLimitsConfig:
     rc_invites: InviteLimits = option(Section(InviteLimits), InviteLimits(), "Inviting users.")
     rc_room_creation: RateLimit = _rate(0.016, 10, "Creating rooms, per user.")
     rc_profile: RateLimit = _rate(1, 500, "Changing the profile, per user.")
+    rc_delayed_event_mgmt: RateLimit = _rate(
+        1, 5, "Looking up, restarting, cancelling and sending delayed events, per user."
+    )
     rc_reports: RateLimit = _rate(1, 5, "Reporting events, rooms and users, per user.")

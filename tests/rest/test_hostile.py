@@ -77,6 +77,7 @@ QUERIES = (
     "username",
     "format",
     "ts",
+    "org.matrix.msc4140.delay",
 )
 # A body that each endpoint would take, so that each property can be put wrong.
 BODIES: dict[str, dict[str, Any]] = {
@@ -152,6 +153,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "ProfileField": {"displayname": "n", "avatar_url": "mxc://a/b"},
     "TypingResource": {"typing": True, "timeout": 1000},
     "ReceiptResource": {"thread_id": "main"},
+    "ScheduleEvent": {"delay_ms": 1000, "state_key": "k", "content": {"name": "n"}},
+    "OneDelayedEvent": {"action": "send"},
     "ReportEvent": {"reason": "r", "score": -100},
     "ReportRoom": {"reason": "r"},
     "ReportUser": {"reason": "r"},
@@ -180,6 +183,8 @@ class HostileTests(RoomTestCase):
             "type": "org.example",
             "device_id": "D",
             "filter_id": "0",
+            "delay_id": "d",
+            "action": "restart",
             "kind": "override",
             "rule_id": "mine",
         }

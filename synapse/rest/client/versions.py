@@ -10,6 +10,7 @@ from synapse.http.response import Json
 SPEC_VERSIONS: Final = ("r0.6.1", "v1.1")
 # Features ahead of the specification, by their proposals' names.
 UNSTABLE_FEATURES: Final[dict[str, bool]] = {}
+DELAYED_EVENTS: Final = "org.matrix.msc4140"
 
 
 class Versions(Resource):
@@ -17,5 +18,8 @@ class Versions(Resource):
 
     PATHS = ("/_matrix/client/versions",)
 
+    def __init__(self, *, delays_events: bool) -> None:
+        self._unstable_features = {**UNSTABLE_FEATURES, DELAYED_EVENTS: delays_events}
+
     async def get(self, request: Request) -> Json:
-        return {"versions": list(SPEC_VERSIONS), "unstable_features": dict(UNSTABLE_FEATURES)}
+        return {"versions": list(SPEC_VERSIONS), "unstable_features": dict(self._unstable_features)}

@@ -38,3 +38,33 @@ CREATE TABLE openid_tokens (
 ) WITHOUT ROWID;
 -- Serves forgetting expired ones.
 CREATE INDEX openid_tokens_by_expiry ON openid_tokens (expires_ms);
+
+-- Events that are to be sent later (MSC4140) -------------------------------------------------
+
+CREATE TABLE delayed_events (
+    delay_id TEXT PRIMARY KEY,
+    user_nid BIGINT NOT NULL,
+    device_nid BIGINT NOT NULL,    -- the scope of transaction ids, as in events
+    txn_id TEXT,                   -- of the request; NULL: it had none
+    room_nid BIGINT NOT NULL,
+    type TEXT NOT NULL,
+    state_key TEXT,                -- NULL: no state event
+    content BYTEA NOT NULL,        -- JSON
+    delay_ms BIGINT NOT NULL,
+    scheduled_ms BIGINT NOT NULL,  -- when it was scheduled, or restarted
+    send_ms BIGINT NOT NULL,       -- when to send it
+    sending SMALLINT NOT NULL DEFAULT 0,  -- somebody is about to
+    finalised_ms BIGINT,           -- NULL: still scheduled
+    event_id TEXT,                 -- of the event that was sent
+    error TEXT                     -- JSON: why it was not sent; NULL, without event_id: cancelled
+);
+-- Serves sending.
+CREATE INDEX delayed_events_due ON delayed_events (send_ms) WHERE finalised_ms IS NULL;
+-- Serves lists and bounds of one user's.
+CREATE INDEX delayed_events_by_user ON delayed_events (user_nid, finalised_ms, send_ms);
+-- Serves idempotent scheduling.
+CREATE UNIQUE INDEX delayed_events_by_txn ON delayed_events (device_nid, room_nid, txn_id)
+    WHERE txn_id IS NOT NULL;
+-- Serves forgetting.
+CREATE INDEX delayed_events_finalised ON delayed_events (finalised_ms)
+    WHERE finalised_ms IS NOT NULL;

@@ -10,7 +10,7 @@ import msgspec
 import orjson
 
 from synapse.api.room_versions import ROOM_VERSIONS
-from synapse.events.client_format import client_event
+from synapse.events.client_format import DELAYED_TXN, client_event
 from synapse.events.event import Event
 from synapse.storage.database import Database
 from synapse.storage.transaction import Transaction
@@ -163,12 +163,17 @@ class EventStore:
         return None if row is None else row[0]
 
     async def txn_ids(self, device_nid: int, nids: Sequence[int]) -> dict[int, str]:
-        """The transaction ids with which a device sent these events, for `unsigned`."""
+        """The transaction ids with which a device sent these events, for `unsigned`.
+
+        Those of delayed events are for all devices of their sender.
+        """
         rows = await self._database.fetch(
             "SELECT event_nid, txn_id FROM events"
-            " WHERE event_nid = ANY(?) AND device_nid = ? AND txn_id IS NOT NULL",
+            " WHERE event_nid = ANY(?) AND (device_nid = ? OR txn_id LIKE ?)"
+            " AND txn_id IS NOT NULL",
             list(nids),
             device_nid,
+            f"%{DELAYED_TXN}%",
         )
         return {nid: txn_id.removeprefix(REDACTION_TXN) for nid, txn_id in rows}
 
