@@ -30,12 +30,14 @@ class Chores:
     def stop(self) -> None:
         self._updates.enabled = False
         self._server.delayed_sending.stop()
+        self._server.purging.stop()
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
 
     def _tick(self) -> None:
         server = self._server
         server.followers.drop_idle()
+        server.background.spawn("delete expired messages", server.purging.run_due())
         now_ms = server.clock.now_ms()
         if now_ms >= self._next_cleaning_ms:
             self._next_cleaning_ms = now_ms + _HOUR_MS

@@ -46,6 +46,7 @@ from synapse.rest.client.push_rules import (
 from synapse.rest.client.receipts import ReadMarkersResource, ReceiptResource
 from synapse.rest.client.register import Register, RegisterAvailable
 from synapse.rest.client.reports import ReportEvent, ReportRoom, ReportUser
+from synapse.rest.client.retention import RetentionConfiguration
 from synapse.rest.client.room_creation import CreateRoom
 from synapse.rest.client.room_reading import Context, OneEvent, RoomMessages, TimestampToEvent
 from synapse.rest.client.room_send import RedactEvent, SendEvent
@@ -189,6 +190,7 @@ def _server_resources(server: Server) -> list[Resource]:
     config = server.config
     max_event_delay_ms = config.rooms.max_event_delay_duration_ms
     return [
+        RetentionConfiguration(server.auth, config.retention),
         Versions(delays_events=max_event_delay_ms is not None),
         Capabilities(
             server.auth,

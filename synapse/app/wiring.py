@@ -5,7 +5,9 @@ same `Server` over a database and a clock of their own.
 """
 
 from synapse.config.homeserver import HomeserverConfig
+from synapse.config.retention import RetentionConfig
 from synapse.crypto.signing import SigningKey
+from synapse.events.retention import RetentionRules
 from synapse.handlers.account_data import AccountData
 from synapse.handlers.accounts import Accounts
 from synapse.handlers.aliases import Aliases
@@ -36,6 +38,7 @@ from synapse.handlers.receipts import Receipts
 from synapse.handlers.registration import Registration
 from synapse.handlers.reports import Reports
 from synapse.handlers.restricted_joins import RestrictedJoins
+from synapse.handlers.retention import Retention
 from synapse.handlers.room_creation import RoomCreation
 from synapse.handlers.room_state import RoomState
 from synapse.handlers.sessions import Sessions
@@ -56,6 +59,7 @@ from synapse.handlers.visibility import Visibility
 from synapse.rooms.announce import Announcer
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.persister import Persister
+from synapse.rooms.purging import Purging
 from synapse.rooms.txns import Transactions
 from synapse.rooms.writer import RoomWriter
 from synapse.storage.database import Database
@@ -68,6 +72,7 @@ from synapse.storage.stores.members import MemberStore
 from synapse.storage.stores.names import Names
 from synapse.storage.stores.openid import OpenIdStore
 from synapse.storage.stores.profiles import ProfileStore
+from synapse.storage.stores.purging import PurgeStore
 from synapse.storage.stores.push_rules import PushRuleStore
 from synapse.storage.stores.receipts import ReceiptStore
 from synapse.storage.stores.reports import ReportStore
@@ -157,7 +162,20 @@ class Server:
             key=key,
         )
         self.transactions = Transactions(self.events)
-        self.visibility = Visibility(self.rooms, self.members, self.events, self.states)
+        rules = _retention_rules(self.config.retention)
+        self.retention = Retention(self.rooms, self.states, self.clock, rules)
+        self.purging = Purging(
+            PurgeStore(self.database),
+            self.rooms,
+            self.events,
+            self.states,
+            self.clock,
+            rules,
+            self.config.retention.purge_jobs,
+        )
+        self.visibility = Visibility(
+            self.rooms, self.members, self.events, self.states, self.retention
+        )
 
     def _build_sessions(self, workers: Workers) -> None:
         config, clock, limits = self.config, self.clock, self.config.rate_limits
@@ -340,7 +358,7 @@ class Server:
         self.filters = Filters(FilterStore(self.database))
 
     def _build_sync(self) -> None:
-        deltas = RoomDeltas(self.events, self.states, self.clock)
+        deltas = RoomDeltas(self.events, self.states, self.retention, self.clock)
         whole = WholeRooms(
             self.rooms,
             self.events,
@@ -349,6 +367,7 @@ class Server:
             self.names,
             deltas,
             self.visibility,
+            self.retention,
         )
         ephemeral = Ephemeral(self.receipt_store, self.recent_receipts, self.typing)
         joined = JoinedRooms(
@@ -416,3 +435,13 @@ class Server:
             self.account_data_store,
             self.clock,
         )
+
+
+def _retention_rules(config: RetentionConfig) -> RetentionRules | None:
+    if not config.enabled:
+        return None
+    return RetentionRules(
+        default_max_ms=config.default_policy.max_lifetime_ms,
+        allowed_min_ms=config.allowed_lifetime_min_ms,
+        allowed_max_ms=config.allowed_lifetime_max_ms,
+    )

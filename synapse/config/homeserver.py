@@ -12,6 +12,7 @@ from synapse.config.options import Section, option, section
 from synapse.config.passwords import PasswordConfig, UiAuthConfig
 from synapse.config.ratelimiting import RateLimitsConfig
 from synapse.config.registration import RegistrationConfig
+from synapse.config.retention import RetentionConfig, RetentionSection
 from synapse.config.rooms import RoomsConfig
 from synapse.config.server import ServerConfig
 from synapse.config.tls import TlsConfig
@@ -40,5 +41,8 @@ class HomeserverConfig:
     )
     rate_limits: RateLimitsConfig = section(RateLimitsConfig)
     rooms: RoomsConfig = section(RoomsConfig)
+    retention: RetentionConfig = option(
+        RetentionSection(RetentionConfig), RetentionConfig(), "Deleting old messages."
+    )
     keys: KeysConfig = section(KeysConfig)
     metrics: MetricsConfig = section(MetricsConfig)

@@ -23,7 +23,7 @@ _NOT_SUPPORTED_YET = """
     server_context limit_remote_rooms max_avatar_size allowed_avatar_mimetypes
     forgotten_room_retention_period limit_profile_requests_to_users_who_share_rooms
     user_ips_max_age request_token_inhibit_3pid_errors
-    next_link_domain_whitelist templates retention enable_ephemeral_messages
+    next_link_domain_whitelist templates enable_ephemeral_messages
     redaction_allowed_period include_profile_updates_in_sync
 
     federation_verify_certificates federation_client_minimum_tls_version

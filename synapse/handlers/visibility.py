@@ -17,6 +17,7 @@ from synapse.api.constants import EventTypes, HistoryVisibility
 from synapse.api.errors import Forbidden
 from synapse.events.event import Event, StateMap
 from synapse.events.visibility import Standing, history_visibility, may_see
+from synapse.handlers.retention import Retention
 from synapse.handlers.room_access import not_in_room
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
@@ -53,9 +54,15 @@ class Visibility:
     """Tells readers of rooms apart, and picks the events that they may see."""
 
     def __init__(
-        self, rooms: RoomCache, members: MemberStore, events: EventStore, states: StateStore
+        self,
+        rooms: RoomCache,
+        members: MemberStore,
+        events: EventStore,
+        states: StateStore,
+        retention: Retention,
     ) -> None:
         self._rooms = rooms
+        self._retention = retention
         self._members = members
         self._events = events
         self._states = states
@@ -93,7 +100,7 @@ class Visibility:
         """Those events of the room's timeline that the reader may see."""
         shown = [
             event
-            for event in events
+            for event in await self._retention.unexpired(reader.room_nid, events)
             if event.pos is not None and not (event.rejected or event.soft_failed)
         ]
         since = reader.joined_since

@@ -68,3 +68,11 @@ CREATE UNIQUE INDEX delayed_events_by_txn ON delayed_events (device_nid, room_ni
 -- Serves forgetting.
 CREATE INDEX delayed_events_finalised ON delayed_events (finalised_ms)
     WHERE finalised_ms IS NOT NULL;
+
+-- Jobs that delete expired messages ----------------------------------------------------------
+
+CREATE TABLE purge_jobs (
+    name TEXT PRIMARY KEY,         -- the lifetimes that it looks after
+    started_ms BIGINT NOT NULL,    -- when its newest run began
+    room_nid BIGINT                -- rooms up to this one are done; NULL: all are
+);
