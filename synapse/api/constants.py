@@ -24,6 +24,7 @@ class EventTypes:
     THIRD_PARTY_INVITE: Final = "m.room.third_party_invite"
     TOMBSTONE: Final = "m.room.tombstone"
     SERVER_ACL: Final = "m.room.server_acl"
+    RETENTION: Final = "m.room.retention"
 
 
 class Membership:

@@ -31,6 +31,7 @@ class Chores:
         background.spawn("resume deactivations", self._server.accounts.resume())
         background.spawn("resume profile changes", self._server.profile_changes.resume())
         background.spawn("resume presence", self._server.presence.resume())
+        background.spawn("resume delayed events", self._server.delayed_sending.resume())
         background.spawn("background updates", self._updates.run())
         for reader in self._readers:
             reader.start()
@@ -40,16 +41,25 @@ class Chores:
         self._updates.enabled = False
         for reader in self._readers:
             reader.stop()
+        self._server.delayed_sending.stop()
+        self._server.purging.stop()
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
 
     def _tick(self) -> None:
         server = self._server
         server.followers.drop_idle()
+        server.background.spawn("delete expired messages", server.purging.run_due())
         now_ms = server.clock.now_ms()
         if now_ms >= self._next_cleaning_ms:
             self._next_cleaning_ms = now_ms + _HOUR_MS
             server.background.spawn("forget redacted content", self._forget_redacted(now_ms))
+            server.background.spawn(
+                "forget delayed events", server.delayed_sending.forget_finalised()
+            )
+            server.background.spawn(
+                "forget OpenID tokens", server.openid_store.forget_expired(now_ms)
+            )
         self._timer = server.clock.call_later(_MINUTE_S, self._tick)
 
     async def _forget_redacted(self, now_ms: int) -> None:

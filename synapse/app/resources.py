@@ -17,6 +17,12 @@ from synapse.rest.client.account_data import (
 )
 from synapse.rest.client.aliases import AliasesOfRoom, DirectoryVisibility, RoomAlias
 from synapse.rest.client.capabilities import Capabilities
+from synapse.rest.client.delayed_events import (
+    DelayedEventAction,
+    DelayedEventList,
+    OneDelayedEvent,
+    ScheduleEvent,
+)
 from synapse.rest.client.devices import DeleteDevices, DeviceList, OneDevice
 from synapse.rest.client.filters import OneFilter, UploadFilter
 from synapse.rest.client.login import LoginResource, Refresh
@@ -33,6 +39,7 @@ from synapse.rest.client.membership import (
     Unban,
 )
 from synapse.rest.client.mutual_rooms import MutualRoomsResource
+from synapse.rest.client.openid import RequestOpenIdToken
 from synapse.rest.client.presence import PresenceStatus
 from synapse.rest.client.profiles import Profile, ProfileField
 from synapse.rest.client.public_rooms import PublicRoomsResource
@@ -45,8 +52,10 @@ from synapse.rest.client.push_rules import (
 )
 from synapse.rest.client.receipts import ReadMarkersResource, ReceiptResource
 from synapse.rest.client.register import Register, RegisterAvailable
+from synapse.rest.client.reports import ReportEvent, ReportRoom, ReportUser
+from synapse.rest.client.retention import RetentionConfiguration
 from synapse.rest.client.room_creation import CreateRoom
-from synapse.rest.client.room_reading import Context, OneEvent, RoomMessages
+from synapse.rest.client.room_reading import Context, OneEvent, RoomMessages, TimestampToEvent
 from synapse.rest.client.room_send import RedactEvent, SendEvent
 from synapse.rest.client.room_state import (
     JoinedMembers,
@@ -59,6 +68,7 @@ from synapse.rest.client.room_state import (
 from synapse.rest.client.room_summaries import RoomSummary, UnstableRoomSummary
 from synapse.rest.client.room_upgrades import UpgradeRoom
 from synapse.rest.client.search import SearchResource
+from synapse.rest.client.snapshots import EventAnywhere, Events, InitialSync, RoomInitialSync
 from synapse.rest.client.spaces import Hierarchy
 from synapse.rest.client.sync import SyncResource
 from synapse.rest.client.tags import OneTag, TagsOfRoom
@@ -122,6 +132,7 @@ def _account_resources(server: Server) -> list[Resource]:
         DeleteRoomAccountData(auth, server.account_data),
         TagsOfRoom(auth, server.tags),
         OneTag(auth, server.tags),
+        RequestOpenIdToken(auth, server.openid, server_name=server.config.server.server_name),
         UploadFilter(auth, server.filters),
         OneFilter(auth, server.filters),
         AllPushRules(auth, server.push_rules),
@@ -152,17 +163,25 @@ def _room_resources(server: Server) -> list[Resource]:
         Ban(auth, memberships),
         Unban(auth, memberships),
         Forget(auth, memberships),
-        SendEvent(auth, messages),
+        SendEvent(auth, messages, server.delayed_events),
         RedactEvent(auth, messages),
+        ScheduleEvent(auth, server.delayed_events),
+        DelayedEventList(auth, server.delayed_events),
+        OneDelayedEvent(auth, server.delayed_events),
+        DelayedEventAction(auth, server.delayed_events),
         State(auth, state, events),
-        StateWithKey(auth, state, server.state_events, events),
-        StateWithoutKey(auth, state, server.state_events, events),
+        StateWithKey(auth, state, server.state_events, server.delayed_events, events),
+        StateWithoutKey(auth, state, server.state_events, server.delayed_events, events),
         Members(auth, state, events),
         JoinedMembers(auth, state),
         JoinedRooms(auth, state),
         RoomMessages(auth, server.timelines, events),
         OneEvent(auth, server.timelines, events),
         Context(auth, server.timelines, events),
+        TimestampToEvent(auth, server.event_by_time),
+        ReportEvent(auth, server.reports),
+        ReportRoom(auth, server.reports),
+        ReportUser(auth, server.reports),
         RoomAlias(auth, aliases, server_name=server_name),
         AliasesOfRoom(auth, aliases),
         DirectoryVisibility(auth, aliases),
@@ -199,6 +218,10 @@ def _sync_resources(server: Server) -> list[Resource]:
             max_timeline_limit=server.config.server.filter_timeline_limit,
         ),
         PresenceStatus(auth, server.presence),
+        InitialSync(auth, server.snapshots, server.client_events),
+        RoomInitialSync(auth, server.snapshots, server.client_events),
+        Events(auth, server.event_stream, server.client_events),
+        EventAnywhere(auth, server.timelines, server.client_events),
         TypingResource(auth, server.typing_notices),
         ReceiptResource(auth, server.receipts),
         ReadMarkersResource(auth, server.receipts),
@@ -208,13 +231,16 @@ def _sync_resources(server: Server) -> list[Resource]:
 
 def _server_resources(server: Server) -> list[Resource]:
     config = server.config
+    max_event_delay_ms = config.rooms.max_event_delay_duration_ms
     return [
-        Versions(),
+        RetentionConfiguration(server.auth, config.retention),
+        Versions(delays_events=max_event_delay_ms is not None),
         Capabilities(
             server.auth,
             server.accounts,
             config.registration,
             config.rooms.default_room_version,
+            max_event_delay_ms=max_event_delay_ms,
         ),
         ServerVersion(),
         WellKnownClient(config.server),

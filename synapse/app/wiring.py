@@ -5,7 +5,9 @@ same `Server` over a database and a clock of their own.
 """
 
 from synapse.config.homeserver import HomeserverConfig
+from synapse.config.retention import RetentionConfig
 from synapse.crypto.signing import SigningKey
+from synapse.events.retention import RetentionRules
 from synapse.handlers.account_data import AccountData
 from synapse.handlers.accounts import Accounts
 from synapse.handlers.aliases import Aliases
@@ -13,8 +15,12 @@ from synapse.handlers.auth import Auth
 from synapse.handlers.auto_join import AutoJoin
 from synapse.handlers.client_events import ClientEvents
 from synapse.handlers.credentials import Credentials
+from synapse.handlers.delayed_events import DelayedEvents
+from synapse.handlers.delayed_sending import DelayedSending
 from synapse.handlers.devices import Devices
 from synapse.handlers.directory_rules import DirectoryRules
+from synapse.handlers.event_by_time import EventByTime
+from synapse.handlers.event_stream import EventStream
 from synapse.handlers.filters import Filters
 from synapse.handlers.guest_access import GuestAccess
 from synapse.handlers.guest_upgrade import GuestUpgrades
@@ -25,6 +31,7 @@ from synapse.handlers.membership_limits import MembershipLimits
 from synapse.handlers.messages import Messages
 from synapse.handlers.mutual_rooms import MutualRooms
 from synapse.handlers.new_accounts import NewAccounts
+from synapse.handlers.openid import OpenId
 from synapse.handlers.passwords import Passwords, Workers
 from synapse.handlers.presence import Presence
 from synapse.handlers.profiles import Profiles
@@ -33,7 +40,9 @@ from synapse.handlers.push_rules import PushRules
 from synapse.handlers.ratelimits import RateLimiter
 from synapse.handlers.receipts import Receipts
 from synapse.handlers.registration import Registration
+from synapse.handlers.reports import Reports
 from synapse.handlers.restricted_joins import RestrictedJoins
+from synapse.handlers.retention import Retention
 from synapse.handlers.room_closing import RoomClosing
 from synapse.handlers.room_creation import RoomCreation
 from synapse.handlers.room_previews import RoomPreviews
@@ -46,6 +55,7 @@ from synapse.handlers.search_pages import SearchPages
 from synapse.handlers.search_scope import SearchScope
 from synapse.handlers.sessions import Sessions
 from synapse.handlers.shared_secret import SharedSecretRegistration
+from synapse.handlers.snapshots import Snapshots
 from synapse.handlers.space_hierarchy import SpaceHierarchy
 from synapse.handlers.state_events import StateEvents
 from synapse.handlers.states import States
@@ -66,10 +76,12 @@ from synapse.handlers.visibility import Visibility
 from synapse.rooms.announce import Announcer
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.persister import Persister
+from synapse.rooms.purging import Purging
 from synapse.rooms.txns import Transactions
 from synapse.rooms.writer import RoomWriter
 from synapse.storage.database import Database
 from synapse.storage.stores.account_data import AccountDataStore
+from synapse.storage.stores.delayed_events import DelayedEventStore
 from synapse.storage.stores.devices import DeviceStore
 from synapse.storage.stores.directory import DirectoryStore
 from synapse.storage.stores.directory_feed import DirectoryFeed
@@ -77,10 +89,13 @@ from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.filters import FilterStore
 from synapse.storage.stores.members import MemberStore
 from synapse.storage.stores.names import Names
+from synapse.storage.stores.openid import OpenIdStore
 from synapse.storage.stores.presence import PresenceStore
 from synapse.storage.stores.profiles import ProfileStore
+from synapse.storage.stores.purging import PurgeStore
 from synapse.storage.stores.push_rules import PushRuleStore
 from synapse.storage.stores.receipts import ReceiptStore
+from synapse.storage.stores.reports import ReportStore
 from synapse.storage.stores.rooms import RoomStore
 from synapse.storage.stores.search_feed import SearchFeed
 from synapse.storage.stores.search_index import search_index
@@ -188,7 +203,20 @@ class Server:
             key=key,
         )
         self.transactions = Transactions(self.events)
-        self.visibility = Visibility(self.rooms, self.members, self.events, self.states)
+        rules = _retention_rules(self.config.retention)
+        self.retention = Retention(self.rooms, self.states, self.clock, rules)
+        self.purging = Purging(
+            PurgeStore(self.database),
+            self.rooms,
+            self.events,
+            self.states,
+            self.clock,
+            rules,
+            self.config.retention.purge_jobs,
+        )
+        self.visibility = Visibility(
+            self.rooms, self.members, self.events, self.states, self.retention
+        )
 
     def _build_sessions(self, workers: Workers) -> None:
         config, clock, limits = self.config, self.clock, self.config.rate_limits
@@ -317,13 +345,42 @@ class Server:
             limit=messages_limit,
             server_name=self._server_name,
         )
+        delayed_event_store = DelayedEventStore(self.database)
+        self.delayed_sending = DelayedSending(
+            delayed_event_store,
+            self.rooms,
+            self.users,
+            self.messages,
+            self.state_events,
+            self.transactions,
+            self.background,
+            clock,
+        )
+        self.delayed_events = DelayedEvents(
+            delayed_event_store,
+            self.rooms,
+            self.delayed_sending,
+            clock,
+            max_delay_ms=self.config.rooms.max_event_delay_duration_ms,
+            schedule_limit=messages_limit,
+            manage_limit=RateLimiter(clock, limits.rc_delayed_event_mgmt),
+        )
         states = States(self.rooms, self.states)
         self.timelines = Timelines(self.rooms, self.events, states, self.visibility)
         self.thread_subscriptions = ThreadSubscriptions(
             self.thread_subscription_store, self.rooms, self.timelines
         )
+        self.event_by_time = EventByTime(self.rooms, self.events, self.visibility)
         self.room_state = RoomState(
             self.rooms, self.room_store, self.members, states, self.timelines, self.visibility
+        )
+        self.reports = Reports(
+            ReportStore(self.database),
+            self.rooms,
+            self.timelines,
+            self.visibility,
+            clock,
+            limit=RateLimiter(clock, limits.rc_reports),
         )
         self.client_events = ClientEvents(self.events, clock)
         summaries = RoomSummaries(self.states, self.events)
@@ -387,10 +444,12 @@ class Server:
         self.push_rules = PushRules(self.push_rule_store)
         self.account_data = AccountData(self.account_data_store, self.push_rules)
         self.tags = Tags(self.account_data_store)
+        self.openid_store = OpenIdStore(self.database)
+        self.openid = OpenId(self.openid_store, clock)
         self.filters = Filters(FilterStore(self.database))
 
     def _build_sync(self) -> None:
-        deltas = RoomDeltas(self.events, self.states, self.clock)
+        deltas = RoomDeltas(self.events, self.states, self.retention, self.clock)
         whole = WholeRooms(
             self.rooms,
             self.events,
@@ -399,6 +458,7 @@ class Server:
             self.names,
             deltas,
             self.visibility,
+            self.retention,
         )
         ephemeral = Ephemeral(self.receipt_store, self.recent_receipts, self.typing)
         joined = JoinedRooms(
@@ -443,6 +503,31 @@ class Server:
             excluded_rooms=self.config.rooms.exclude_rooms_from_sync,
         )
         self.typing_notices = TypingNotices(self.rooms, self.typing, self.presence)
+        self.snapshots = Snapshots(
+            self.database,
+            self.rooms,
+            self.room_store,
+            self.members,
+            self.events,
+            self.states,
+            self.timelines,
+            self.room_state,
+            self.visibility,
+            self.account_data_store,
+            self.push_rules,
+            self.typing,
+        )
+        self.event_stream = EventStream(
+            self.database,
+            self.rooms,
+            self.room_store,
+            self.members,
+            self.events,
+            self.timelines,
+            self.followers,
+            self.typing,
+            self.clock,
+        )
         self.receipts = Receipts(
             self.rooms,
             self.events,
@@ -477,3 +562,13 @@ class Server:
         self.directory_reader = StreamReader(
             "user_directory", DirectoryFeed(), self.database, self.clock, self.background
         )
+
+
+def _retention_rules(config: RetentionConfig) -> RetentionRules | None:
+    if not config.enabled:
+        return None
+    return RetentionRules(
+        default_max_ms=config.default_policy.max_lifetime_ms,
+        allowed_min_ms=config.allowed_lifetime_min_ms,
+        allowed_max_ms=config.allowed_lifetime_max_ms,
+    )

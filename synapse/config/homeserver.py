@@ -13,6 +13,7 @@ from synapse.config.passwords import PasswordConfig, UiAuthConfig
 from synapse.config.presence import PresenceConfig
 from synapse.config.ratelimiting import RateLimitsConfig
 from synapse.config.registration import RegistrationConfig
+from synapse.config.retention import RetentionConfig, RetentionSection
 from synapse.config.rooms import RoomsConfig
 from synapse.config.search import SearchConfig
 from synapse.config.server import ServerConfig
@@ -44,5 +45,8 @@ class HomeserverConfig:
     rooms: RoomsConfig = section(RoomsConfig)
     search: SearchConfig = section(SearchConfig)
     presence: PresenceConfig = option(Section(PresenceConfig), PresenceConfig(), "Who is online.")
+    retention: RetentionConfig = option(
+        RetentionSection(RetentionConfig), RetentionConfig(), "Deleting old messages."
+    )
     keys: KeysConfig = section(KeysConfig)
     metrics: MetricsConfig = section(MetricsConfig)

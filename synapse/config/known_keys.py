@@ -16,12 +16,12 @@ _NOT_SUPPORTED_YET = """
     ip_range_blacklist ip_range_whitelist federation_ip_range_blacklist
     manhole manhole_settings http_proxy https_proxy no_proxy_hosts
     matrix_authentication_service dummy_events_threshold cleanup_extremities_with_dummy_events
-    delete_stale_devices_after dont_notify_new_devices_for email max_event_delay_duration user_types
+    delete_stale_devices_after dont_notify_new_devices_for email user_types
     hs_disabled hs_disabled_message limit_usage_by_mau max_mau_value mau_trial_days
     mau_appservice_trial_days mau_limit_alerting mau_stats_only mau_limit_reserved_threepids
     server_context limit_remote_rooms max_avatar_size allowed_avatar_mimetypes
     forgotten_room_retention_period user_ips_max_age request_token_inhibit_3pid_errors
-    next_link_domain_whitelist templates retention enable_ephemeral_messages
+    next_link_domain_whitelist templates enable_ephemeral_messages
     redaction_allowed_period include_profile_updates_in_sync
 
     federation_verify_certificates federation_client_minimum_tls_version
@@ -35,7 +35,7 @@ _NOT_SUPPORTED_YET = """
 
     rc_registration_token_validity rc_3pid_validation rc_third_party_invite rc_media_create
     rc_federation federation_rc_window_size federation_rc_sleep_limit federation_rc_sleep_delay
-    federation_rc_reject_limit federation_rc_concurrent rc_delayed_event_mgmt rc_reports
+    federation_rc_reject_limit federation_rc_concurrent
     rc_key_requests
 
     enable_authenticated_media enable_media_repo enable_local_media_storage media_store_path

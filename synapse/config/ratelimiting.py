@@ -82,3 +82,7 @@ class RateLimitsConfig:
         PresenceLimits(),
         "Setting one's presence. What is set by /sync beyond the limit is ignored.",
     )
+    rc_delayed_event_mgmt: RateLimit = _rate(
+        1, 5, "Looking up, restarting, cancelling and sending delayed events, per user."
+    )
+    rc_reports: RateLimit = _rate(1, 5, "Reporting events, rooms and users, per user.")

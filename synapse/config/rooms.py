@@ -133,3 +133,9 @@ class RoomsConfig:
         "How long the original content of a redacted event is kept.",
         key="redaction_retention_period",
     )
+    max_event_delay_duration_ms: int | None = option(
+        Duration("24h"),
+        None,
+        "By how long clients may delay events (MSC4140); unless given, not at all.",
+        key="max_event_delay_duration",
+    )

@@ -19,6 +19,9 @@ from synapse.api.constants import EventTypes
 from synapse.events import canonical
 from synapse.events.event import Event
 
+# The transaction id of a delayed event is its delay id with this before it.
+DELAYED_TXN: Final = "delayed\x1f"
+
 
 class _Content(msgspec.Struct):
     content: msgspec.Raw
@@ -38,7 +41,8 @@ def client_event(
     """The event as a JSON object; `room_id=False` is the format of `/sync`.
 
     `unsigned` are further members of the event's `unsigned`, as JSON without braces, beside
-    those in `event.unsigned`. `transaction_id` is for the device only that sent the event.
+    those in `event.unsigned`. `transaction_id` is for the device only that sent the event, except
+    that of a delayed event, which is for all devices of its sender.
     """
     return b'%b%b,"unsigned":{"age":%d%b%b%b}}' % (
         event._client or _remember_prefix(event),
@@ -46,8 +50,16 @@ def client_event(
         now_ms - event.origin_server_ts,
         b"," + event.unsigned if event.unsigned else b"",
         b"," + unsigned if unsigned else b"",
-        b',"transaction_id":' + orjson.dumps(transaction_id) if transaction_id else b"",
+        b"," + sender_unsigned(transaction_id) if transaction_id else b"",
     )
+
+
+def sender_unsigned(transaction_id: str) -> bytes:
+    """The member of `unsigned` that is for the event's sender only."""
+    if transaction_id.startswith(DELAYED_TXN):
+        delay_id = transaction_id.removeprefix(DELAYED_TXN)
+        return b'"org.matrix.msc4140.delay_id":' + orjson.dumps(delay_id)
+    return b'"transaction_id":' + orjson.dumps(transaction_id)
 
 
 def client_content(event: Event) -> bytes:

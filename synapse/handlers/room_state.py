@@ -10,13 +10,14 @@ from synapse.api.errors import NotFound
 from synapse.events.event import Event
 from synapse.handlers.auth import Requester
 from synapse.handlers.room_access import not_in_room, room_of_member
-from synapse.handlers.states import States
+from synapse.handlers.states import States, is_newest_state
 from synapse.handlers.timelines import Timelines
 from synapse.handlers.visibility import Reader, Visibility
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
 from synapse.storage.stores.members import Membership, MemberStore
 from synapse.storage.stores.rooms import RoomStore
+from synapse.streams.tokens import timeline_token
 
 
 class RoomState:
@@ -59,16 +60,17 @@ class RoomState:
     async def members(
         self, requester: Requester, room_id: str, memberships: set[str], at: str | None
     ) -> list[Event]:
-        """The member events with one of these memberships, now or at a token."""
+        """The member events with one of these memberships, now or at a token.
+
+        At a time of which the reader sees nothing, it is those when that began.
+        """
         room, reader = await self._reader(requester, room_id)
         moment = reader.leave
         if at is not None:
-            event = await self._timelines.last_before(room, at)
-            if event is None:
+            moment = await self._moment(room, reader, at)
+            if moment is None:
                 return []
-            if moment is None or (event.pos or 0) < (moment.pos or 0):
-                moment = event
-        if moment is None:
+        if moment is None or is_newest_state(room, moment):
             wanted = [Membership.of(membership) for membership in memberships]
             return await self._states.members_now(room, wanted)
         state = await self._states.at_event(room, moment)
@@ -77,6 +79,15 @@ class RoomState:
             for event in state
             if event.type == EventTypes.MEMBER and event.membership in memberships
         ]
+
+    async def _moment(self, room: Room, reader: Reader, token: str) -> Event | None:
+        """The event behind which a token stands, or the nearest that the reader may know of."""
+        event = await self._timelines.last_before(room, token)
+        if event is None or await self._visibility.visible_to(reader, [event]):
+            return event
+        if reader.joined_since is None:
+            return reader.leave
+        return await self._timelines.last_before(room, timeline_token(reader.joined_since))
 
     async def joined_members(self, requester: Requester, room_id: str) -> dict[str, Any]:
         """The profiles of who is in the room, for who is in it."""

@@ -52,8 +52,13 @@ class StateEvents:
         type: str,
         state_key: str,
         content: dict[str, Any],
+        *,
+        txn_id: str | None = None,
     ) -> str:
-        """Set one piece of state; the event's id. State that stands already is not set again."""
+        """Set one piece of state; the event's id. State that stands already is not set again.
+
+        `txn_id` is kept with the event. (Memberships can be set twice without harm.)
+        """
         check_settable(type)
         check_client_content(type, state_key, content)
         if type == EventTypes.MEMBER:
@@ -63,6 +68,8 @@ class StateEvents:
         if state_key == "":
             await self._check_special(room, type, content)
         draft = Draft(type, requester.user_id, content, state_key=state_key)
+        if txn_id is not None:
+            draft.txn = (requester.device_nid, txn_id)
 
         def unless(room: Room) -> Event | None:
             event = _said(room, draft)

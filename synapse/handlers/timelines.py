@@ -100,6 +100,13 @@ class Timelines:
         except Forbidden:
             raise _no_event(event_id) from None
 
+    async def event_anywhere(self, requester: Requester, event_id: str) -> Event:
+        """The same, of whichever room the event is in."""
+        event = await self._events.get(event_id)
+        if event is None:
+            raise _no_event(event_id)
+        return await self.event(requester, event.room_id, event_id)
+
     async def surroundings(
         self, requester: Requester, room_id: str, event_id: str, wish: EventFilter
     ) -> Surroundings:

@@ -14,8 +14,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from synapse.api.constants import EventTypes, HistoryVisibility
+from synapse.api.errors import Forbidden
 from synapse.events.event import Event, StateMap
 from synapse.events.visibility import Standing, history_visibility, may_see
+from synapse.handlers.retention import Retention
 from synapse.handlers.room_access import not_in_room
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
@@ -52,9 +54,15 @@ class Visibility:
     """Tells readers of rooms apart, and picks the events that they may see."""
 
     def __init__(
-        self, rooms: RoomCache, members: MemberStore, events: EventStore, states: StateStore
+        self,
+        rooms: RoomCache,
+        members: MemberStore,
+        events: EventStore,
+        states: StateStore,
+        retention: Retention,
     ) -> None:
         self._rooms = rooms
+        self._retention = retention
         self._members = members
         self._events = events
         self._states = states
@@ -72,6 +80,14 @@ class Visibility:
             return reader
         raise not_in_room(room.room_id)
 
+    async def may_read(self, room: Room, user_id: str, user_nid: int) -> bool:
+        """Whether `reader` finds the user to be one."""
+        try:
+            await self.reader(room, user_id, user_nid)
+        except Forbidden:
+            return False
+        return True
+
     async def is_world_readable(self, room: Room) -> bool:
         event = await self._rooms.current(room, *_SLOT)
         return _visibility_of(event) == HistoryVisibility.WORLD_READABLE
@@ -84,7 +100,7 @@ class Visibility:
         """Those events of the room's timeline that the reader may see."""
         shown = [
             event
-            for event in events
+            for event in await self._retention.unexpired(reader.room_nid, events)
             if event.pos is not None and not (event.rejected or event.soft_failed)
         ]
         since = reader.joined_since

@@ -133,6 +133,12 @@ class Room:
             if current is not None and current.event_id == event.event_id:
                 self._set(event.slot, event)
 
+    def purged(self, event_nids: set[int]) -> None:
+        """Forget messages that were deleted; the room has no gap where they stood."""
+        if any(event.nid in event_nids for event in self.tail):
+            kept = [event for event in self.tail if event.nid not in event_nids]
+            self.tail = deque(kept, maxlen=TAIL_LENGTH)
+
     def _set(self, slot: Slot, event: Event) -> None:
         if slot[0] == EventTypes.MEMBER:
             self._members[slot[1]] = (event,)

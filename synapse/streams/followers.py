@@ -92,6 +92,9 @@ class Followers:
         self._by_user: dict[int, Follower] = {}
         self._by_room: dict[int, dict[int, Follower]] = {}
         self._moved: dict[int, Follower] = {}  # to be woken
+        # Who waits for a room without being its follower, and those whose room has moved.
+        self._watchers: dict[int, list[Deferred[None]]] = {}
+        self._called: list[Deferred[None]] = []
 
     async def follow(self, user_id: str, user_nid: int) -> Follower:
         """The user's follower, made anew if there is none."""
@@ -138,6 +141,8 @@ class Followers:
     def room_moved(self, room_nid: int, position: int) -> None:
         for follower in self._by_room.get(room_nid, {}).values():
             self._touch(follower, room_nid, position)
+        if room_nid in self._watchers:
+            self._called += self._watchers.pop(room_nid)
 
     def room_moved_for(self, user_nid: int, room_nid: int, position: int) -> None:
         """Something moved in a room that only one user is told of."""
@@ -173,6 +178,25 @@ class Followers:
         moved, self._moved = self._moved, {}
         for follower in moved.values():
             follower.wake()
+        called, self._called = self._called, []
+        for watcher in called:
+            if not watcher.called:  # or one that was woken before it has cancelled it
+                watcher.callback(None)
+
+    def watch(self, room_nid: int) -> Deferred[None]:
+        """Fires when the room moves, for whoever looks into it. Cancel it to stop waiting."""
+
+        def leave(watcher: Deferred[None]) -> None:
+            if watcher in self._called:
+                self._called.remove(watcher)
+            elif watchers := self._watchers.get(room_nid):
+                watchers.remove(watcher)
+                if not watchers:
+                    del self._watchers[room_nid]
+
+        watcher: Deferred[None] = Deferred(leave)
+        self._watchers.setdefault(room_nid, []).append(watcher)
+        return watcher
 
     def wake_room(self, room_nid: int) -> None:
         """Wake a room's followers for what has no position: typing."""

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 
 class Timer(Protocol):
@@ -45,3 +45,23 @@ class Clock:
         done: Deferred[None] = Deferred()
         self._reactor.callLater(delay_s, done.callback, None)
         await done
+
+    async def wait_for(self, event: "Deferred[None]", timeout_s: float) -> bool:
+        """Until `event` fires: True, or time is up, when it is cancelled: False."""
+        timed_out: list[bool] = []
+
+        def time_out() -> None:
+            timed_out.append(True)
+            event.cancel()
+
+        timer = self.call_later(timeout_s, time_out)
+        try:
+            await event
+        except CancelledError:
+            if not timed_out:
+                raise  # who waited has gone away
+            return False
+        finally:
+            if timer.active():
+                timer.cancel()
+        return True

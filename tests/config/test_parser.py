@@ -51,6 +51,26 @@ ERRORS: list[tuple[dict[str, object], str]] = [
         {"well_known_support": {"contacts": [{"role": "m.role.admin"}]}},
         "well_known_support.contacts[0] has neither matrix_id nor email_address",
     ),
+    (
+        {"retention": {"allowed_lifetime_min": "2d", "allowed_lifetime_max": "1d"}},
+        "retention has an allowed_lifetime_min above allowed_lifetime_max",
+    ),
+    (
+        {"retention": {"default_policy": {"min_lifetime": "2d", "max_lifetime": "1d"}}},
+        "retention has a default_policy whose min_lifetime is above its max_lifetime",
+    ),
+    (
+        {"retention": {"purge_jobs": [{"interval": 0}]}},
+        "retention.purge_jobs[0].interval is 0",
+    ),
+    (
+        {
+            "retention": {
+                "purge_jobs": [{"shortest_max_lifetime": "2d", "longest_max_lifetime": "1d"}]
+            }
+        },
+        "retention.purge_jobs[0] has a shortest_max_lifetime above its longest_max_lifetime",
+    ),
     ({"extra_well_known_client_content": []}, "extra_well_known_client_content is a list"),
 ]
 

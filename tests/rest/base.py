@@ -53,6 +53,8 @@ def default_config() -> HomeserverConfig:
             rc_invites=InviteLimits(per_room=_NO_LIMIT, per_user=_NO_LIMIT, per_issuer=_NO_LIMIT),
             rc_room_creation=_NO_LIMIT,
             rc_presence=PresenceLimits(per_user=_NO_LIMIT),
+            rc_reports=_NO_LIMIT,
+            rc_delayed_event_mgmt=_NO_LIMIT,
             rc_login=LoginLimits(address=_NO_LIMIT, account=_NO_LIMIT, failed_attempts=_NO_LIMIT),
         ),
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from synapse.api.constants import EventTypes
 from synapse.events.event import Event
+from synapse.handlers.retention import Retention
 from synapse.handlers.sync.filters import RoomFilter
 from synapse.rooms.room import Room
 from synapse.storage.stores.events import EventStore
@@ -55,8 +56,11 @@ class RoomDelta:
 class RoomDeltas:
     """Builds deltas, and keeps those that others are likely to ask for."""
 
-    def __init__(self, events: EventStore, states: StateStore, clock: Clock) -> None:
+    def __init__(
+        self, events: EventStore, states: StateStore, retention: Retention, clock: Clock
+    ) -> None:
         self._events = events
+        self._retention = retention
         self._states = states
         self._clock = clock
         self._deltas: Cache[tuple[int, int, int, str], RoomDelta] = Cache(2_000, "room_deltas")
@@ -77,7 +81,8 @@ class RoomDeltas:
             if delta is not None and now_ms - delta.made_ms < _SHARED_MS:
                 return delta
         interval = await self._read(room, newest, is_whole, since, upto, wish)
-        chosen = [event for event in interval.events if wish.timeline.matches(event)]
+        unexpired = await self._retention.unexpired(room.nid, interval.events)
+        chosen = [event for event in unexpired if wish.timeline.matches(event)]
         if see is not None:
             chosen = await see(chosen)
         limit = wish.timeline.limit

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from synapse.events.client_format import client_event, federation_event
+from synapse.events.client_format import client_event, federation_event, sender_unsigned
 from synapse.events.event import Event
 from synapse.events.filtering import EventFilter
 
@@ -94,7 +94,7 @@ def _render_client(event: Event, *, now_ms: int, transaction_id: str | None = No
 
 
 def _render_federation(event: Event, *, now_ms: int, transaction_id: str | None = None) -> bytes:
-    more = b"" if transaction_id is None else b'"transaction_id":' + orjson.dumps(transaction_id)
+    more = b"" if transaction_id is None else sender_unsigned(transaction_id)
     return federation_event(event, now_ms=now_ms, unsigned=more)
 
 

@@ -34,9 +34,11 @@ async def personal_news(
             continue
         if entry.room_nid == GLOBAL:
             if everywhere.matches_type(entry.type):
-                news.account_data.append(_event(entry.type, entry.content))
+                news.account_data.append(event_json(entry.type, entry.content))
         elif in_rooms.matches_type(entry.type):
-            news.of_rooms.setdefault(entry.room_nid, []).append(_event(entry.type, entry.content))
+            news.of_rooms.setdefault(entry.room_nid, []).append(
+                event_json(entry.type, entry.content)
+            )
     return news
 
 
@@ -47,8 +49,9 @@ async def push_rule_news(
     if not everywhere.matches_type(PUSH_RULES):
         return []
     content = await push_rules.content_since(requester, since)
-    return [] if content is None else [_event(PUSH_RULES, content)]
+    return [] if content is None else [event_json(PUSH_RULES, content)]
 
 
-def _event(type: str, content: bytes) -> bytes:
+def event_json(type: str, content: bytes) -> bytes:
+    """A piece of account data as an event."""
     return b'{"content":%b,"type":%b}' % (content, orjson.dumps(type))

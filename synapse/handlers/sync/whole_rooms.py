@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from synapse.api.constants import EventTypes
 from synapse.events.event import Event
+from synapse.handlers.retention import Retention
 from synapse.handlers.sync.deltas import RoomDelta, RoomDeltas
 from synapse.handlers.sync.filters import RoomFilter
 from synapse.handlers.visibility import Visibility
@@ -30,7 +31,9 @@ class WholeRooms:
         names: Names,
         deltas: RoomDeltas,
         visibility: Visibility,
+        retention: Retention,
     ) -> None:
+        self._retention = retention
         self._rooms = rooms
         self._events = events
         self._states = states
@@ -89,7 +92,8 @@ class WholeRooms:
             # What the client has already, or the room's beginning, leaves no gap.
             known = since if row.since <= since else 0
             reaches_back = bool(tail) and (tail[0].pos == 1 or tail[0].nid <= known)
-            visible = [event for event in tail if event.nid > known]
+            unexpired = await self._retention.unexpired(row.room_nid, tail)
+            visible = [event for event in unexpired if event.nid > known]
             if visible and visible[0].nid < row.since:
                 visible = await self._visibility.visible(user_id, row, visible)
             passed = [event for event in visible if wish.timeline.matches(event)]

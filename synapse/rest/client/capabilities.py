@@ -6,6 +6,7 @@ from synapse.api.room_versions import ROOM_VERSIONS
 from synapse.config.registration import RegistrationConfig
 from synapse.handlers.accounts import Accounts
 from synapse.handlers.auth import Auth
+from synapse.handlers.delayed_events import MAX_SCHEDULED
 from synapse.http.request import Request
 from synapse.http.resource import Resource, client_paths
 from synapse.http.response import Json
@@ -22,6 +23,8 @@ class Capabilities(Resource):
         accounts: Accounts,
         config: RegistrationConfig,
         default_room_version: str,
+        *,
+        max_event_delay_ms: int | None,
     ) -> None:
         self._auth = auth
         self._answer: Json = {
@@ -36,6 +39,7 @@ class Capabilities(Resource):
                 "m.profile_fields": _profile_fields(config),
                 "m.3pid_changes": {"enabled": False},
                 "m.get_login_token": {"enabled": False},
+                **_delayed_events(max_event_delay_ms),
             }
         }
 
@@ -51,3 +55,10 @@ def _profile_fields(config: RegistrationConfig) -> dict[str, Any]:
     if not config.enable_set_avatar_url:
         disallowed.append("avatar_url")
     return {"enabled": True, "disallowed": disallowed} if disallowed else {"enabled": True}
+
+
+def _delayed_events(max_delay_ms: int | None) -> dict[str, Any]:
+    if max_delay_ms is None:
+        return {}
+    limits = {"max_delay_ms": max_delay_ms, "max_scheduled": MAX_SCHEDULED}
+    return {"org.matrix.msc4140.delayed_events": limits}

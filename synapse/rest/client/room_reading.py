@@ -5,11 +5,12 @@ from synapse.api.filter_shape import ROOM_EVENT_FILTER, require_filter
 from synapse.events.filtering import EventFilter
 from synapse.handlers.auth import Auth
 from synapse.handlers.client_events import ClientEvents
+from synapse.handlers.event_by_time import EventByTime
 from synapse.handlers.timelines import MAX_EVENTS, Timelines
 from synapse.http.json_body import parse_json
 from synapse.http.request import Request
 from synapse.http.resource import Resource, client_paths
-from synapse.http.response import RawJson
+from synapse.http.response import Json, RawJson
 
 _DEFAULT_LIMIT = 10
 
@@ -28,14 +29,11 @@ class RoomMessages(_Reading):
 
     async def get(self, request: Request, room_id: str) -> RawJson:
         requester = await self._auth.requester(request, allow_guest=True)
-        direction = request.query.choice("dir", ("b", "f"))
-        if direction is None:
-            raise MissingParam("dir")
         page = await self._timelines.messages(
             requester,
             room_id,
             _filter(request),
-            backwards=direction == "b",
+            backwards=_is_backwards(request),
             start=request.query.string("from"),
             stop=request.query.string("to"),
         )
@@ -79,6 +77,36 @@ class Context(_Reading):
                 await render(requester, around.state),
             )
         )
+
+
+class TimestampToEvent(Resource):
+    """`GET /_matrix/client/v1/rooms/{room_id}/timestamp_to_event`"""
+
+    PATHS = (
+        "/_matrix/client/v1/rooms/{room_id}/timestamp_to_event",
+        "/_matrix/client/unstable/org.matrix.msc3030/rooms/{room_id}/timestamp_to_event",
+    )
+
+    def __init__(self, auth: Auth, by_time: EventByTime) -> None:
+        self._auth = auth
+        self._by_time = by_time
+
+    async def get(self, request: Request, room_id: str) -> Json:
+        requester = await self._auth.requester(request, allow_guest=True)
+        ts_ms = request.query.integer("ts")
+        if ts_ms is None:
+            raise MissingParam("ts")
+        event = await self._by_time.nearest(
+            requester, room_id, ts_ms, backwards=_is_backwards(request)
+        )
+        return {"event_id": event.event_id, "origin_server_ts": event.origin_server_ts}
+
+
+def _is_backwards(request: Request) -> bool:
+    direction = request.query.choice("dir", ("b", "f"))
+    if direction is None:
+        raise MissingParam("dir")
+    return direction == "b"
 
 
 def _filter(request: Request) -> EventFilter:

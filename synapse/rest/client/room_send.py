@@ -3,10 +3,12 @@
 from typing import Any
 
 from synapse.handlers.auth import Auth
+from synapse.handlers.delayed_events import DelayedEvents
 from synapse.handlers.messages import Messages
 from synapse.handlers.state_events import StateEvents
 from synapse.http.request import Request
 from synapse.http.resource import Resource, client_paths
+from synapse.rest.client.delayed_events import requested_delay_ms, schedule
 
 
 class SendEvent(Resource):
@@ -14,15 +16,20 @@ class SendEvent(Resource):
 
     PATHS = client_paths("/rooms/{room_id}/send/{event_type}/{txn_id}", api_v1=True)
 
-    def __init__(self, auth: Auth, messages: Messages) -> None:
+    def __init__(self, auth: Auth, messages: Messages, delayed: DelayedEvents) -> None:
         self._auth = auth
         self._messages = messages
+        self._delayed = delayed
 
     async def put(
         self, request: Request, room_id: str, event_type: str, txn_id: str
     ) -> dict[str, Any]:
         requester = await self._auth.requester(request, allow_guest=True)
         content = request.json.raw
+        if (delay_ms := requested_delay_ms(request)) is not None:
+            return await schedule(
+                self._delayed, requester, room_id, event_type, None, content, delay_ms, txn_id
+            )
         event_id = await self._messages.send(requester, room_id, event_type, content, txn_id)
         return {"event_id": event_id}
 
@@ -46,9 +53,18 @@ class RedactEvent(Resource):
 
 
 async def set_state(
-    auth: Auth, states: StateEvents, request: Request, room_id: str, type: str, state_key: str
+    auth: Auth,
+    states: StateEvents,
+    delayed: DelayedEvents,
+    request: Request,
+    room_id: str,
+    type: str,
+    state_key: str,
 ) -> dict[str, Any]:
     """What both forms of `PUT /rooms/{room_id}/state/…` do."""
     requester = await auth.requester(request, allow_guest=True)
-    event_id = await states.set(requester, room_id, type, state_key, request.json.raw)
+    content = request.json.raw
+    if (delay_ms := requested_delay_ms(request)) is not None:
+        return await schedule(delayed, requester, room_id, type, state_key, content, delay_ms, None)
+    event_id = await states.set(requester, room_id, type, state_key, content)
     return {"event_id": event_id}

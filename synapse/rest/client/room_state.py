@@ -7,6 +7,7 @@ from synapse.api.errors import InvalidParam
 from synapse.events.client_format import client_content
 from synapse.handlers.auth import Auth
 from synapse.handlers.client_events import ClientEvents
+from synapse.handlers.delayed_events import DelayedEvents
 from synapse.handlers.room_state import RoomState
 from synapse.handlers.state_events import StateEvents
 from synapse.http.request import Request
@@ -33,12 +34,25 @@ class State(Resource):
 
 class _OneState(Resource):
     def __init__(
-        self, auth: Auth, state: RoomState, states: StateEvents, events: ClientEvents
+        self,
+        auth: Auth,
+        state: RoomState,
+        states: StateEvents,
+        delayed: DelayedEvents,
+        events: ClientEvents,
     ) -> None:
         self._auth = auth
         self._state = state
         self._states = states
+        self._delayed = delayed
         self._events = events
+
+    async def _put(
+        self, request: Request, room_id: str, type: str, state_key: str
+    ) -> dict[str, Any]:
+        return await set_state(
+            self._auth, self._states, self._delayed, request, room_id, type, state_key
+        )
 
     async def _get(self, request: Request, room_id: str, type: str, state_key: str) -> RawJson:
         requester = await self._auth.requester(request, allow_guest=True)
@@ -60,7 +74,7 @@ class StateWithKey(_OneState):
     async def put(
         self, request: Request, room_id: str, event_type: str, state_key: str
     ) -> dict[str, Any]:
-        return await set_state(self._auth, self._states, request, room_id, event_type, state_key)
+        return await self._put(request, room_id, event_type, state_key)
 
 
 class StateWithoutKey(_OneState):
@@ -75,7 +89,7 @@ class StateWithoutKey(_OneState):
         return await self._get(request, room_id, event_type, "")
 
     async def put(self, request: Request, room_id: str, event_type: str) -> dict[str, Any]:
-        return await set_state(self._auth, self._states, request, room_id, event_type, "")
+        return await self._put(request, room_id, event_type, "")
 
 
 class Members(Resource):

@@ -19,6 +19,7 @@ UNSTABLE_FEATURES: Final[dict[str, bool]] = {
     "org.matrix.msc4380.stable": True,
     "uk.half-shot.msc2666.query_mutual_rooms": True,
 }
+DELAYED_EVENTS: Final = "org.matrix.msc4140"
 
 
 class Versions(Resource):
@@ -26,5 +27,8 @@ class Versions(Resource):
 
     PATHS = ("/_matrix/client/versions",)
 
+    def __init__(self, *, delays_events: bool) -> None:
+        self._unstable_features = {**UNSTABLE_FEATURES, DELAYED_EVENTS: delays_events}
+
     async def get(self, request: Request) -> Json:
-        return {"versions": list(SPEC_VERSIONS), "unstable_features": dict(UNSTABLE_FEATURES)}
+        return {"versions": list(SPEC_VERSIONS), "unstable_features": dict(self._unstable_features)}

@@ -68,6 +68,9 @@ _CHANGES = """
     SELECT room_nid, type, content, stream FROM account_data
     WHERE user_nid = ? AND stream > ? ORDER BY stream
 """
+_OF_ROOM = """
+    SELECT room_nid, type, content, stream FROM account_data WHERE user_nid = ? AND room_nid = ?
+"""
 _UPSERT = """
     INSERT INTO account_data (user_nid, room_nid, type, content, stream) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (user_nid, room_nid, type)
@@ -94,6 +97,11 @@ class AccountDataStore:
         else:
             row = await self._database.fetch_one(_ROOM_CONTENT, room_id, user_nid, type)
         return None if row is None else row[0]
+
+    async def of_room(self, user_nid: int, room_nid: int) -> list[AccountDataEntry]:
+        """All that the user keeps for a room."""
+        rows = await self._database.fetch(_OF_ROOM, user_nid, room_nid)
+        return [AccountDataEntry(*row) for row in rows]
 
     async def put(
         self, user_nid: int, room_id: str | None, type: str, content: bytes

@@ -10,7 +10,7 @@ import msgspec
 import orjson
 
 from synapse.api.room_versions import ROOM_VERSIONS
-from synapse.events.client_format import client_event
+from synapse.events.client_format import DELAYED_TXN, client_event
 from synapse.events.event import Event
 from synapse.storage.database import Database
 from synapse.storage.transaction import Transaction
@@ -135,6 +135,25 @@ class EventStore:
         )
         return None if row is None else row[0]
 
+    async def by_time(
+        self, room_nid: int, after: tuple[int, int], limit: int, *, backwards: bool
+    ) -> list[Event]:
+        """Up to `limit` events of a room's timeline beyond (`origin_server_ts`, `pos`).
+
+        The nearest first; of those with the same time, the nearest in the timeline.
+        """
+        order, beyond = ("DESC", "<") if backwards else ("", ">")
+        rows = await self._database.fetch(
+            f"""SELECT {COLUMNS} FROM events e {JOINS}
+                WHERE e.room_nid = ? AND e.pos IS NOT NULL
+                AND (e.origin_server_ts, e.pos) {beyond} (?, ?)
+                ORDER BY e.origin_server_ts {order}, e.pos {order} LIMIT ?""",
+            room_nid,
+            *after,
+            limit,
+        )
+        return self.from_rows(rows)
+
     async def by_txn(self, device_nid: int, room_nid: int, txn_id: str) -> str | None:
         """The id of the event that a device sent with a transaction id."""
         row = await self._database.fetch_one(
@@ -146,12 +165,17 @@ class EventStore:
         return None if row is None else row[0]
 
     async def txn_ids(self, device_nid: int, nids: Sequence[int]) -> dict[int, str]:
-        """The transaction ids with which a device sent these events, for `unsigned`."""
+        """The transaction ids with which a device sent these events, for `unsigned`.
+
+        Those of delayed events are for all devices of their sender.
+        """
         rows = await self._database.fetch(
             "SELECT event_nid, txn_id FROM events"
-            " WHERE event_nid = ANY(?) AND device_nid = ? AND txn_id IS NOT NULL",
+            " WHERE event_nid = ANY(?) AND (device_nid = ? OR txn_id LIKE ?)"
+            " AND txn_id IS NOT NULL",
             list(nids),
             device_nid,
+            f"%{DELAYED_TXN}%",
         )
         return {nid: txn_id.removeprefix(REDACTION_TXN) for nid, txn_id in rows}
 

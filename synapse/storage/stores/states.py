@@ -70,6 +70,17 @@ class StateStore:
         """The same for many rooms, in one query."""
         return await self._of_many(room_nids, f"{_STATE} WHERE s.room_nid = ANY(?)")
 
+    async def slot_of(self, room_nids: Sequence[int], slot: Slot) -> dict[int, Event]:
+        """What fills a slot now in those of many rooms where something does."""
+        nids = await self._slots.nids([slot])
+        if not nids:
+            return {}
+        rows = await self._database.fetch(
+            f"{_STATE} WHERE s.room_nid = ANY(?) AND s.slot_nid = ?", list(room_nids), nids[slot]
+        )
+        events = await self._events.by_nids([nid for _, nid in rows])
+        return {room_nid: events[nid] for room_nid, nid in rows}
+
     async def members(
         self, room_nid: int, memberships: Iterable[Membership] = tuple(Membership)
     ) -> list[Event]:

@@ -69,6 +69,8 @@ _PRIVATE = (
     "filters",
     "account_data",
     "push_rules",
+    "openid_tokens",
+    "delayed_events",
 )
 _STILL_IN_ROOMS = """
     SELECT DISTINCT u.name FROM users u JOIN members m ON m.user_nid = u.user_nid

@@ -203,6 +203,21 @@ class MembersTests(StateTestCase):
         self.assertEqual(set(await self.members(self.bob, f"?at={now}")), {ALICE, BOB, CAROL, DAVE})
         self.assertEqual(await self.members(self.bob, "?at=s0_0"), {})
 
+    async def test_at_a_token_from_before_what_one_may_see(self) -> None:
+        visibility = {"history_visibility": "joined"}
+        setting = {"type": "m.room.history_visibility", "content": visibility}
+        await self.arrange(initial_state=[setting])
+        await self.send(self.alice, self.room_id)
+        token = (await self.sync(self.alice))["next_batch"]
+        await self.leave(self.bob, self.room_id)
+        eve = await self.register("eve")
+        await self.join(eve, self.room_id)
+        await self.change_membership(self.alice, self.room_id, "ban", CAROL)
+        found = await self.members(eve, f"?at={token}")
+        self.assertEqual(
+            (found[BOB], found[CAROL], found["@eve:test"]), ("leave", "invite", "join")
+        )
+
     async def test_whoever_left_sees_the_members_as_they_were(self) -> None:
         await self.arrange()
         await self.leave(self.bob, self.room_id)

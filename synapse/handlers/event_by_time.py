@@ -1,0 +1,72 @@
+"""Finding the event nearest to a time ("jump to date").
+
+The clocks of servers differ, so a room's timeline is not sorted by time: the events are looked
+through in the order of their `origin_server_ts`, from the time on, until one is met that the
+reader may see.
+"""
+
+from synapse.api.errors import NotFound
+from synapse.events.event import Event
+from synapse.handlers.auth import Requester
+from synapse.handlers.room_access import room_of_member
+from synapse.handlers.visibility import Reader, Visibility
+from synapse.rooms.cache import RoomCache
+from synapse.rooms.room import Room
+from synapse.storage.stores.events import EventStore
+
+_READ_AT_ONCE = 50
+# How many events that the reader may not see are looked through.
+_MAX_READ = 1_000
+# Before and behind every `pos`.
+_OUTERMOST = 2**60
+
+
+class EventByTime:
+    """Answers `/timestamp_to_event` from what this server has of a room."""
+
+    def __init__(self, rooms: RoomCache, events: EventStore, visibility: Visibility) -> None:
+        self._rooms = rooms
+        self._events = events
+        self._visibility = visibility
+
+    async def nearest(
+        self, requester: Requester, room_id: str, ts_ms: int, *, backwards: bool
+    ) -> Event:
+        """The first event at or after a time, or with `backwards` the last at or before it.
+
+        Raises `Forbidden` for who may not read the room, `NotFound` if there is no such event.
+        """
+        room = await room_of_member(self._rooms, room_id)
+        reader = await self._visibility.reader(room, requester.user_id, requester.user_nid)
+        event = await self._first_visible(room, reader, ts_ms, backwards)
+        if event is None and (edge_ms := await self._edge(room, reader, backwards)) is not None:
+            # Beyond all that was hidden from the reader.
+            edge_ms = min(ts_ms, edge_ms) if backwards else max(ts_ms, edge_ms)
+            event = await self._first_visible(room, reader, edge_ms, backwards)
+        if event is None:
+            where = "before" if backwards else "after"
+            raise NotFound(f"There is no event {where} {ts_ms} that you may see in this room")
+        return event
+
+    async def _first_visible(
+        self, room: Room, reader: Reader, ts_ms: int, backwards: bool
+    ) -> Event | None:
+        place = (ts_ms, _OUTERMOST if backwards else -_OUTERMOST)
+        for size in (1, *[_READ_AT_ONCE] * (_MAX_READ // _READ_AT_ONCE)):
+            page = await self._events.by_time(room.nid, place, size, backwards=backwards)
+            visible = await self._visibility.visible_to(reader, page)
+            if visible:
+                return visible[0]
+            if len(page) < size:
+                return None
+            place = (page[-1].origin_server_ts, page[-1].pos or 0)
+        return None
+
+    async def _edge(self, room: Room, reader: Reader, backwards: bool) -> int | None:
+        """When what the reader has seen for certain begins or, backwards, ends."""
+        if backwards:
+            return None if reader.leave is None else reader.leave.origin_server_ts
+        if reader.joined_since is None:
+            return None
+        joins = await self._events.after(room.nid, reader.joined_since - 1, 1)
+        return joins[0].origin_server_ts if joins else None

@@ -1,0 +1,165 @@
+"""The stream of events from before `/sync`: a user's rooms, or one room that is looked into.
+
+It tells of events only, one after the other, each in full. Looking into a room without joining it
+("peeking") is what clients still use it for.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+from twisted.internet.defer import Deferred
+
+from synapse.api.errors import Forbidden
+from synapse.events.event import Event
+from synapse.events.filtering import EventFilter
+from synapse.handlers.auth import Requester
+from synapse.handlers.room_access import room_of_member
+from synapse.handlers.timelines import Page, Timelines
+from synapse.rooms.cache import RoomCache
+from synapse.storage.database import Database
+from synapse.storage.stores.events import EventStore
+from synapse.storage.stores.members import Membership, MemberStore
+from synapse.storage.stores.rooms import RoomStore
+from synapse.streams.followers import Follower, Followers
+from synapse.streams.tokens import SyncToken
+from synapse.streams.typing import Typing
+from synapse.util.clock import Clock
+
+_MAX_TIMEOUT_MS = 10 * 60 * 1000
+_PAGE = EventFilter({}, 100)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPage:
+    """What happened between two tokens."""
+
+    events: list[Event]
+    start: SyncToken
+    end: SyncToken
+
+
+_Read = Callable[[SyncToken, SyncToken], Awaitable[StreamPage]]
+
+
+class EventStream:
+    """Waits for events."""
+
+    def __init__(
+        self,
+        database: Database,
+        rooms: RoomCache,
+        room_store: RoomStore,
+        members: MemberStore,
+        events: EventStore,
+        timelines: Timelines,
+        followers: Followers,
+        typing: Typing,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._rooms = rooms
+        self._room_store = room_store
+        self._members = members
+        self._events = events
+        self._timelines = timelines
+        self._followers = followers
+        self._typing = typing
+        self._clock = clock
+
+    async def news(
+        self, requester: Requester, since: SyncToken | None, timeout_ms: int
+    ) -> StreamPage:
+        """Events of the user's rooms after a token, at once or when there are some."""
+        follower = await self._followers.follow(requester.user_id, requester.user_nid)
+
+        async def read(since: SyncToken, upto: SyncToken) -> StreamPage:
+            return await self._news(requester, follower, since, upto)
+
+        return await self._wait_for_news(since, timeout_ms, read, follower.wait)
+
+    async def peek(
+        self, requester: Requester, room_id: str, since: SyncToken | None, timeout_ms: int
+    ) -> StreamPage:
+        """Events of one room. Raises `Forbidden` for who may not, or no longer, read it."""
+        room = await room_of_member(self._rooms, room_id)
+
+        async def read(since: SyncToken, upto: SyncToken) -> StreamPage:
+            page = await self._page(requester, room_id, since)
+            return _merged([page], [], since, upto)
+
+        return await self._wait_for_news(
+            since, timeout_ms, read, lambda: self._followers.watch(room.nid)
+        )
+
+    async def _wait_for_news(
+        self,
+        since: SyncToken | None,
+        timeout_ms: int,
+        read: _Read,
+        moved: Callable[[], Deferred[None]],
+    ) -> StreamPage:
+        deadline = self._clock.monotonic() + min(timeout_ms, _MAX_TIMEOUT_MS) / 1000
+        start = since or self._now()
+        while True:
+            # Waiting begins before the reading, so that nothing slips between the two.
+            news = moved()
+            try:
+                page = await read(start, self._now())
+                left = deadline - self._clock.monotonic()
+                if page.events or left <= 0:
+                    return page
+                if not await self._clock.wait_for(news, left):
+                    return page
+            finally:
+                if not news.called:
+                    news.addErrback(lambda failure: None)
+                    news.cancel()
+
+    def _now(self) -> SyncToken:
+        return SyncToken(self._database.position, self._typing.serial)
+
+    async def _news(
+        self, requester: Requester, follower: Follower, since: SyncToken, upto: SyncToken
+    ) -> StreamPage:
+        position = since.position
+        if position >= follower.since and not follower.has_news_since(position):
+            return StreamPage([], since, upto)
+        touched = dict.fromkeys(follower.rooms_touched_since(position))
+        if position < follower.since:
+            user_nid = requester.user_nid
+            touched |= dict.fromkeys(await self._room_store.touched_since(user_nid, position))
+        asked: list[int] = []
+        for row in await self._members.changed_since(requester.user_nid, position):
+            if row.membership in (Membership.INVITE, Membership.KNOCK):
+                touched.pop(row.room_nid, None)
+                asked.append(row.event_nid)
+            elif not row.forgotten:
+                touched[row.room_nid] = None
+        pages = []
+        for room_id in (await self._room_store.ids(touched)).values():
+            try:
+                pages.append(await self._page(requester, room_id, since))
+            except Forbidden:
+                continue  # an invitation that was declined
+        invitations = (await self._events.by_nids(asked)).values()
+        return _merged(pages, invitations, since, upto)
+
+    async def _page(self, requester: Requester, room_id: str, since: SyncToken) -> Page:
+        return await self._timelines.messages(
+            requester, room_id, _PAGE, backwards=False, start=str(since), stop=None
+        )
+
+
+def _merged(
+    pages: list[Page], more: Iterable[Event], since: SyncToken, upto: SyncToken
+) -> StreamPage:
+    """The rooms' events in the order of their arrival, as far as all rooms were read."""
+    events = sorted(
+        [*more, *(event for page in pages for event in page.events)], key=lambda event: event.nid
+    )
+    ends = [page.events[-1].nid for page in pages if page.end is not None and page.events]
+    if ends:
+        events = [event for event in events if event.nid <= min(ends)]
+        return StreamPage(events, since, SyncToken(min(ends), since.typing))
+    newest = events[-1].nid if events else 0
+    return StreamPage(events, since, SyncToken(max(upto.position, newest), upto.typing))
