@@ -157,6 +157,8 @@ class Server:
         self.profiles = ProfileStore(database, self.names)
         self.device_store = DeviceStore(database)
         self.tokens = TokenStore(database)
+        self.search_index = search_index(database)
+        self.search_feed = SearchFeed(self.search_index)
 
     def _build_streams(self) -> None:
         database = self.database
@@ -206,7 +208,7 @@ class Server:
         rules = _retention_rules(self.config.retention)
         self.retention = Retention(self.rooms, self.states, self.clock, rules)
         self.purging = Purging(
-            PurgeStore(self.database),
+            PurgeStore(self.database, forget=self.search_feed.forget),
             self.rooms,
             self.events,
             self.states,
@@ -538,7 +540,7 @@ class Server:
         )
 
     def _build_search(self) -> None:
-        index = search_index(self.database)
+        index = self.search_index
         scope = SearchScope(
             index, self.rooms, self.room_store, self.members, self.names, self.slots
         )
@@ -552,7 +554,7 @@ class Server:
             enabled=self.config.search.enable_search,
         )
         self.search_reader = StreamReader(
-            "search", SearchFeed(index), self.database, self.clock, self.background
+            "search", self.search_feed, self.database, self.clock, self.background
         )
         self.user_directory = UserDirectory(
             DirectoryStore(self.database),

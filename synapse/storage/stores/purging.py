@@ -1,6 +1,6 @@
 """Deleting messages from rooms' timelines, a batch at a time, and how far the jobs have come."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -59,8 +59,14 @@ _SAVE_JOB = """
 class PurgeStore:
     """Deletes messages."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, *, forget: Callable[[Transaction, Sequence[int]], None]
+    ) -> None:
+        """`forget` takes away what is derived from events, before they are deleted."""
         self._database = database
+        self._forget = forget
+        # One object, since the database gathers the items of one and the same function.
+        self._write = self._purge
 
     async def rooms_after(self, room_nid: int, limit: int) -> list[int]:
         """Numbers of rooms, in their order."""
@@ -73,7 +79,7 @@ class PurgeStore:
 
     async def purge(self, batch: PurgeBatch) -> Purged:
         """Delete the messages of a batch, but neither state nor what new events build on."""
-        return await self._database.write(_purge, batch)
+        return await self._database.write(self._write, batch)
 
     async def progress(self, name: str) -> JobProgress | None:
         row = await self._database.fetch_one(
@@ -84,32 +90,31 @@ class PurgeStore:
     async def save_progress(self, progress: JobProgress) -> None:
         await self._database.write(_save_progress, progress)
 
+    def _purge(self, txn: Transaction, batches: Sequence[PurgeBatch]) -> list[Purged]:
+        return [self._purge_one(txn, batch) for batch in batches]
 
-def _purge(txn: Transaction, batches: Sequence[PurgeBatch]) -> list[Purged]:
-    return [_purge_one(txn, batch) for batch in batches]
-
-
-def _purge_one(txn: Transaction, batch: PurgeBatch) -> Purged:
-    rows = txn.execute("SELECT pos, tips FROM rooms WHERE room_nid = ?", batch.room_nid)
-    if not rows:
-        return Purged([], None)
-    ((newest_pos, tips),) = rows
-    kept = set(orjson.loads(tips))
-    candidates = txn.execute(
-        _CANDIDATES, batch.room_nid, *batch.after, batch.before_ms, batch.limit
-    )
-    doomed = [
-        nid
-        for nid, _, pos, slot_nid in candidates
-        if slot_nid is None and pos != newest_pos and nid not in kept
-    ]
-    if doomed:
-        for deletion in _DELETIONS:
-            txn.execute(deletion, doomed)
-    if len(candidates) < batch.limit:
-        return Purged(doomed, None)
-    _, ts, pos, _ = candidates[-1]
-    return Purged(doomed, (ts, pos))
+    def _purge_one(self, txn: Transaction, batch: PurgeBatch) -> Purged:
+        rows = txn.execute("SELECT pos, tips FROM rooms WHERE room_nid = ?", batch.room_nid)
+        if not rows:
+            return Purged([], None)
+        ((newest_pos, tips),) = rows
+        kept = set(orjson.loads(tips))
+        candidates = txn.execute(
+            _CANDIDATES, batch.room_nid, *batch.after, batch.before_ms, batch.limit
+        )
+        doomed = [
+            nid
+            for nid, _, pos, slot_nid in candidates
+            if slot_nid is None and pos != newest_pos and nid not in kept
+        ]
+        if doomed:
+            self._forget(txn, doomed)
+            for deletion in _DELETIONS:
+                txn.execute(deletion, doomed)
+        if len(candidates) < batch.limit:
+            return Purged(doomed, None)
+        _, ts, pos, _ = candidates[-1]
+        return Purged(doomed, (ts, pos))
 
 
 def _save_progress(txn: Transaction, items: Sequence[JobProgress]) -> None:

@@ -3,7 +3,7 @@
 Nothing of rooms that are encrypted is indexed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -35,6 +35,7 @@ _REDACTED = """
     JOIN redacted_events r ON r.event_nid = e.event_nid
     WHERE e.event_id = ANY(?) AND e.redacted_by IS NOT NULL
 """
+_DOOMED = "SELECT event_nid, room_nid, json FROM events WHERE event_nid = ANY(?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +77,16 @@ class SearchFeed:
     def write(self, txn: Transaction, gathered: Found) -> None:
         self._index.add(txn, gathered.documents)
         if gathered.redacted_ids:
-            originals = list(_documents(txn.execute(_REDACTED, gathered.redacted_ids)))
-            known = self._index.indexed(txn, [original.event_nid for original in originals])
-            self._index.remove(txn, [o for o in originals if o.event_nid in known])
+            self._remove(txn, txn.execute(_REDACTED, gathered.redacted_ids))
+
+    def forget(self, txn: Transaction, event_nids: Sequence[int]) -> None:
+        """Take events out of the index that are about to be deleted."""
+        self._remove(txn, txn.execute(_DOOMED, list(event_nids)))
+
+    def _remove(self, txn: Transaction, rows: Iterable[Row]) -> None:
+        documents = list(_documents(rows))
+        known = self._index.indexed(txn, [document.event_nid for document in documents])
+        self._index.remove(txn, [document for document in documents if document.event_nid in known])
 
 
 def _documents(rows: Iterable[Row]) -> Iterable[Document]:

@@ -140,6 +140,22 @@ class PurgingTests(RetentionTestCase):
         rooms = (await self.sync(self.bob, since=self.since))["rooms"]["join"]
         self.assertEqual(bodies(rooms[self.room_id]["timeline"]["events"]), ["newest"])
 
+    async def test_the_search_index_forgets_their_words(self) -> None:
+        await self.arrange()
+        await self.send(self.alice, self.room_id, "newest")
+        await self.server.search_reader.catch_up()
+        self.assertEqual([await self.indexed(word) for word in ("old", "too", "newest")], [2, 1, 1])
+        await self.purge()
+        self.assertEqual([await self.indexed(word) for word in ("old", "too", "newest")], [0, 0, 1])
+
+    async def indexed(self, word: str) -> int:
+        """In how many documents of the index a word stands."""
+        sql = "SELECT count(*) FROM search_index WHERE search_index MATCH ?"
+        if self.on_postgres:
+            sql = "SELECT count(*) FROM search_index WHERE words @@ CAST(? AS tsquery)"
+        ((count,),) = await self.database.fetch(sql, word)
+        return int(count)
+
     async def test_memory_forgets_them_too(self) -> None:
         await self.arrange()
         await self.texts()
