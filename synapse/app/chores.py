@@ -1,7 +1,11 @@
 """What the server does by itself, now and then."""
 
+from typing import Any
+
 from synapse.app.wiring import Server
 from synapse.storage.background_updates import BackgroundUpdates, Pace
+from synapse.storage.stores.directory_feed import index_users
+from synapse.storage.stream_readers import StreamReader
 from synapse.util.clock import Timer
 
 _MINUTE_S = 60.0
@@ -15,19 +19,27 @@ class Chores:
         self._server = server
         self._timer: Timer | None = None
         self._next_cleaning_ms = 0
-        # No migration has left long work behind yet: the ones that do name their updates here.
-        self._updates = BackgroundUpdates(server.database, server.clock, {}, Pace())
+        self._readers: list[StreamReader[Any]] = [server.directory_reader]
+        if server.config.search.enable_search:
+            self._readers.append(server.search_reader)
+        updates = {"user_directory": index_users}
+        self._updates = BackgroundUpdates(server.database, server.clock, updates, Pace())
 
     def start(self) -> None:
         """Go on with what the last stop interrupted; then look every minute what there is to do."""
         background = self._server.background
         background.spawn("resume deactivations", self._server.accounts.resume())
         background.spawn("resume profile changes", self._server.profile_changes.resume())
+        background.spawn("resume presence", self._server.presence.resume())
         background.spawn("background updates", self._updates.run())
+        for reader in self._readers:
+            reader.start()
         self._tick()
 
     def stop(self) -> None:
         self._updates.enabled = False
+        for reader in self._readers:
+            reader.stop()
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
 

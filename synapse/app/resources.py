@@ -9,7 +9,12 @@ from synapse.http.resource import Resource
 from synapse.rest.admin.register import AdminRegister
 from synapse.rest.admin.server_version import ServerVersion
 from synapse.rest.client.account import Deactivate, Password, WhoAmI
-from synapse.rest.client.account_data import GlobalAccountData, RoomAccountData
+from synapse.rest.client.account_data import (
+    DeleteGlobalAccountData,
+    DeleteRoomAccountData,
+    GlobalAccountData,
+    RoomAccountData,
+)
 from synapse.rest.client.aliases import AliasesOfRoom, DirectoryVisibility, RoomAlias
 from synapse.rest.client.capabilities import Capabilities
 from synapse.rest.client.devices import DeleteDevices, DeviceList, OneDevice
@@ -28,6 +33,7 @@ from synapse.rest.client.membership import (
     Unban,
 )
 from synapse.rest.client.mutual_rooms import MutualRoomsResource
+from synapse.rest.client.presence import PresenceStatus
 from synapse.rest.client.profiles import Profile, ProfileField
 from synapse.rest.client.public_rooms import PublicRoomsResource
 from synapse.rest.client.push_rules import (
@@ -52,8 +58,10 @@ from synapse.rest.client.room_state import (
 )
 from synapse.rest.client.room_summaries import RoomSummary, UnstableRoomSummary
 from synapse.rest.client.room_upgrades import UpgradeRoom
+from synapse.rest.client.search import SearchResource
 from synapse.rest.client.spaces import Hierarchy
 from synapse.rest.client.sync import SyncResource
+from synapse.rest.client.tags import OneTag, TagsOfRoom
 from synapse.rest.client.third_party import (
     LocationOfAlias,
     NetworkDirectory,
@@ -61,7 +69,9 @@ from synapse.rest.client.third_party import (
     Protocols,
     UserOfId,
 )
+from synapse.rest.client.thread_subscriptions import ThreadSubscriptionResource
 from synapse.rest.client.typing import TypingResource
+from synapse.rest.client.user_directory import UserDirectorySearch
 from synapse.rest.client.versions import Versions
 from synapse.rest.web import Welcome
 from synapse.rest.well_known import WellKnownClient, WellKnownServer, WellKnownSupport
@@ -108,6 +118,10 @@ def _account_resources(server: Server) -> list[Resource]:
         DeleteDevices(auth, server.devices),
         GlobalAccountData(auth, server.account_data),
         RoomAccountData(auth, server.account_data),
+        DeleteGlobalAccountData(auth, server.account_data),
+        DeleteRoomAccountData(auth, server.account_data),
+        TagsOfRoom(auth, server.tags),
+        OneTag(auth, server.tags),
         UploadFilter(auth, server.filters),
         OneFilter(auth, server.filters),
         AllPushRules(auth, server.push_rules),
@@ -122,7 +136,10 @@ def _room_resources(server: Server) -> list[Resource]:
     auth, aliases, memberships = server.auth, server.aliases, server.memberships
     events, state, messages = server.client_events, server.room_state, server.messages
     server_name = server.config.server.server_name
-    needs_token = server.config.server.require_auth_for_profile_requests
+    needs_token = (
+        server.config.server.require_auth_for_profile_requests
+        or server.config.server.limit_profile_requests_to_users_who_share_rooms
+    )
     return [
         CreateRoom(auth, server.room_creation),
         UpgradeRoom(auth, server.room_upgrades),
@@ -164,6 +181,8 @@ def _room_resources(server: Server) -> list[Resource]:
         LocationOfAlias(auth),
         UserOfId(auth),
         NetworkDirectory(auth),
+        SearchResource(auth, server.search, events),
+        UserDirectorySearch(auth, server.user_directory),
         Profile(auth, server.profile_changes, needs_token=needs_token),
         ProfileField(auth, server.profile_changes, needs_token=needs_token),
     ]
@@ -176,11 +195,14 @@ def _sync_resources(server: Server) -> list[Resource]:
             auth,
             server.filters,
             server.sync,
+            server.presence,
             max_timeline_limit=server.config.server.filter_timeline_limit,
         ),
+        PresenceStatus(auth, server.presence),
         TypingResource(auth, server.typing_notices),
         ReceiptResource(auth, server.receipts),
         ReadMarkersResource(auth, server.receipts),
+        ThreadSubscriptionResource(auth, server.thread_subscriptions),
     ]
 
 

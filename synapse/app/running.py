@@ -138,6 +138,7 @@ class Running:
         self._chores.stop()
         await self._listeners.close()
         self.server.typing.close()
+        await self.server.presence.close()
         await self.server.background.finish()
         self._threads.stop()
         await self._database.close()

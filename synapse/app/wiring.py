@@ -18,6 +18,7 @@ from synapse.handlers.directory_rules import DirectoryRules
 from synapse.handlers.filters import Filters
 from synapse.handlers.guest_access import GuestAccess
 from synapse.handlers.guest_upgrade import GuestUpgrades
+from synapse.handlers.invite_permission import InvitePermission
 from synapse.handlers.login import Login
 from synapse.handlers.membership import Memberships
 from synapse.handlers.membership_limits import MembershipLimits
@@ -25,6 +26,7 @@ from synapse.handlers.messages import Messages
 from synapse.handlers.mutual_rooms import MutualRooms
 from synapse.handlers.new_accounts import NewAccounts
 from synapse.handlers.passwords import Passwords, Workers
+from synapse.handlers.presence import Presence
 from synapse.handlers.profiles import Profiles
 from synapse.handlers.public_rooms import PublicRooms
 from synapse.handlers.push_rules import PushRules
@@ -39,6 +41,8 @@ from synapse.handlers.room_state import RoomState
 from synapse.handlers.room_succession import RoomSuccession
 from synapse.handlers.room_summaries import RoomSummaries
 from synapse.handlers.room_upgrades import RoomUpgrades
+from synapse.handlers.search import Search
+from synapse.handlers.search_pages import SearchPages
 from synapse.handlers.sessions import Sessions
 from synapse.handlers.shared_secret import SharedSecretRegistration
 from synapse.handlers.space_hierarchy import SpaceHierarchy
@@ -49,10 +53,14 @@ from synapse.handlers.sync.elsewhere import RoomsElsewhere
 from synapse.handlers.sync.ephemeral import Ephemeral
 from synapse.handlers.sync.handler import Sync
 from synapse.handlers.sync.joined import JoinedRooms
+from synapse.handlers.sync.presence import PresenceInSync
 from synapse.handlers.sync.whole_rooms import WholeRooms
+from synapse.handlers.tags import Tags
+from synapse.handlers.thread_subscriptions import ThreadSubscriptions
 from synapse.handlers.timelines import Timelines
 from synapse.handlers.typing import TypingNotices
 from synapse.handlers.ui_auth import UiAuth
+from synapse.handlers.user_directory import UserDirectory
 from synapse.handlers.visibility import Visibility
 from synapse.rooms.announce import Announcer
 from synapse.rooms.cache import RoomCache
@@ -62,21 +70,30 @@ from synapse.rooms.writer import RoomWriter
 from synapse.storage.database import Database
 from synapse.storage.stores.account_data import AccountDataStore
 from synapse.storage.stores.devices import DeviceStore
+from synapse.storage.stores.directory import DirectoryStore
+from synapse.storage.stores.directory_feed import DirectoryFeed
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.filters import FilterStore
 from synapse.storage.stores.members import MemberStore
 from synapse.storage.stores.names import Names
+from synapse.storage.stores.presence import PresenceStore
 from synapse.storage.stores.profiles import ProfileStore
 from synapse.storage.stores.push_rules import PushRuleStore
 from synapse.storage.stores.receipts import ReceiptStore
 from synapse.storage.stores.rooms import RoomStore
+from synapse.storage.stores.search_feed import SearchFeed
+from synapse.storage.stores.search_index import search_index
 from synapse.storage.stores.slots import Slots
 from synapse.storage.stores.states import StateStore
+from synapse.storage.stores.thread_subscriptions import ThreadSubscriptionStore
 from synapse.storage.stores.tokens import TokenStore
 from synapse.storage.stores.ui_auth import UiAuthStore
 from synapse.storage.stores.users import UserStore
+from synapse.storage.stream_readers import StreamReader
 from synapse.streams.followers import Followers
+from synapse.streams.presence_changes import PresenceChanges
 from synapse.streams.receipts import RecentReceipts
+from synapse.streams.serials import Serials
 from synapse.streams.typing import Typing
 from synapse.util.background import Background
 from synapse.util.clock import Clock
@@ -105,10 +122,12 @@ class Server:
         self._build_streams()
         self._build_rooms(key)
         self._build_sessions(workers)
+        self._build_presence()
         self._build_membership()
         self._build_messages()
         self._build_accounts()
         self._build_sync()
+        self._build_search()
 
     def _build_stores(self) -> None:
         database = self.database
@@ -126,18 +145,30 @@ class Server:
     def _build_streams(self) -> None:
         database = self.database
         self.followers = Followers(self.members, self.clock, position=lambda: database.position)
-        self.typing = Typing(self.followers, self.clock)
+        self.serials = Serials(self.clock)
+        self.typing = Typing(self.followers, self.serials, self.clock)
+        self.presence_changes = PresenceChanges(
+            self.followers, self.serials, self.clock, self.background
+        )
         self.recent_receipts = RecentReceipts(self.followers, position=database.position)
         self.receipt_store = ReceiptStore(database, moved=self.recent_receipts.committed)
         self.account_data_store = AccountDataStore(database, self.followers.user_moved)
         self.push_rule_store = PushRuleStore(database, self.followers.user_moved)
+        self.thread_subscription_store = ThreadSubscriptionStore(
+            database, self.followers.user_moved
+        )
         # Not before all of a commit is told: its position covers what was not told yet, too.
         database.on_commit(lambda position: self.followers.wake())
 
     def _build_rooms(self, key: SigningKey) -> None:
         self.rooms = RoomCache(self.room_store, self.events, self.states, cache_size=_ROOMS_KEPT)
         announcer = Announcer(
-            self.rooms, self.followers, self.typing, self.names, server_name=self._server_name
+            self.rooms,
+            self.followers,
+            self.typing,
+            self.presence_changes,
+            self.names,
+            server_name=self._server_name,
         )
         self.persister = Persister(
             self.database,
@@ -175,6 +206,18 @@ class Server:
             UiAuthStore(self.database), self.tokens, self.credentials, clock, config.ui_auth
         )
 
+    def _build_presence(self) -> None:
+        self.presence_store = PresenceStore(self.database)
+        self.presence = Presence(
+            self.presence_store,
+            self.names,
+            self.presence_changes,
+            self.clock,
+            self.background,
+            self.config.presence,
+            limit=RateLimiter(self.clock, self.config.rate_limits.rc_presence.per_user),
+        )
+
     def _build_membership(self) -> None:
         config, clock, limits = self.config, self.clock, self.config.rate_limits
         directory_rules = DirectoryRules(config.rooms)
@@ -191,6 +234,9 @@ class Server:
         membership_limits = MembershipLimits(clock, limits)
         restricted = RestrictedJoins(self.rooms, self.members, server_name=self._server_name)
         succession = RoomSuccession(self.rooms, self.account_data_store, self.push_rule_store)
+        self.invite_permission = InvitePermission(
+            self.account_data_store, self.names, server_name=self._server_name
+        )
         self.memberships = Memberships(
             self.rooms,
             self.writer,
@@ -199,6 +245,7 @@ class Server:
             self.profiles,
             restricted,
             succession,
+            self.invite_permission,
             membership_limits,
             config.rooms,
             server_name=self._server_name,
@@ -243,6 +290,7 @@ class Server:
             config.registration,
             limit=RateLimiter(clock, limits.rc_profile),
             server_name=self._server_name,
+            only_in_common_rooms=config.server.limit_profile_requests_to_users_who_share_rooms,
         )
 
     def _build_messages(self) -> None:
@@ -254,6 +302,7 @@ class Server:
             self.events,
             self.writer,
             self.transactions,
+            self.presence,
             messages_limit=messages_limit,
             moderation_limit=None if redactions is None else RateLimiter(clock, redactions),
             server_name=self._server_name,
@@ -269,6 +318,9 @@ class Server:
         )
         states = States(self.rooms, self.states)
         self.timelines = Timelines(self.rooms, self.events, states, self.visibility)
+        self.thread_subscriptions = ThreadSubscriptions(
+            self.thread_subscription_store, self.rooms, self.timelines
+        )
         self.room_state = RoomState(
             self.rooms, self.room_store, self.members, states, self.timelines, self.visibility
         )
@@ -333,6 +385,7 @@ class Server:
         self.devices = Devices(self.device_store, self.ui_auth, self.auth)
         self.push_rules = PushRules(self.push_rule_store)
         self.account_data = AccountData(self.account_data_store, self.push_rules)
+        self.tags = Tags(self.account_data_store)
         self.filters = Filters(FilterStore(self.database))
 
     def _build_sync(self) -> None:
@@ -372,18 +425,60 @@ class Server:
             self.members,
             self.account_data_store,
             self.push_rules,
+            self.invite_permission,
             self.followers,
             self.typing,
             joined,
             elsewhere,
+            PresenceInSync(
+                self.presence_changes,
+                self.presence_store,
+                self.followers,
+                self.serials,
+                self.clock,
+                self.config.presence,
+            ),
             self.clock,
             excluded_rooms=self.config.rooms.exclude_rooms_from_sync,
         )
-        self.typing_notices = TypingNotices(self.rooms, self.typing)
+        self.typing_notices = TypingNotices(self.rooms, self.typing, self.presence)
         self.receipts = Receipts(
             self.rooms,
             self.events,
             self.receipt_store,
             self.account_data_store,
+            self.presence,
             self.clock,
+        )
+
+    def _build_search(self) -> None:
+        index = search_index(self.database)
+        pages = SearchPages(
+            index,
+            self.rooms,
+            self.room_store,
+            self.members,
+            self.events,
+            self.names,
+            self.slots,
+            self.visibility,
+        )
+        self.search = Search(
+            pages,
+            self.rooms,
+            self.timelines,
+            States(self.rooms, self.states),
+            self.room_state,
+            enabled=self.config.search.enable_search,
+        )
+        self.search_reader = StreamReader(
+            "search", SearchFeed(index), self.database, self.clock, self.background
+        )
+        self.user_directory = UserDirectory(
+            DirectoryStore(self.database),
+            self.config.search.user_directory,
+            limit=RateLimiter(self.clock, self.config.rate_limits.rc_user_directory),
+        )
+        self.directory_reader = StreamReader(
+            "user_directory", DirectoryFeed(), self.database, self.clock, self.background
         )

@@ -10,9 +10,11 @@ from synapse.config.logs import LoggingConfig
 from synapse.config.metrics import MetricsConfig
 from synapse.config.options import Section, option, section
 from synapse.config.passwords import PasswordConfig, UiAuthConfig
+from synapse.config.presence import PresenceConfig
 from synapse.config.ratelimiting import RateLimitsConfig
 from synapse.config.registration import RegistrationConfig
 from synapse.config.rooms import RoomsConfig
+from synapse.config.search import SearchConfig
 from synapse.config.server import ServerConfig
 from synapse.config.tls import TlsConfig
 
@@ -40,5 +42,7 @@ class HomeserverConfig:
     )
     rate_limits: RateLimitsConfig = section(RateLimitsConfig)
     rooms: RoomsConfig = section(RoomsConfig)
+    search: SearchConfig = section(SearchConfig)
+    presence: PresenceConfig = option(Section(PresenceConfig), PresenceConfig(), "Who is online.")
     keys: KeysConfig = section(KeysConfig)
     metrics: MetricsConfig = section(MetricsConfig)

@@ -11,8 +11,8 @@ from synapse.config.place import Place, show
 
 # Accepted, and named once in the log. Whoever builds what a key is for takes it out of here.
 _NOT_SUPPORTED_YET = """
-    modules user_agent_suffix use_frozen_dicts presence use_presence
-    restrict_public_rooms_to_local_users gc_thresholds gc_min_interval enable_search
+    modules user_agent_suffix use_frozen_dicts
+    restrict_public_rooms_to_local_users gc_thresholds gc_min_interval
     ip_range_blacklist ip_range_whitelist federation_ip_range_blacklist
     manhole manhole_settings http_proxy https_proxy no_proxy_hosts
     matrix_authentication_service dummy_events_threshold cleanup_extremities_with_dummy_events
@@ -20,8 +20,7 @@ _NOT_SUPPORTED_YET = """
     hs_disabled hs_disabled_message limit_usage_by_mau max_mau_value mau_trial_days
     mau_appservice_trial_days mau_limit_alerting mau_stats_only mau_limit_reserved_threepids
     server_context limit_remote_rooms max_avatar_size allowed_avatar_mimetypes
-    forgotten_room_retention_period limit_profile_requests_to_users_who_share_rooms
-    user_ips_max_age request_token_inhibit_3pid_errors
+    forgotten_room_retention_period user_ips_max_age request_token_inhibit_3pid_errors
     next_link_domain_whitelist templates retention enable_ephemeral_messages
     redaction_allowed_period include_profile_updates_in_sync
 
@@ -36,8 +35,8 @@ _NOT_SUPPORTED_YET = """
 
     rc_registration_token_validity rc_3pid_validation rc_third_party_invite rc_media_create
     rc_federation federation_rc_window_size federation_rc_sleep_limit federation_rc_sleep_delay
-    federation_rc_reject_limit federation_rc_concurrent rc_presence rc_delayed_event_mgmt rc_reports
-    rc_user_directory rc_key_requests
+    federation_rc_reject_limit federation_rc_concurrent rc_delayed_event_mgmt rc_reports
+    rc_key_requests
 
     enable_authenticated_media enable_media_repo enable_local_media_storage media_store_path
     backup_media_store_path synchronous_backup_media_store max_pending_media_uploads
@@ -58,7 +57,7 @@ _NOT_SUPPORTED_YET = """
     sentry metrics_flags report_stats_endpoint track_puppeted_user_ips app_service_config_files
     track_appservice_user_ips use_appservice_legacy_authorization saml2_config oidc_providers
     oidc_config cas_config sso jwt_config ldap_config password_providers push push_rules
-    user_directory user_consent stats server_notices
+    user_consent stats server_notices
     exclude_rooms_from_presence opentracing spam_checker
     third_party_event_rules auto_accept_invites background_updates task_scheduler
     experimental_features replication_torture_level

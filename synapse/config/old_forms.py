@@ -27,6 +27,7 @@ OLD_KEYS = (
     "rc_messages_per_second",
     "room_invite_state_types",
     "unsecure_port",
+    "use_presence",
 )
 
 
@@ -116,6 +117,16 @@ def _prejoin_state(settings: Settings) -> None:
         settings.put("room_prejoin_state", prejoin, like="room_invite_state_types")
 
 
+def _presence(settings: Settings) -> None:
+    value = settings.values.get("use_presence")
+    if value is None:
+        return
+    enabled = BOOLEAN.parse(value, settings.place("use_presence").key("use_presence"))
+    presence = settings.values.get("presence") or {}
+    if isinstance(presence, dict) and presence.get("enabled") is None:
+        settings.put("presence", {**presence, "enabled": enabled}, like="use_presence")
+
+
 def _number(settings: Settings, key: str) -> int | None:
     value = settings.values.get(key)
     return None if value is None else _PORT.parse(value, settings.place(key).key(key))
@@ -143,4 +154,5 @@ _CONVERSIONS: tuple[Callable[[Settings], None], ...] = (
     _listeners,
     _metrics_listener,
     _prejoin_state,
+    _presence,
 )

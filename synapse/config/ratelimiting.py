@@ -52,6 +52,13 @@ class InviteLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PresenceLimits:
+    """Limits of presence."""
+
+    per_user: RateLimit = _rate(0.1, 1, "Per user.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimitsConfig:
     """Rate limits"""
 
@@ -69,3 +76,9 @@ class RateLimitsConfig:
     rc_invites: InviteLimits = option(Section(InviteLimits), InviteLimits(), "Inviting users.")
     rc_room_creation: RateLimit = _rate(0.016, 10, "Creating rooms, per user.")
     rc_profile: RateLimit = _rate(1, 500, "Changing the profile, per user.")
+    rc_user_directory: RateLimit = _rate(0.016, 200, "Searching for users, per user.")
+    rc_presence: PresenceLimits = option(
+        Section(PresenceLimits),
+        PresenceLimits(),
+        "Setting one's presence. What is set by /sync beyond the limit is ignored.",
+    )

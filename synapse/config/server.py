@@ -131,6 +131,12 @@ class ServerConfig:
     require_auth_for_profile_requests: bool = option(
         BOOLEAN, False, "Show profiles only to those who are logged in."
     )
+    limit_profile_requests_to_users_who_share_rooms: bool = option(
+        BOOLEAN,
+        False,
+        "Show profiles only to those who share a room with the user, and so only to those who are "
+        "logged in.",
+    )
 
     @property
     def support_contacts(self) -> tuple[SupportContact, ...]:

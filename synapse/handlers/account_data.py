@@ -1,9 +1,11 @@
 """Account data: what clients keep for their user, globally or for a room."""
 
+from collections.abc import Callable
+
 import orjson
 
-from synapse.api.errors import Forbidden, InvalidParam, MatrixError, NotFound
-from synapse.api.identifiers import is_room_id, is_short_text
+from synapse.api.errors import BadJson, Forbidden, InvalidParam, MatrixError, NotFound
+from synapse.api.identifiers import is_room_id, is_short_text, is_user_id
 from synapse.handlers.auth import Requester
 from synapse.handlers.push_rules import PUSH_RULES, PushRules
 from synapse.http.json_body import JsonObject
@@ -24,7 +26,7 @@ class AccountData:
         self, requester: Requester, user_id: str, room_id: str | None, type: str
     ) -> bytes:
         """The content's JSON; `room_id` None means global."""
-        _check(requester, user_id, room_id, type)
+        check_account_data(requester, user_id, room_id, type)
         if type == PUSH_RULES and room_id is None:
             return await self._push_rules.content(requester)
         content = await self._store.content(requester.user_nid, room_id, type)
@@ -40,18 +42,57 @@ class AccountData:
         type: str,
         content: JsonObject,
     ) -> None:
-        _check(requester, user_id, room_id, type)
-        if type in _SET_BY_THE_SERVER:
-            raise MatrixError(405, "M_BAD_JSON", f"{type} can't be set through this API")
+        check_account_data(requester, user_id, room_id, type)
+        _check_settable(type)
+        check = None if room_id is not None else _CHECKS.get(type)
+        if check is not None:
+            check(requester, content)
         json = orjson.dumps(content.raw)
         if await self._store.put(requester.user_nid, room_id, type, json) is None:
             raise NotFound("This server does not know the room")
 
+    async def delete(
+        self, requester: Requester, user_id: str, room_id: str | None, type: str
+    ) -> None:
+        """Delete account data; what isn't there is deleted already."""
+        check_account_data(requester, user_id, room_id, type)
+        _check_settable(type)
+        await self._store.delete(requester.user_nid, room_id, type)
 
-def _check(requester: Requester, user_id: str, room_id: str | None, type: str) -> None:
+
+def check_account_data(requester: Requester, user_id: str, room_id: str | None, type: str) -> None:
+    """Raises `Forbidden` for others' data, `InvalidParam` for what can't be a room or a type."""
     if user_id != requester.user_id:
         raise Forbidden("Account data belongs to its user alone")
     if room_id is not None and (not is_room_id(room_id)):
         raise InvalidParam("The path names no valid room id")
     if not is_short_text(type):
         raise InvalidParam("A type has at most 255 bytes, and no NUL")
+
+
+def _check_settable(type: str) -> None:
+    if type in _SET_BY_THE_SERVER:
+        raise MatrixError(405, "M_BAD_JSON", f"{type} can't be set through this API")
+
+
+def _check_ignored_users(requester: Requester, content: JsonObject) -> None:
+    # An empty object is how clients took things back before they could be deleted.
+    if not content.raw:
+        return
+    for user_id, value in content.object("ignored_users").raw.items():
+        if not is_user_id(user_id) or not isinstance(value, dict):
+            raise BadJson("'ignored_users' must be an object of user ids with an object each")
+        if user_id == requester.user_id:
+            raise InvalidParam("You can't ignore yourself")
+
+
+def _check_direct(requester: Requester, content: JsonObject) -> None:
+    for user_id in content.raw:
+        content.strings(user_id)
+
+
+# What the server itself goes by, or what clients can't cope with if it is broken.
+_CHECKS: dict[str, Callable[[Requester, JsonObject], None]] = {
+    "m.ignored_user_list": _check_ignored_users,
+    "m.direct": _check_direct,
+}

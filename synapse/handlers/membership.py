@@ -1,6 +1,7 @@
 """Membership: joining, inviting, leaving, kicking, banning, knocking, forgetting."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from synapse.api.constants import EventTypes, Membership
@@ -10,6 +11,7 @@ from synapse.config.rooms import RoomsConfig
 from synapse.events.event import Event
 from synapse.handlers.auth import GuestForbidden, Requester
 from synapse.handlers.guest_access import admits_guests
+from synapse.handlers.invite_permission import InvitePermission
 from synapse.handlers.membership_limits import MembershipLimits
 from synapse.handlers.restricted_joins import RestrictedJoins
 from synapse.handlers.room_access import not_in_room, room_of_member
@@ -41,6 +43,7 @@ class Memberships:
         profiles: ProfileStore,
         restricted: RestrictedJoins,
         succession: RoomSuccession,
+        invite_permission: InvitePermission,
         limits: MembershipLimits,
         config: RoomsConfig,
         *,
@@ -53,6 +56,7 @@ class Memberships:
         self._profiles = profiles
         self._restricted = restricted
         self._succession = succession
+        self._invite_permission = invite_permission
         self._limits = limits
         self._config = config
         self._server_name = server_name
@@ -105,16 +109,33 @@ class Memberships:
         is_direct: bool = False,
     ) -> str:
         """Invite a user; the event's id."""
-        self._check_may_invite(requester)
+        self.check_may_invite(requester, [user_id])
         await self._target_room(requester, room_id, user_id)
         self._limits.check_invite(requester.user_id, room_id, user_id)
         content = await self.invitation(user_id, reason, is_direct=is_direct)
         return await self._send(requester.user_id, room_id, user_id, content)
 
+    def check_may_invite(self, requester: Requester, user_ids: Sequence[str]) -> None:
+        """Whether the requester may invite these users at all. Raises `InvalidParam`, and
+        `Forbidden` also for users of other servers, whom nobody would tell."""
+        for user_id in user_ids:
+            if not is_user_id(user_id):
+                raise InvalidParam(f"Not a user id: {user_id[:255]!r}")
+        if not user_ids:
+            return
+        if self._config.block_non_admin_invites and not requester.is_admin:
+            raise Forbidden("Invites have been disabled on this server")
+        if any(domain_of(user_id) != self._server_name for user_id in user_ids):
+            raise Forbidden("Users of other servers can't be invited: there is no federation yet")
+
     async def invitation(
         self, user_id: str, reason: str | None = None, *, is_direct: bool = False
     ) -> dict[str, Any]:
-        """The content of an invite: with the invitee's profile, if that is configured."""
+        """The content of an invite: with the invitee's profile, if that is configured.
+
+        Raises 403 `M_INVITE_BLOCKED` for who wants no invites.
+        """
+        await self._invite_permission.check(user_id)
         content: dict[str, Any] = {}
         if self._config.include_profile_data_on_invite:
             content.update(await self._profile(user_id))
@@ -197,8 +218,9 @@ class Memberships:
             return await self._send_own(user_id, room_id, content)
         room = await self._target_room(requester, room_id, user_id)
         if membership == Membership.INVITE:
-            self._check_may_invite(requester)
+            self.check_may_invite(requester, [user_id])
             self._limits.check_invite(requester.user_id, room_id, user_id)
+            await self._invite_permission.check(user_id)
         elif membership == Membership.LEAVE:
             current = await self._rooms.current(room, EventTypes.MEMBER, user_id)
             if current is None or current.membership == Membership.LEAVE:
@@ -299,10 +321,6 @@ class Memberships:
     async def _check_guest(self, room: Room) -> None:
         if not admits_guests(await self._rooms.current(room, EventTypes.GUEST_ACCESS)):
             raise GuestForbidden("Guests can't join this room")
-
-    def _check_may_invite(self, requester: Requester) -> None:
-        if self._config.block_non_admin_invites and not requester.is_admin:
-            raise Forbidden("Invites have been disabled on this server")
 
 
 def _never_in_room() -> NotFound:

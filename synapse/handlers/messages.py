@@ -9,6 +9,7 @@ from synapse.api.identifiers import domain_of, fits_in_bytes, is_event_id
 from synapse.events.event import Event
 from synapse.events.power_levels import PowerLevels
 from synapse.handlers.auth import Requester
+from synapse.handlers.presence import Presence
 from synapse.handlers.ratelimits import RateLimiter
 from synapse.handlers.room_access import not_in_room, room_of_member
 from synapse.rooms.cache import RoomCache
@@ -31,6 +32,7 @@ class Messages:
         events: EventStore,
         writer: RoomWriter,
         transactions: Transactions,
+        presence: Presence,
         *,
         messages_limit: RateLimiter,
         moderation_limit: RateLimiter | None,
@@ -41,6 +43,7 @@ class Messages:
         self._events = events
         self._writer = writer
         self._transactions = transactions
+        self._presence = presence
         self._messages_limit = messages_limit
         self._moderation_limit = moderation_limit or messages_limit
         self._server_name = server_name
@@ -64,7 +67,9 @@ class Messages:
 
         async def send() -> str:
             self._messages_limit.check(requester.user_id)
-            return (await self._writer.send(room_id, draft)).event_id
+            event = await self._writer.send(room_id, draft)
+            self._presence.acted(requester)
+            return event.event_id
 
         return await self._once(requester, room, draft, txn_id, send)
 

@@ -1,6 +1,7 @@
-"""Profiles: display names and avatars of this server's users, and their way into rooms."""
+"""Profiles of this server's users, and the way of names and avatars into rooms."""
 
 import logging
+import re
 from typing import Any
 
 from synapse.api.errors import BadJson, Forbidden, InvalidParam, MatrixError, NotFound
@@ -20,7 +21,11 @@ logger = logging.getLogger(__name__)
 _MAX_DISPLAYNAME_CHARACTERS = 256
 _MAX_AVATAR_URL_BYTES = 1000
 
-FIELDS = ("displayname", "avatar_url")
+# What rooms are told; all other fields stand in the profile alone.
+_SPREAD = ("displayname", "avatar_url")
+_MAX_KEY_BYTES = 255
+# Appendices, "Common Namespaced Identifier Grammar".
+_KEY = re.compile(r"displayname|avatar_url|[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)+", re.ASCII)
 
 
 class Profiles:
@@ -37,7 +42,9 @@ class Profiles:
         *,
         limit: RateLimiter,
         server_name: str,
+        only_in_common_rooms: bool,
     ) -> None:
+        """`only_in_common_rooms`: profiles are shown to those who share a room with the user."""
         self._store = store
         self._users = users
         self._members = members
@@ -46,32 +53,56 @@ class Profiles:
         self._config = config
         self._limit = limit
         self._server_name = server_name
+        self._only_in_common_rooms = only_in_common_rooms
         # Users whose rooms are being told, and whether their profile has changed since.
         self._spreading: dict[int, bool] = {}
 
-    async def get(self, user_id: str) -> dict[str, Any]:
-        """All fields. Raises `InvalidParam`, and `NotFound` for who is unknown here."""
+    async def get(self, reader: Requester | None, user_id: str) -> dict[str, Any]:
+        """All fields; `reader` is None for one who didn't have to log in.
+
+        Raises `InvalidParam`, `NotFound` for who is unknown here, and `Forbidden` if the reader
+        may see nothing, not even whether the user exists.
+        """
         if not is_user_id(user_id):
             raise InvalidParam(f"Not a user id: {user_id[:255]!r}")
+        if self._only_in_common_rooms and not await self._share_room(reader, user_id):
+            raise Forbidden("You may see the profiles of those only with whom you share a room")
         if domain_of(user_id) != self._server_name or await self._users.user(user_id) is None:
             raise NotFound("Profile not found")
         return await self._store.profile(user_id)
 
-    async def field(self, user_id: str, name: str) -> Any:
-        """One field. Raises `NotFound` if it is not set."""
-        profile = await self.get(user_id)
+    async def field(self, reader: Requester | None, user_id: str, name: str) -> Any:
+        """One field. Raises what `get` raises, and `NotFound` if it is not set."""
+        profile = await self.get(reader, user_id)
         if name not in profile:
             raise NotFound(f"The profile has no {name[:100]}")
         return profile[name]
 
     async def set(self, requester: Requester, user_id: str, name: str, value: Any) -> None:
-        """Set a field, or remove it by None or "". The user's rooms are told in the background."""
-        if user_id != requester.user_id:
-            raise Forbidden("You can't change the profile of somebody else")
-        self._check(requester, name, value)
+        """Set a field. "" or None removes a name or an avatar.
+
+        The user's rooms are told of these two in the background.
+        """
+        self._check_may_change(requester, user_id, name)
+        if name in _SPREAD:
+            value = value or None if isinstance(value, str) else value
+            _check_spread_value(name, value)
+        elif value is None:
+            raise InvalidParam("A field can't be null; DELETE removes it")
+        elif name == "m.tz" and not isinstance(value, str):
+            raise BadJson("m.tz must be a string")
+        await self._change(requester, name, value)
+
+    async def remove(self, requester: Requester, user_id: str, name: str) -> None:
+        """Remove a field, if it is there."""
+        self._check_may_change(requester, user_id, name)
+        await self._change(requester, name, None)
+
+    async def _change(self, requester: Requester, name: str, value: Any) -> None:
         self._limit.check(requester.user_id)
-        await self._store.change(user_id, {name: value or None})
-        self._start_spreading(user_id, requester.user_nid)
+        await self._store.change(requester.user_id, {name: value}, to_spread=name in _SPREAD)
+        if name in _SPREAD:
+            self._start_spreading(requester.user_id, requester.user_nid)
 
     async def resume(self) -> None:
         """At start: tell the rooms that the last stop of the server kept from being told."""
@@ -85,23 +116,26 @@ class Profiles:
             self._spreading[user_nid] = False
             self._background.spawn("spread a profile", self._spread(user_id, user_nid))
 
-    def _check(self, requester: Requester, name: str, value: Any) -> None:
-        if name not in FIELDS:
-            raise MatrixError(400, "M_INVALID_PARAM", f"Unknown profile field: {name[:100]!r}")
-        allowed = {
-            "displayname": self._config.enable_set_displayname,
-            "avatar_url": self._config.enable_set_avatar_url,
-        }
-        if not allowed[name] and not requester.is_admin:
-            raise Forbidden(f"Changing {name} has been disabled on this server")
-        if value is not None and not isinstance(value, str):
-            raise BadJson(f"{name} must be a string")
-        if name == "displayname" and len(value or "") > _MAX_DISPLAYNAME_CHARACTERS:
-            raise InvalidParam(
-                f"A displayname has at most {_MAX_DISPLAYNAME_CHARACTERS} characters"
+    async def _share_room(self, reader: Requester | None, user_id: str) -> bool:
+        if reader is None:
+            return False
+        return reader.user_id == user_id or await self._members.share_room(reader.user_nid, user_id)
+
+    def _check_may_change(self, requester: Requester, user_id: str, name: str) -> None:
+        if user_id != requester.user_id:
+            raise Forbidden("You can't change the profile of somebody else")
+        if len(name.encode()) > _MAX_KEY_BYTES:
+            raise MatrixError(
+                400, "M_KEY_TOO_LARGE", f"A profile field's name has at most {_MAX_KEY_BYTES} bytes"
             )
-        if name == "avatar_url" and len((value or "").encode()) > _MAX_AVATAR_URL_BYTES:
-            raise InvalidParam(f"An avatar_url has at most {_MAX_AVATAR_URL_BYTES} bytes")
+        if not _KEY.fullmatch(name):
+            raise InvalidParam(f"Not a name of a profile field: {name!r}")
+        forbidden = {
+            "displayname": not self._config.enable_set_displayname,
+            "avatar_url": not self._config.enable_set_avatar_url,
+        }
+        if forbidden.get(name, False) and not requester.is_admin:
+            raise Forbidden(f"Changing {name} has been disabled on this server")
 
     async def _spread(self, user_id: str, user_nid: int) -> None:
         """Tell the user's rooms, one after the other; again if the profile changes meanwhile."""
@@ -125,3 +159,12 @@ class Profiles:
             if error.status >= 500:
                 raise  # the next start of the server tries again
             logger.info("The room %d does not take %s's profile: %s", room_nid, user_id, error)
+
+
+def _check_spread_value(name: str, value: Any) -> None:
+    if value is not None and not isinstance(value, str):
+        raise BadJson(f"{name} must be a string")
+    if name == "displayname" and len(value or "") > _MAX_DISPLAYNAME_CHARACTERS:
+        raise InvalidParam(f"A displayname has at most {_MAX_DISPLAYNAME_CHARACTERS} characters")
+    if name == "avatar_url" and len((value or "").encode()) > _MAX_AVATAR_URL_BYTES:
+        raise InvalidParam(f"An avatar_url has at most {_MAX_AVATAR_URL_BYTES} bytes")

@@ -7,6 +7,7 @@ from synapse.api.errors import InvalidParam, NotFound
 from synapse.api.identifiers import is_event_id
 from synapse.events.event import Event
 from synapse.handlers.auth import Requester
+from synapse.handlers.presence import Presence
 from synapse.handlers.room_access import not_in_room, room_of_member
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
@@ -29,12 +30,14 @@ class Receipts:
         events: EventStore,
         receipts: ReceiptStore,
         account_data: AccountDataStore,
+        presence: Presence,
         clock: Clock,
     ) -> None:
         self._rooms = rooms
         self._events = events
         self._receipts = receipts
         self._account_data = account_data
+        self._presence = presence
         self._clock = clock
 
     async def mark(
@@ -56,6 +59,7 @@ class Receipts:
             _check_thread(receipt_type, thread_id)
         room = await self._joined_room(requester, room_id)
         event = await self._event(room, event_id)
+        self._presence.acted(requester)
         if receipt_type == FULLY_READ:
             await self._mark_fully_read(requester, room, event)
         else:

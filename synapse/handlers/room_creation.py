@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from synapse.api.constants import EventTypes, Membership
-from synapse.api.errors import BadJson, Forbidden, InvalidParam, MatrixError
-from synapse.api.identifiers import is_user_id
+from synapse.api.errors import BadJson, InvalidParam, MatrixError
 from synapse.api.room_versions import ROOM_VERSIONS, RoomVersion
 from synapse.config.rooms import RoomsConfig
 from synapse.events.auth_rules import AuthError
@@ -77,8 +76,8 @@ class RoomCreation:
     async def create(self, requester: Requester, wish: RoomWish) -> str:
         """The new room's id.
 
-        Raises 400 `M_UNSUPPORTED_ROOM_VERSION`, `M_ROOM_IN_USE`, `M_INVALID_ROOM_STATE`, and
-        `Forbidden`.
+        Raises 400 `M_UNSUPPORTED_ROOM_VERSION`, `M_ROOM_IN_USE`, `M_INVALID_ROOM_STATE`,
+        `Forbidden`, and 403 `M_INVITE_BLOCKED`.
         """
         version = self._version(wish)
         preset = PRESETS[wish.preset]
@@ -197,12 +196,8 @@ class RoomCreation:
             raise InvalidParam(f"At most {_MAX_INVITES} users can be invited at once")
         if len(wish.initial_state) > _MAX_INITIAL_STATE:
             raise InvalidParam(f"initial_state has at most {_MAX_INITIAL_STATE} events")
-        for user_id in wish.invite:
-            if not is_user_id(user_id):
-                raise InvalidParam(f"Not a user id: {user_id[:255]!r}")
         wish.invite = [u for u in dict.fromkeys(wish.invite) if u != requester.user_id]
-        if wish.invite and self._config.block_non_admin_invites and not requester.is_admin:
-            raise Forbidden("Invites have been disabled on this server")
+        self._memberships.check_may_invite(requester, wish.invite)
 
     def _new_room_id(self) -> str:
         letters = "".join(secrets.choice(string.ascii_letters) for _ in range(_ROOM_ID_LETTERS))

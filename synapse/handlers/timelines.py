@@ -4,7 +4,7 @@ A token is a place between two events: `t5` stands behind the event whose `pos` 
 `/sync` are taken too; each stands behind the room's newest event that was in the stream by then.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from synapse.api.constants import EventTypes
 from synapse.api.errors import Forbidden, NotFound
@@ -105,22 +105,44 @@ class Timelines:
     ) -> Surroundings:
         """An event with up to `wish.limit` events around it, and the state at the last of them."""
         room, reader, event = await self._find(requester, room_id, event_id)
-        assert event.pos is not None, "what a reader may see stands in the timeline"
         half = wish.limit // 2
-        before, _ = await self._page(room, reader, event.pos - 1, wish, half, True, None)
-        rest = wish.limit - half
-        after, _ = await self._page(room, reader, event.pos, wish, rest, False, None)
+        around = await self._around(room, reader, event, wish, half, wish.limit - half)
+        last = around.after[-1] if around.after else event
+        senders = None
+        if wish.lazy_load_members:
+            senders = {e.sender for e in (*around.before, event, *around.after)}
+        state = await self._states.at_event(room, last, members=senders)
+        return replace(around, state=[e for e in state if wish.matches(e)])
+
+    async def neighbours(
+        self, requester: Requester, event: Event, before: int, after: int
+    ) -> Surroundings:
+        """What the requester may see around an event, without state. Raises `Forbidden`."""
+        room = await room_of_member(self._rooms, event.room_id)
+        reader = await self._visibility.reader(room, requester.user_id, requester.user_nid)
+        return await self._around(room, reader, event, EventFilter({}, 0), before, after)
+
+    async def _around(
+        self,
+        room: Room,
+        reader: Reader,
+        event: Event,
+        wish: EventFilter,
+        before_limit: int,
+        after_limit: int,
+    ) -> Surroundings:
+        assert event.pos is not None, "what a reader may see stands in the timeline"
+        before, _ = await self._page(room, reader, event.pos - 1, wish, before_limit, True, None)
+        after, _ = await self._page(room, reader, event.pos, wish, after_limit, False, None)
         first = before[-1] if before else event
         last = after[-1] if after else event
-        senders = {e.sender for e in (*before, event, *after)} if wish.lazy_load_members else None
-        state = await self._states.at_event(room, last, members=senders)
         return Surroundings(
             event=event,
             before=before,
             after=after,
             start=timeline_token((first.pos or 0) - 1),
             end=timeline_token(last.pos or 0),
-            state=[e for e in state if wish.matches(e)],
+            state=[],
         )
 
     async def _find(

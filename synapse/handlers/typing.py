@@ -3,6 +3,7 @@
 from synapse.api.constants import EventTypes, Membership
 from synapse.api.errors import Forbidden
 from synapse.handlers.auth import Requester
+from synapse.handlers.presence import Presence
 from synapse.handlers.room_access import not_in_room, room_of_member
 from synapse.rooms.cache import RoomCache
 from synapse.streams.typing import Typing
@@ -11,9 +12,10 @@ from synapse.streams.typing import Typing
 class TypingNotices:
     """Lets users say that they type, in rooms that they are in."""
 
-    def __init__(self, rooms: RoomCache, typing: Typing) -> None:
+    def __init__(self, rooms: RoomCache, typing: Typing, presence: Presence) -> None:
         self._rooms = rooms
         self._typing = typing
+        self._presence = presence
 
     async def set(
         self, requester: Requester, room_id: str, user_id: str, *, typing: bool, timeout_ms: int
@@ -26,6 +28,7 @@ class TypingNotices:
         if member is None or member.membership != Membership.JOIN:
             raise not_in_room(room_id)
         if typing:
+            self._presence.acted(requester)
             self._typing.start(room.nid, user_id, timeout_ms)
         else:
             self._typing.stop(room.nid, user_id)

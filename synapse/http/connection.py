@@ -1,7 +1,8 @@
 """One client's connection: requests in, answers out, strictly in order and one at a time.
 
 While a request is being answered, what else arrives is kept unread (up to a bound, then reading
-pauses): reading goes on so that we notice when a client leaves its long poll. Deadlines are numbers
+pauses): reading goes on so that we notice when a client leaves its long poll. While the client does
+not read its answers, no further request of its is answered. Deadlines are numbers
 that the site's sweep compares with the time; a timer per request would cost more than its parsing.
 """
 
@@ -19,6 +20,7 @@ from synapse.http.exchange import Answering, Exchange
 from synapse.http.limits import Limits
 from synapse.http.reader import Incoming, Phase, RequestReader
 from synapse.http.transport import HttpTransport
+from synapse.http.writing import Outflow
 
 # How long a closed connection may take to get rid of its last data.
 _CLOSING_S = 10.0
@@ -39,6 +41,7 @@ class HttpConnection(Protocol):
     """The server's side of one connection."""
 
     transport: HttpTransport  # type: ignore[assignment]
+    outflow: Outflow
     _reader: RequestReader
 
     def __init__(self, site: Site) -> None:
@@ -54,20 +57,20 @@ class HttpConnection(Protocol):
         self._input_ended = False
         # The last answer has been given: what still arrives is thrown away.
         self._closing = False
-        self._lost = False
         self._waiting_in: Phase | None = None
         self._waiting_since = 0.0
 
     # What Twisted calls.
 
     def connectionMade(self) -> None:
+        self.outflow = Outflow(self.transport, self._client_took_data)
         self._reader = self._site.opened(self)
         self._advance()
 
     def dataReceived(self, data: bytes) -> None:
         if self._closing:
             return
-        if self.exchange is None:
+        if self.exchange is None and not self.outflow.is_full:
             self._reader.feed(data)
             self._advance()
             return
@@ -91,7 +94,7 @@ class HttpConnection(Protocol):
         """We have closed our half."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._lost = True
+        self.outflow.is_broken = True
         self._unread.clear()
         self._site.closed(self)
         if self.exchange is not None:
@@ -106,8 +109,8 @@ class HttpConnection(Protocol):
         else:
             self._advance()
 
-    def client_took_data(self) -> None:
-        self.deadline = self._answering.seconds() + self._limits.write_pause_s
+    def sends_long(self) -> None:
+        self._client_must_read()
 
     def abort(self) -> None:
         self.transport.abortConnection()
@@ -116,7 +119,7 @@ class HttpConnection(Protocol):
 
     def expired(self) -> None:
         """The deadline has passed."""
-        if self._closing or self.exchange is not None:
+        if self._closing or self.exchange is not None or self.outflow.is_full:
             self.transport.abortConnection()
         elif self._reader.phase is Phase.IDLE:
             self._close()
@@ -131,7 +134,18 @@ class HttpConnection(Protocol):
         elif not self._closing and self._reader.phase is Phase.IDLE:
             self._close()
 
+    # What the outflow calls.
+
+    def _client_took_data(self) -> None:
+        if self.exchange is None:
+            self._advance()
+        else:
+            self._client_must_read()
+
     # How it goes on.
+
+    def _client_must_read(self) -> None:
+        self.deadline = self._answering.seconds() + self._limits.write_pause_s
 
     def _advance(self) -> None:
         """Answer what has been read, and read what has arrived, until there is nothing to do."""
@@ -139,7 +153,10 @@ class HttpConnection(Protocol):
             return
         self._advancing = True
         reader = self._reader
-        while self.exchange is None and not self._closing and not self._lost:
+        while self.exchange is None and not self._closing and not self.outflow.is_broken:
+            if self.outflow.is_full:
+                self._client_must_read()
+                break
             if reader.ready:
                 self._start(reader.ready.popleft())
             elif self._unread:
@@ -188,9 +205,10 @@ class HttpConnection(Protocol):
 
     def _close(self) -> None:
         """Close when the transport has sent everything, and the client could read it."""
-        if self._closing or self._lost:
+        if self._closing or self.outflow.is_broken:
             return
         self._closing = True
+        self.outflow.end()
         now = self._answering.seconds()
         if self._input_ended or not (self._reader.refused or self._unread):
             self.deadline = now + _CLOSING_S

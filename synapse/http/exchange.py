@@ -13,7 +13,7 @@ from synapse.http.access_log import AccessLog
 from synapse.http.reader import Incoming
 from synapse.http.response import Response
 from synapse.http.transport import ConnectionLost, HttpTransport
-from synapse.http.writing import PIECE_BYTES, BodyWriter
+from synapse.http.writing import PIECE_BYTES, Outflow
 from synapse.logging import context
 from synapse.logging.context import RequestContext
 from synapse.metrics.requests import RequestMetrics
@@ -25,6 +25,7 @@ class Wire(Protocol):
     """The connection, as an exchange sees it."""
 
     transport: HttpTransport
+    outflow: Outflow
 
     def answered(self, *, keep_alive: bool) -> None:
         """The whole answer has been handed to the transport."""
@@ -32,7 +33,8 @@ class Wire(Protocol):
     def abort(self) -> None:
         """The answer broke off: the client must see that it isn't whole."""
 
-    def client_took_data(self) -> None: ...
+    def sends_long(self) -> None:
+        """An answer begins that the client has to take piece by piece."""
 
 
 class Answering:
@@ -193,16 +195,17 @@ class Exchange:
         return keep_alive
 
     async def _send_long(self, response: Response, head: bytes, length: int | None) -> None:
+        self._wire.sends_long()
         self._wire.transport.write(head)
-        writer = BodyWriter(self._wire.transport, self._wire.client_took_data)
+        outflow = self._wire.outflow
         body = response.body
         if isinstance(body, bytes):
-            self._body_bytes = await writer.write_pieces((body,))
+            self._body_bytes = await outflow.write_pieces((body,))
         elif isinstance(body, list):
-            self._body_bytes = await writer.write_pieces(body)
+            self._body_bytes = await outflow.write_pieces(body)
         else:
             chunked = length is None and self.incoming.request.version != "1.0"
-            self._body_bytes = await writer.write_stream(body, chunked=chunked)
+            self._body_bytes = await outflow.write_stream(body, chunked=chunked)
             if length is not None and self._body_bytes != length:
                 raise ValueError(f"A body of {length} bytes came with {self._body_bytes}")
 

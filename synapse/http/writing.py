@@ -1,4 +1,4 @@
-"""Bodies that don't go out in one piece: at the client's pace, never much in memory.
+"""Sending at the client's pace: never much in memory, however slowly it reads.
 
 Twisted calls `pauseProducing` when its buffer is full and `resumeProducing` when it has drained.
 """
@@ -16,73 +16,76 @@ PIECE_BYTES = 65536
 
 
 @implementer(IPushProducer)
-class BodyWriter:
-    """Writes one body. `progress` is called whenever the client has taken what was written."""
+class Outflow:
+    """What one connection sends. `drained` is called when the client has taken what was written
+    after the transport's buffer had been full."""
 
-    def __init__(self, transport: HttpTransport, progress: Callable[[], None]) -> None:
+    __slots__ = ("_drained", "_transport", "_waiting", "is_broken", "is_full")
+
+    def __init__(self, transport: HttpTransport, drained: Callable[[], None]) -> None:
+        self.is_full = False
+        # The connection is lost, though it may not have been told yet.
+        self.is_broken = False
         self._transport = transport
-        self._progress = progress
-        self._paused = False
-        self._stopped = False
-        self._resumed: Deferred[None] | None = None
-        self._bytes = 0
+        self._drained = drained
+        self._waiting: Deferred[None] | None = None
+        transport.registerProducer(self, True)
+
+    def end(self) -> None:
+        """Nothing more will be written; a transport closes only when it knows that."""
+        self._transport.unregisterProducer()
 
     async def write_pieces(self, pieces: Sequence[bytes]) -> int:
         """Write a body that is in memory; returns its length. Raises `ConnectionLost`."""
-        return await self._write(_cut(pieces), chunked=False)
+        return await self.write_stream(_cut(pieces), chunked=False)
 
     async def write_stream(self, stream: AsyncIterator[bytes], *, chunked: bool) -> int:
         """Write a body as it comes; returns its length. Raises `ConnectionLost`, and whatever the
         stream raises."""
-        return await self._write(stream, chunked=chunked)
-
-    async def _write(self, stream: AsyncIterator[bytes], *, chunked: bool) -> int:
-        self._transport.registerProducer(self, True)
-        self._progress()
+        length = 0
         try:
             async for piece in stream:
-                if self._stopped:
-                    raise ConnectionLost
+                await self._until_wanted()
                 if piece:
-                    self._bytes += len(piece)
+                    length += len(piece)
                     self._transport.write(
                         b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece
                     )
-                if self._paused:
-                    await self._until_resumed()
+            await self._until_wanted()
             if chunked:
                 self._transport.write(b"0\r\n\r\n")
         finally:
-            if not self._stopped:
-                self._transport.unregisterProducer()
             close = getattr(stream, "aclose", None)
             if close is not None:
                 await close()
-        return self._bytes
+        return length
 
-    async def _until_resumed(self) -> None:
-        self._resumed = Deferred()
-        await self._resumed
-        if self._stopped:
+    async def _until_wanted(self) -> None:
+        if self.is_full and not self.is_broken:
+            self._waiting = Deferred()
+            await self._waiting
+        if self.is_broken:
             raise ConnectionLost
 
+    # What the transport calls.
+
     def pauseProducing(self) -> None:
-        self._paused = True
+        self.is_full = True
 
     def resumeProducing(self) -> None:
-        self._paused = False
-        self._progress()
+        self.is_full = False
+        self._drained()
         self._wake()
 
     def stopProducing(self) -> None:
         """The connection is lost."""
-        self._stopped = True
+        self.is_broken = True
         self._wake()
 
     def _wake(self) -> None:
-        resumed, self._resumed = self._resumed, None
-        if resumed is not None:
-            resumed.callback(None)
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.callback(None)
 
 
 async def _cut(pieces: Sequence[bytes]) -> AsyncIterator[bytes]:

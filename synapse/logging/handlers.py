@@ -20,7 +20,7 @@ class PeriodicallyFlushingMemoryHandler(MemoryHandler):
     ) -> None:
         super().__init__(capacity, flushLevel, target, flushOnClose)
         self._period = period
-        self._closed = Event()
+        self._ended = Event()
         self._flushing_in_process = 0
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -31,9 +31,9 @@ class PeriodicallyFlushingMemoryHandler(MemoryHandler):
             Thread(target=self._flush_periodically, daemon=True, name="log flusher").start()
 
     def close(self) -> None:
-        self._closed.set()
+        self._ended.set()
         super().close()
 
     def _flush_periodically(self) -> None:
-        while not self._closed.wait(self._period):
+        while not self._ended.wait(self._period):
             self.flush()

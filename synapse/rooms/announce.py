@@ -7,6 +7,7 @@ from synapse.rooms.chunks import Chunk
 from synapse.storage.stores.members import Membership
 from synapse.storage.stores.names import Names
 from synapse.streams.followers import Followers
+from synapse.streams.presence_changes import PresenceChanges
 from synapse.streams.typing import Typing
 
 
@@ -18,6 +19,7 @@ class Announcer:
         rooms: RoomCache,
         followers: Followers,
         typing: Typing,
+        presence: PresenceChanges,
         names: Names,
         *,
         server_name: str,
@@ -25,6 +27,7 @@ class Announcer:
         self._rooms = rooms
         self._followers = followers
         self._typing = typing
+        self._presence = presence
         self._names = names
         self._domain = ":" + server_name
 
@@ -63,4 +66,6 @@ class Announcer:
             self._typing.stop(room_nid, user_id)
         user_nid = self._names.peek(user_id)
         if user_nid is not None:
+            if membership is Membership.JOIN:
+                self._presence.joined(user_nid, room_nid)
             self._followers.membership_changed(user_nid, room_nid, membership, event.nid)

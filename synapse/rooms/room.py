@@ -10,13 +10,12 @@ import hashlib
 from collections import deque
 from collections.abc import Iterable
 
-from twisted.internet.defer import DeferredLock
-
 from synapse.api.constants import EventTypes, Membership
 from synapse.api.errors import MatrixError
 from synapse.api.room_versions import RoomVersion
 from synapse.events.event import Event
 from synapse.util.caches import Cache
+from synapse.util.turns import Turns
 
 Slot = tuple[str, str]
 
@@ -52,7 +51,8 @@ class Room:
         # Counts committed state changes: who reads the database can see that it was overtaken.
         self.state_changes = 0
 
-        self.lock = DeferredLock()
+        # Who may build on the newest event.
+        self.turns = Turns()
         self.lost = False
 
         self._state: dict[Slot, Event | None] = {}

@@ -96,7 +96,7 @@ class RoomWriter:
         self, room_id: str, draft: Draft, unless: Callable[[Room], Event | None] | None
     ) -> Event:
         room = await self._rooms.get(room_id)
-        await room.lock.acquire()
+        await room.turns.acquire()
         try:
             if room.lost:
                 raise HeadMoved(room_id)
@@ -113,10 +113,10 @@ class RoomWriter:
                 raise
             self._end(chunk)
             self._rooms.busy(room)
-            # Handed over before the lock is let go: the next event must not overtake this one.
+            # Handed over before the turn ends: the next event must not overtake this one.
             written = Deferred.fromCoroutine(self._persist(chunk))
         finally:
-            room.lock.release()
+            room.turns.release()
         await written
         return chunk.events[0]
 
@@ -170,7 +170,7 @@ class RoomWriter:
         beginning = Beginning(self._clock.now_ms(), replaces=old.nid)
         first = self._build_room(version, drafts, room_id, beginning)
         tombstone.content["replacement_room"] = first.room.room_id
-        await old.lock.acquire()
+        await old.turns.acquire()
         try:
             state = await self._gather(old, tombstone)
             if old.lost or old.current((EventTypes.TOMBSTONE, "")) is not seen:
@@ -185,7 +185,7 @@ class RoomWriter:
             self._rooms.busy(old)
             written = Deferred.fromCoroutine(self._persist_together([first, last]))
         finally:
-            old.lock.release()
+            old.turns.release()
         await written
         return first.room
 

@@ -36,6 +36,8 @@ class Follower:
         self.own = 0
         # When the user last came into a room, or out of one.
         self.membership_moved = 0
+        # The serial up to which news of presence may be told to clients that wait.
+        self.presence = 0
         self.used_ms = 0
         self._waiters: list[Deferred[None]] = []
         # Who waits until the rooms are known; None: they are.

@@ -1,6 +1,7 @@
 """Sync tokens: a stream position, and a small number for what lives in memory only.
 
-`s123_45`: all that was committed up to position 123, and typing up to serial 45 (`Typing`).
+`s123_45`: all that was committed up to position 123, and what lives in memory only (typing,
+presence) up to serial 45 (`Serials`).
 Opaque to clients, and valid for ever.
 """
 

@@ -1,6 +1,7 @@
 """Who is typing: kept in memory only, since nobody asks about it a minute later."""
 
 from synapse.streams.followers import Followers
+from synapse.streams.serials import Serials
 from synapse.util.clock import Clock, Timer
 
 MAX_TIMEOUT_MS = 120_000
@@ -11,16 +12,21 @@ _ROOMS_KEPT = 10_000
 class Typing:
     """The typing users of each room, with a serial number of the room's last change."""
 
-    def __init__(self, followers: Followers, clock: Clock) -> None:
+    def __init__(self, followers: Followers, serials: Serials, clock: Clock) -> None:
         self._followers = followers
+        self._serials = serials
         self._clock = clock
         self._rooms: dict[int, dict[str, Timer]] = {}
-        # Begins above what tokens from before a restart say: in all rooms, whoever typed then does
-        # not any more.
-        self.serial = clock.now_ms()
         # room_nid → serial of the room's last change, the newest last; for all others, `_floor`.
         self._changed: dict[int, int] = {}
-        self._floor = self.serial
+        # Above what tokens from before a restart say: in all rooms, whoever typed then does not any
+        # more.
+        self._floor = serials.last
+
+    @property
+    def serial(self) -> int:
+        """The last serial that was given out, for typing or for something else."""
+        return self._serials.last
 
     def users(self, room_nid: int) -> list[str]:
         return list(self._rooms.get(room_nid, ()))
@@ -70,9 +76,8 @@ class Typing:
         self._rooms.clear()
 
     def _moved(self, room_nid: int) -> None:
-        self.serial += 1
         self._changed.pop(room_nid, None)
-        self._changed[room_nid] = self.serial
+        self._changed[room_nid] = self._serials.next()
         if len(self._changed) > _ROOMS_KEPT:
             oldest = next(iter(self._changed))
             self._floor = self._changed.pop(oldest)

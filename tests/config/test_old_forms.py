@@ -74,12 +74,22 @@ class OldFormTest(TestCase):
         config = parsed(allow_underscore_prefixed_localpart=True)
         self.assertTrue(config.registration.allow_underscore_prefixed_registration)
 
+    def test_use_presence(self) -> None:
+        self.assertEqual(parsed(use_presence=False).presence.enabled, "false")
+        config = parsed(use_presence=False, presence={"idle_timeout": "1m"})
+        self.assertEqual(
+            (config.presence.enabled, config.presence.idle_timeout_ms), ("false", 60_000)
+        )
+        config = parsed(use_presence=False, presence={"enabled": "untracked"})
+        self.assertEqual(config.presence.enabled, "untracked")
+
     def test_wrong_old_values_name_the_old_key(self) -> None:
         for key, value in (
             ("bind_port", "x"),
             ("metrics_port", -1),
             ("rc_messages_per_second", "x"),
             ("disable_registration", "x"),
+            ("use_presence", "x"),
         ):
             with self.subTest(key=key):
                 self.assertIn(f"{key} is ", error_from(parsed, **{key: value}))

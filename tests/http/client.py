@@ -8,6 +8,8 @@ request has been written: `await site.fetch(…)` waits for it, and `site.start(
 connection, on which a test can wait, move the site's clock (`site.clock.advance(…)`) or hang up.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
@@ -39,7 +41,14 @@ class Connection:
     It takes all that the server writes, unless a test sets `is_full`.
     """
 
-    def __init__(self, site: HttpSite, *, is_head: bool = False) -> None:
+    def __init__(
+        self,
+        site: HttpSite,
+        *,
+        is_head: bool = False,
+        check: Callable[[Answer], None] | None = None,
+    ) -> None:
+        """`check` raises an `AssertionError` for an answer that is not as it should be."""
         self.sent = b""  # by the server, and not yet taken with `answer`
         self.closed = False
         self.aborted = False
@@ -47,6 +56,7 @@ class Connection:
         self.is_full = False
         self.producer: Any = None
         self._is_head = is_head
+        self._check = check
         self._waiting: list[Deferred[Answer]] = []
         self._protocol = site.buildProtocol(None)
         self._protocol.transport = self
@@ -82,19 +92,27 @@ class Connection:
 
     def answer(self) -> Answer:
         """The next complete answer, which is taken away. Fails if there is none yet."""
-        length = _length_of_first(self.sent, self._is_head)
-        assert length, f"No complete answer yet, only {self.sent!r}"
-        answer = _parsed(self.sent[:length])
-        self.sent = self.sent[length:]
-        return answer
+        return self._checked(self._take())
 
     async def answered(self) -> Answer:
         """Wait for the next answer."""
         if not _length_of_first(self.sent, self._is_head):
             waiting: Deferred[Answer] = Deferred()
             self._waiting.append(waiting)
-            return await waiting
+            return self._checked(await waiting)
         return self.answer()
+
+    def _take(self) -> Answer:
+        length = _length_of_first(self.sent, self._is_head)
+        assert length, f"No complete answer yet, only {self.sent!r}"
+        answer = _parsed(self.sent[:length])
+        self.sent = self.sent[length:]
+        return answer
+
+    def _checked(self, answer: Answer) -> Answer:
+        if self._check is not None:
+            self._check(answer)
+        return answer
 
     # The transport, as the protocol uses it.
 
@@ -103,7 +121,7 @@ class Connection:
         assert not self.closed, "The connection is closed"
         self.sent += data
         if self._waiting and _length_of_first(self.sent, self._is_head):
-            self._waiting.pop(0).callback(self.answer())
+            self._waiting.pop(0).callback(self._take())
         if self.is_full and self.producer is not None:
             self.producer.pauseProducing()
 
@@ -144,8 +162,17 @@ class Connection:
 class FakeSite:
     """A server with these resources, a fake clock, and no sockets."""
 
-    def __init__(self, router: Router, *, limits: Limits | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        router: Router,
+        *,
+        limits: Limits | None = None,
+        check: Callable[[str, str, Answer], None] | None = None,
+        **options: Any,
+    ) -> None:
+        """`check` is called with method, path and answer of each request."""
         self.clock = Clock()
+        self._check = check
         self.site = HttpSite(
             router,
             self.clock,
@@ -200,7 +227,8 @@ class FakeSite:
         if body or method in ("POST", "PUT"):
             lines.append(f"Content-Length: {len(body)}")
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
-        connection = Connection(self.site, is_head=method == "HEAD")
+        check = None if self._check is None else partial(self._check, method, path)
+        connection = Connection(self.site, is_head=method == "HEAD", check=check)
         connection.send("\r\n".join([*lines, "", ""]).encode() + body)
         return connection
 

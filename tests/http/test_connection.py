@@ -49,6 +49,53 @@ class OrderTests(TestCase):
         self.assertEqual(len(connection.answers()), 2401)
 
 
+class SlowReaderTests(TestCase):
+    """Who asks without reading the answers must not fill the server's memory with them."""
+
+    def test_no_further_request_is_answered_until_the_client_reads(self) -> None:
+        fake = site()
+        connection = fake.connect()
+        connection.is_full = True
+        connection.send(GET * 3)
+        connection.send(GET)
+        self.assertEqual(len(connection.answers()), 1)
+        connection.drain()
+        self.assertEqual(len(connection.answers()), 4)
+
+    def test_what_it_sends_meanwhile_is_bounded(self) -> None:
+        connection = site().connect()
+        connection.is_full = True
+        for _ in range(120):
+            connection.send(GET * 20)
+        self.assertTrue(connection.reading_paused)
+        self.assertEqual(len(connection.answers()), 1)
+        connection.drain()
+        self.assertFalse(connection.reading_paused)
+        self.assertEqual(len(connection.answers()), 2400)
+
+    def test_it_is_cut_off_at_last(self) -> None:
+        fake = site()
+        connection = fake.connect()
+        connection.is_full = True
+        connection.send(GET * 2)
+        fake.clock.pump([2] * 29)
+        self.assertFalse(connection.closed)
+        fake.clock.pump([2] * 2)
+        self.assertTrue(connection.aborted)
+
+    def test_an_idle_deadline_follows_when_it_has_read(self) -> None:
+        fake = site()
+        connection = fake.connect()
+        connection.is_full = True
+        connection.send(GET)
+        connection.drain()
+        fake.clock.pump([2] * 36)
+        self.assertFalse(connection.closed)
+        fake.clock.pump([2] * 3)
+        self.assertTrue(connection.closed)
+        self.assertFalse(connection.aborted)
+
+
 class ContinueTests(TestCase):
     HEAD = b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
 
@@ -168,6 +215,17 @@ class HangingUpTests(TestCase):
         connection.send_no_more()
         self.assertEqual(connection.answer().status, 400)
         self.assertTrue(connection.closed)
+
+    def test_nothing_is_begun_for_a_client_that_left_in_the_middle_of_an_answer(self) -> None:
+        poll = Poll()
+        connection = site(poll).connect()
+        connection.is_full = True
+        connection.send(b"GET /bodies/large HTTP/1.1\r\nHost: a\r\n\r\n" + GET)
+        connection.send(POLL.replace(b"GET", b"POST") * 3000)
+        self.assertTrue(connection.reading_paused)
+        connection.hang_up()
+        self.assertEqual(poll.waiting, [])
+        self.assertTrue(connection.reading_paused)
 
     def test_after_a_refusal_the_rest_is_thrown_away_before_closing(self) -> None:
         fake = site()

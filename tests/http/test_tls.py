@@ -22,6 +22,19 @@ ssbzSibBsu/6iGtCOGEoXJf//////////wIBAg==
 """
 
 
+def certify(certificate_path: Path, key_path: Path) -> None:
+    """Write a self-signed certificate and its key."""
+    key = crypto.PKey()
+    key.generate_key(crypto.TYPE_RSA, 2048)
+    certificate = crypto.X509()
+    certificate.gmtime_adj_notBefore(0)
+    certificate.gmtime_adj_notAfter(3600)
+    certificate.set_pubkey(key)
+    certificate.sign(key, "sha256")
+    certificate_path.write_bytes(crypto.dump_certificate(crypto.FILETYPE_PEM, certificate))
+    key_path.write_bytes(crypto.dump_privatekey(crypto.FILETYPE_PEM, key))
+
+
 class DhParamsTests(TestCase):
     def setUp(self) -> None:
         directory = tempfile.TemporaryDirectory()
@@ -29,19 +42,8 @@ class DhParamsTests(TestCase):
         self.certificate, self.key, self.params = (
             Path(directory.name, name) for name in ("cert.pem", "key.pem", "dh.pem")
         )
-        self._certify()
+        certify(self.certificate, self.key)
         self.params.write_text(DH_PARAMS)
-
-    def _certify(self) -> None:
-        key = crypto.PKey()
-        key.generate_key(crypto.TYPE_RSA, 2048)
-        certificate = crypto.X509()
-        certificate.gmtime_adj_notBefore(0)
-        certificate.gmtime_adj_notAfter(3600)
-        certificate.set_pubkey(key)
-        certificate.sign(key, "sha256")
-        self.certificate.write_bytes(crypto.dump_certificate(crypto.FILETYPE_PEM, certificate))
-        self.key.write_bytes(crypto.dump_privatekey(crypto.FILETYPE_PEM, key))
 
     def tls(self) -> ReloadableTls:
         return ReloadableTls(str(self.certificate), str(self.key), str(self.params))

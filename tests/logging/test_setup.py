@@ -3,13 +3,16 @@
 import json
 import logging
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
 import yaml
+from twisted.internet.threads import deferToThread
 
 from synapse.logging import context
 from synapse.logging.context import RequestContext
+from synapse.logging.handlers import PeriodicallyFlushingMemoryHandler
 from synapse.logging.setup import LOG_FORMAT, LogConfigError, LogSetup
 from tests.case import TestCase
 
@@ -60,7 +63,7 @@ class LogSetupTests(TestCase):
             line = json.loads(self.log.read_text().splitlines()[-1])
             self.assertEqual((line["log"], line["level"]), ("hello world", "INFO"))
 
-    def test_the_buffering_handler_of_synapse(self) -> None:
+    def buffering(self) -> dict[str, Any]:
         config = config_with(self.to_file, {"format": "%(message)s"})
         config["handlers"]["buffer"] = {
             "class": "synapse.logging.handlers.PeriodicallyFlushingMemoryHandler",
@@ -70,10 +73,32 @@ class LogSetupTests(TestCase):
             "period": 5,
         }
         config["loggers"]["tests.logging"]["handlers"] = ["buffer"]
-        self.load(config)
+        return config
+
+    def test_the_buffering_handler_of_synapse(self) -> None:
+        self.load(self.buffering())
         self.logger.info("kept back")
         self.logger.warning("urgent")
         self.assertEqual(self.log.read_text(), "kept back\nurgent\n")
+
+    def test_the_buffering_handler_is_reloaded(self) -> None:
+        setup = self.load(self.buffering())
+        self.logger.info("before")
+        (buffer,) = self.logger.handlers
+        self.assertTrue(setup.reload())
+        self.assertEqual(self.log.read_text(), "before\n")
+        self.assertNotIn(buffer, self.logger.handlers)
+        self.logger.warning("after")
+        self.assertEqual(self.log.read_text(), "before\nafter\n")
+
+    async def test_a_buffering_handler_ends_its_thread_when_it_closes(self) -> None:
+        buffer = PeriodicallyFlushingMemoryHandler(10, period=3600)
+        others = set(threading.enumerate())
+        buffer.emit(logging.makeLogRecord({"levelno": logging.INFO}))
+        (flusher,) = set(threading.enumerate()) - others
+        buffer.close()
+        buffer.close()
+        await deferToThread(flusher.join)
 
     def test_what_cannot_be_used_is_named(self) -> None:
         for broken in (

@@ -13,6 +13,7 @@ from synapse.config.ratelimiting import (
     InviteLimits,
     JoinLimits,
     LoginLimits,
+    PresenceLimits,
     RateLimit,
     RateLimitsConfig,
 )
@@ -22,6 +23,7 @@ from synapse.crypto.signing import SigningKey
 from synapse.http.routing import Router
 from synapse.util.clock import Clock
 from tests.http.client import Answer, FakeSite
+from tests.spec.answers import complaint
 from tests.storage.base import StoreTestCase
 from tests.storage.fresh import SERVER_NAME
 
@@ -50,6 +52,7 @@ def default_config() -> HomeserverConfig:
             rc_joins_per_room=_NO_LIMIT,
             rc_invites=InviteLimits(per_room=_NO_LIMIT, per_user=_NO_LIMIT, per_issuer=_NO_LIMIT),
             rc_room_creation=_NO_LIMIT,
+            rc_presence=PresenceLimits(per_user=_NO_LIMIT),
             rc_login=LoginLimits(address=_NO_LIMIT, account=_NO_LIMIT, failed_attempts=_NO_LIMIT),
         ),
     )
@@ -77,8 +80,9 @@ class RestTestCase(StoreTestCase):
         self.config = config
         self.server = Server(config, self.database, self.clock, AtOnce(), KEY)
         self.background = self.server.background
-        self.site = FakeSite(Router(client_resources(self.server)))
+        self.site = FakeSite(Router(client_resources(self.server)), check=_check)
         self.addCleanup(self.server.typing.close)
+        self.addCleanup(self.server.presence_changes.close)
         self.addCleanup(self.server.background.finish)
 
     def reconfigure(self, **sections: Any) -> None:
@@ -141,3 +145,10 @@ class RestTestCase(StoreTestCase):
     async def finish_background(self) -> None:
         """Wait for what no request waits for."""
         await self.background.finish()
+
+
+def _check(method: str, path: str, answer: Answer) -> None:
+    """Every answer of every test is as the specification says."""
+    if method != "HEAD" and answer.status != 204:
+        wrong = complaint(method, path, answer.status, answer.json)
+        assert wrong is None, wrong

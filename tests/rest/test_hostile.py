@@ -155,7 +155,24 @@ BODIES: dict[str, dict[str, Any]] = {
     "StateWithoutKey": {"name": "n", "users": {"@a:b": 1}, "alias": "#a:test"},
     "RoomAlias": {"room_id": "!room:test"},
     "DirectoryVisibility": {"visibility": "public"},
+    "SearchResource": {
+        "search_categories": {
+            "room_events": {
+                "search_term": "hello",
+                "keys": ["content.body"],
+                "filter": {"limit": 1, "rooms": ["!a:b"], "senders": ["@a:b"]},
+                "order_by": "recent",
+                "event_context": {"before_limit": 1, "after_limit": 1, "include_profile": True},
+                "include_state": True,
+                "groupings": {"group_by": [{"key": "room_id"}]},
+            }
+        }
+    },
+    "UserDirectorySearch": {"search_term": "@bob:test", "limit": 5},
     "ProfileField": {"displayname": "n", "avatar_url": "mxc://a/b"},
+    "PresenceStatus": {"presence": "online", "status_msg": "here"},
+    "OneTag": {"order": 0.5},
+    "ThreadSubscriptionResource": {"automatic": "$x"},
     "TypingResource": {"typing": True, "timeout": 1000},
     "ReceiptResource": {"thread_id": "main"},
     "ReadMarkersResource": {"m.fully_read": "$x", "m.read": "$x", "m.read.private": "$x"},
@@ -187,6 +204,7 @@ class HostileTests(RoomTestCase):
             "network_id": "irc",
             "kind": "override",
             "rule_id": "mine",
+            "tag": "u.work",
         }
 
     def endpoints(self) -> Iterator[tuple[Resource, str]]:

@@ -41,11 +41,18 @@ OTHERS_DATA: list[tuple[str, str, Any]] = [
     ("PUT", "/user/@alice:test/account_data/x", {}),
     ("GET", "/user/@alice:test/rooms/ROOM/account_data/x", None),
     ("PUT", "/user/@alice:test/rooms/ROOM/account_data/x", {}),
+    ("GET", "/user/@alice:test/rooms/ROOM/tags", None),
+    ("PUT", "/user/@alice:test/rooms/ROOM/tags/x", {}),
+    ("DELETE", "/user/@alice:test/rooms/ROOM/tags/x", None),
     ("POST", "/user/@alice:test/filter", {}),
     ("GET", "/user/@alice:test/filter/1", None),
     ("PUT", "/profile/@alice:test/displayname", {"displayname": "x"}),
     ("DELETE", "/profile/@alice:test/displayname", None),
     ("PUT", "/profile/@alice:test/avatar_url", {"avatar_url": "x"}),
+    ("PUT", "/profile/@alice:test/org.example", {"org.example": "x"}),
+    ("DELETE", "/profile/@alice:test/org.example", None),
+    ("GET", "/presence/@alice:test/status", None),
+    ("PUT", "/presence/@alice:test/status", {"presence": "online"}),
     ("PUT", "/directory/list/room/ROOM", {"visibility": "public"}),
     ("PUT", "/directory/room/%23x:test", {"room_id": "ROOM"}),
     ("DELETE", "/directory/room/%23home:test", None),
@@ -132,6 +139,9 @@ class RightsTests(RoomTestCase):
             ("PUT", "/directory/room/%23x:test", {"room_id": "ROOM"}),
             ("PUT", "/directory/list/room/ROOM", {}),
             ("PUT", "/profile/SELF/avatar_url", {"avatar_url": "x"}),
+            ("PUT", "/profile/SELF/org.example", {"org.example": "x"}),
+            ("POST", "/search", {}),
+            ("POST", "/user_directory/search", {"search_term": "x"}),
         ):
             path = V3 + self.filled(path, user_id)
             answer = await self.fetch(method, path, self.filled(body, user_id), token=token)

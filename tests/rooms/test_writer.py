@@ -32,6 +32,16 @@ class WriterTests(RoomsTestCase):
         self.assert_is_a_line(events)
         self.assertEqual([e.event_id for e in events[4:]], [e.event_id for e in sent])
 
+    async def test_a_long_line_waits_for_a_room_that_has_to_be_read_first(self) -> None:
+        room_id = (await self.create_room()).room_id
+        fresh = self.another_process()
+        texts = [str(number) for number in range(1_000)]
+        sends: list[Any] = [self.say(room_id, text, server=fresh) for text in texts]
+        await together(*sends)
+        events = await self.timeline(room_id)
+        said = [event.content["body"] for event in events if event.type == EventTypes.MESSAGE]
+        self.assertEqual(sorted(said, key=int), texts)
+
     async def test_many_rooms_at_once(self) -> None:
         versions = list(ROOM_VERSIONS)
         rooms = [await self.create_room(version) for version in versions]

@@ -3,6 +3,7 @@
 from twisted.internet.task import Clock as FakeTime
 
 from synapse.streams.followers import Followers
+from synapse.streams.serials import Serials
 from synapse.streams.typing import Typing
 from synapse.util.clock import Clock
 from tests.case import TestCase
@@ -16,7 +17,7 @@ class TypingTests(TestCase):
         self.time = FakeTime()
         clock = Clock(self.time, real=False)
         followers = Followers(None, clock, position=lambda: 0)  # type: ignore[arg-type]
-        self.typing = Typing(followers, clock)
+        self.typing = Typing(followers, Serials(clock), clock)
 
     def test_who_types_is_seen_until_they_stop(self) -> None:
         self.typing.start(ROOM, ALICE, 30_000)
@@ -58,6 +59,6 @@ class TypingTests(TestCase):
         self.typing.close()
         clock = Clock(self.time, real=False)
         followers = Followers(None, clock, position=lambda: 0)  # type: ignore[arg-type]
-        restarted = Typing(followers, clock)
+        restarted = Typing(followers, Serials(clock), clock)
         self.assertTrue(restarted.changed_since(ROOM, before))
         self.assertFalse(restarted.changed_since(ROOM, restarted.serial))

@@ -4,10 +4,12 @@ from dataclasses import dataclass, field, replace
 
 from twisted.internet.defer import CancelledError, Deferred
 
+from synapse.handlers.invite_permission import InvitePermission
 from synapse.handlers.push_rules import PushRules
 from synapse.handlers.sync.elsewhere import RoomsElsewhere
 from synapse.handlers.sync.joined import JoinedRooms
 from synapse.handlers.sync.personal import PersonalNews, personal_news, push_rule_news
+from synapse.handlers.sync.presence import PresenceInSync
 from synapse.handlers.sync.request import SyncRequest
 from synapse.rooms.cache import RoomCache
 from synapse.storage.database import Database
@@ -34,17 +36,21 @@ class _Answer:
     knock: list[bytes] = field(default_factory=list)
     leave: list[bytes] = field(default_factory=list)
     account_data: list[bytes] = field(default_factory=list)
+    presence: list[bytes] = field(default_factory=list)
     # The newest change of the user's memberships that was met, if the answer leaves it out.
     overtaken_by: int = 0
 
     @property
     def is_empty(self) -> bool:
-        return not (self.join or self.invite or self.knock or self.leave or self.account_data)
+        rooms = self.join or self.invite or self.knock or self.leave
+        return not (rooms or self.account_data or self.presence)
 
     def to_json(self, token: SyncToken) -> bytes:
         members = [b'"next_batch":"%b"' % str(token).encode()]
         if self.account_data:
             members.append(b'"account_data":{"events":[%b]}' % b",".join(self.account_data))
+        if self.presence:
+            members.append(b'"presence":{"events":[%b]}' % b",".join(self.presence))
         rooms = b",".join(
             b'"%b":{%b}' % (name, b",".join(parts))
             for name, parts in (
@@ -71,10 +77,12 @@ class Sync:
         members: MemberStore,
         account_data: AccountDataStore,
         push_rules: PushRules,
+        invite_permission: InvitePermission,
         followers: Followers,
         typing: Typing,
         joined: JoinedRooms,
         elsewhere: RoomsElsewhere,
+        presence: PresenceInSync,
         clock: Clock,
         *,
         excluded_rooms: tuple[str, ...] = (),
@@ -85,10 +93,12 @@ class Sync:
         self._members = members
         self._account_data = account_data
         self._push_rules = push_rules
+        self._invite_permission = invite_permission
         self._followers = followers
         self._typing = typing
         self._joined = joined
         self._elsewhere = elsewhere
+        self._presence = presence
         self._clock = clock
         self._excluded_rooms = frozenset(excluded_rooms)
 
@@ -120,12 +130,16 @@ class Sync:
                 # What was looked at held nothing that the filter lets through.
                 request = replace(request, since=token)
             if not await self._wait(follower, deadline, token):
-                return _Answer().to_json(token)
+                # The token says that all presence until now has been told.
+                presence = await self._presence.news(follower, request)
+                return _Answer(presence=presence).to_json(token)
 
     def _may_have_news(self, follower: Follower, request: SyncRequest) -> bool:
         since = request.since
         assert since is not None
         if since.position < follower.since or follower.has_news_since(since.position):
+            return True
+        if self._presence.has_news(follower, request):
             return True
         return any(
             room_nid in follower.rooms for room_nid in self._typing.rooms_since(since.typing)
@@ -185,6 +199,7 @@ class Sync:
             if not whole:
                 await self._add_older_account_data(personal, new, request, upto)
             answer.join += await self._joined.whole(new, request, upto, personal)
+        answer.presence = await self._presence.news(follower, request, [r.room_nid for r in new])
         for row in changed:
             await self._add_elsewhere(answer, row, request, since, upto)
         if not whole:
@@ -234,6 +249,9 @@ class Sync:
                 if row.since > since or row.membership != Membership.JOIN
             ]
         rows = [row for row in rows if not row.forgotten]
+        is_invited = any(row.membership == Membership.INVITE for row in rows)
+        if is_invited and await self._invite_permission.blocks_all(user_nid):
+            rows = [row for row in rows if row.membership != Membership.INVITE]
         ids = await self._room_store.ids([row.room_nid for row in rows])
         return [row for row in rows if self._is_wanted(request, ids[row.room_nid])]
 

@@ -5,8 +5,10 @@ from twisted.internet.defer import CancelledError
 
 from synapse.api.errors import InvalidParam, NotFound
 from synapse.api.filter_shape import require_filter
+from synapse.api.presence import PRESENCE_STATES, PresenceState
 from synapse.handlers.auth import Auth, Requester
 from synapse.handlers.filters import Filters
+from synapse.handlers.presence import Presence
 from synapse.handlers.sync.filters import SyncFilter, compile_filter
 from synapse.handlers.sync.handler import Sync
 from synapse.handlers.sync.request import SyncRequest
@@ -17,8 +19,6 @@ from synapse.http.response import RawJson
 from synapse.streams.tokens import SyncToken
 from synapse.util.caches import Cache
 
-_PRESENCE = ("online", "offline", "unavailable", "busy")
-
 
 class SyncResource(Resource):
     """`GET /_matrix/client/v3/sync`"""
@@ -26,18 +26,25 @@ class SyncResource(Resource):
     PATHS = client_paths("/sync")
 
     def __init__(
-        self, auth: Auth, filters: Filters, sync: Sync, *, max_timeline_limit: int
+        self,
+        auth: Auth,
+        filters: Filters,
+        sync: Sync,
+        presence: Presence,
+        *,
+        max_timeline_limit: int,
     ) -> None:
         self._auth = auth
         self._filters = filters
         self._sync = sync
+        self._presence = presence
         self._max_timeline_limit = max_timeline_limit
         self._compiled: Cache[bytes, SyncFilter] = Cache(1_000, "compiled_filters")
 
     async def get(self, request: Request) -> RawJson:
         requester = await self._auth.requester(request, allow_guest=True)
         query = request.query
-        query.choice("set_presence", _PRESENCE, "online")
+        state = PresenceState.of(query.choice("set_presence", PRESENCE_STATES, "online"))
         since = query.string("since")
         sync_request = SyncRequest(
             requester=requester,
@@ -48,7 +55,8 @@ class SyncResource(Resource):
         )
         request.cancel_on_disconnect()
         try:
-            return RawJson(await self._sync.sync(sync_request))
+            with await self._presence.syncing(requester, state):
+                return RawJson(await self._sync.sync(sync_request))
         except CancelledError:
             if not request.server_stops or sync_request.since is None:
                 raise

@@ -10,6 +10,13 @@ from synapse.http.response import Json
 SPEC_VERSIONS: Final = ("r0.6.1", "v1.1")
 # Features ahead of the specification, by their proposals' names.
 UNSTABLE_FEATURES: Final[dict[str, bool]] = {
+    "uk.tcpip.msc4133": True,  # profiles with fields of one's own
+    "uk.tcpip.msc4133.stable": True,  # … at the stable paths, too
+    "org.matrix.msc3026.busy_presence": True,
+    "org.matrix.msc3391": True,
+    "org.matrix.msc4306": True,
+    "org.matrix.msc4380": True,
+    "org.matrix.msc4380.stable": True,
     "uk.half-shot.msc2666.query_mutual_rooms": True,
 }
 

@@ -67,6 +67,8 @@ class SqliteEngine:
             raise DatabaseRefused(
                 f"SQLite {sqlite3.sqlite_version} is too old: 3.35 or newer is needed"
             )
+        if not connection.fetch("SELECT 1 FROM pragma_module_list WHERE name = 'fts5'", ()):
+            raise DatabaseRefused("This SQLite was built without FTS5, its full-text search")
 
     def tables(self, connection: Connection) -> set[str]:
         rows = connection.fetch(

@@ -4,14 +4,19 @@ Writes of many users ride in one multi-row statement. A row holds the stream pos
 change, so what is new for a user's sync is a range of one index.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from synapse.api.errors import MatrixError
 from synapse.storage.database import Database
 from synapse.storage.sql import Row
 from synapse.storage.transaction import Transaction
 
 GLOBAL = 0  # `room_nid` of what belongs to no room
+
+# From the content as it is (None: there is none) to the one to store (None: nothing to do). May
+# raise `MatrixError`, and may be called again if the transaction has to be.
+Edit = Callable[[bytes | None], bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +37,32 @@ class _Put:
     content: bytes
 
 
-_GLOBAL_CONTENT = """
-    SELECT content FROM account_data WHERE user_nid = ? AND room_nid = 0 AND type = ?
+@dataclass(frozen=True, slots=True)
+class _Edited:
+    user_nid: int
+    room_id: str | None
+    type: str
+    edit: Edit
+
+
+@dataclass(frozen=True, slots=True)
+class _Deleted:
+    user_nid: int
+    room_id: str | None
+    type: str
+
+
+_CONTENT = """
+    SELECT content FROM account_data
+    WHERE user_nid = ? AND room_nid = ? AND type = ? AND deleted = 0
 """
 _ROOM_CONTENT = """
     SELECT a.content FROM rooms r JOIN account_data a ON a.room_nid = r.room_nid
-    WHERE r.room_id = ? AND a.user_nid = ? AND a.type = ?
+    WHERE r.room_id = ? AND a.user_nid = ? AND a.type = ? AND a.deleted = 0
+"""
+_ALL = """
+    SELECT room_nid, type, content, stream FROM account_data
+    WHERE user_nid = ? AND deleted = 0 ORDER BY stream
 """
 _CHANGES = """
     SELECT room_nid, type, content, stream FROM account_data
@@ -46,7 +71,11 @@ _CHANGES = """
 _UPSERT = """
     INSERT INTO account_data (user_nid, room_nid, type, content, stream) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (user_nid, room_nid, type)
-    DO UPDATE SET content = excluded.content, stream = excluded.stream
+    DO UPDATE SET content = excluded.content, stream = excluded.stream, deleted = 0
+"""
+_DELETE = """
+    UPDATE account_data SET content = ?, stream = ?, deleted = 1
+    WHERE user_nid = ? AND room_nid = ? AND type = ? AND deleted = 0 RETURNING stream
 """
 
 
@@ -61,7 +90,7 @@ class AccountDataStore:
     async def content(self, user_nid: int, room_id: str | None, type: str) -> bytes | None:
         """The JSON that was put last; `room_id` None means global."""
         if room_id is None:
-            row = await self._database.fetch_one(_GLOBAL_CONTENT, user_nid, type)
+            row = await self._database.fetch_one(_CONTENT, user_nid, GLOBAL, type)
         else:
             row = await self._database.fetch_one(_ROOM_CONTENT, room_id, user_nid, type)
         return None if row is None else row[0]
@@ -72,9 +101,27 @@ class AccountDataStore:
         """The position of the change, or None if there is no such room."""
         return await self._database.write(self._put, _Put(user_nid, room_id, type, content))
 
+    async def edit(self, user_nid: int, room_id: str | None, type: str, edit: Edit) -> int | None:
+        """Store what `edit` makes of the content; the position of the change.
+
+        `room_id` None means global. The answer is None if there is no such room. Raises the
+        `MatrixError` that `edit` raises.
+        """
+        result = await self._database.write(self._edit, _Edited(user_nid, room_id, type, edit))
+        if isinstance(result, MatrixError):
+            raise result
+        return result
+
+    async def delete(self, user_nid: int, room_id: str | None, type: str) -> None:
+        """Delete it, if it is there. A change to `{}` tells the user's clients."""
+        await self._database.write(self._delete, _Deleted(user_nid, room_id, type))
+
     async def changes_since(self, user_nid: int, stream: int) -> list[AccountDataEntry]:
-        """What changed after a position, in order; after 0: everything."""
-        rows = await self._database.fetch(_CHANGES, user_nid, stream)
+        """What changed after a position, in order; after 0: everything that is there."""
+        if stream == 0:
+            rows = await self._database.fetch(_ALL, user_nid)
+        else:
+            rows = await self._database.fetch(_CHANGES, user_nid, stream)
         return [AccountDataEntry(*row) for row in rows]
 
     def _put(self, txn: Transaction, puts: list[_Put]) -> list[int | None]:
@@ -85,7 +132,7 @@ class AccountDataStore:
         moved: dict[int, int] = {}
         results: list[int | None] = []
         for stream, put in enumerate(puts, first):
-            room_nid = GLOBAL if put.room_id is None else room_nids.get(put.room_id)
+            room_nid = _room_nid(put, room_nids)
             if room_nid is None:
                 results.append(None)
                 continue
@@ -97,13 +144,56 @@ class AccountDataStore:
         txn.after_commit(lambda: self._announce(moved))
         return results
 
+    def _edit(self, txn: Transaction, edits: list[_Edited]) -> list[int | MatrixError | None]:
+        first = txn.stream(len(edits))
+        room_nids = _room_nids(txn, edits)
+        moved: dict[int, int] = {}
+        results: list[int | MatrixError | None] = []
+        for stream, edited in enumerate(edits, first):
+            room_nid = _room_nid(edited, room_nids)
+            if room_nid is None:
+                results.append(None)
+                continue
+            key = (edited.user_nid, room_nid, edited.type)
+            rows = txn.execute(_CONTENT, *key)
+            before = rows[0][0] if rows else None
+            try:
+                content = edited.edit(before)
+            except MatrixError as error:
+                # Others' writes share the transaction: it must not fail.
+                results.append(error)
+                continue
+            results.append(stream)
+            if content is not None and content != before:
+                txn.execute(_UPSERT, *key, content, stream)
+                moved[edited.user_nid] = stream
+        txn.after_commit(lambda: self._announce(moved))
+        return results
+
+    def _delete(self, txn: Transaction, deleted: list[_Deleted]) -> None:
+        first = txn.stream(len(deleted))
+        room_nids = _room_nids(txn, deleted)
+        moved: dict[int, int] = {}
+        for stream, item in enumerate(deleted, first):
+            room_nid = _room_nid(item, room_nids)
+            if room_nid is not None and txn.execute(
+                _DELETE, b"{}", stream, item.user_nid, room_nid, item.type
+            ):
+                moved[item.user_nid] = stream
+        txn.after_commit(lambda: self._announce(moved))
+
     def _announce(self, moved: dict[int, int]) -> None:
         for user_nid, stream in moved.items():
             self._moved(user_nid, stream)
 
 
-def _room_nids(txn: Transaction, puts: list[_Put]) -> dict[str, int]:
-    room_ids = list({put.room_id for put in puts if put.room_id is not None})
+def _room_nid(item: _Put | _Edited | _Deleted, room_nids: dict[str, int]) -> int | None:
+    """None if there is no such room."""
+    return GLOBAL if item.room_id is None else room_nids.get(item.room_id)
+
+
+def _room_nids(txn: Transaction, items: Sequence[_Put | _Edited | _Deleted]) -> dict[str, int]:
+    room_ids = list({item.room_id for item in items if item.room_id is not None})
     if not room_ids:
         return {}
     rows = txn.execute("SELECT room_id, room_nid FROM rooms WHERE room_id = ANY(?)", room_ids)

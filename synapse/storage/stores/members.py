@@ -163,6 +163,17 @@ class MemberStore:
         )
         return [name for (name,) in rows]
 
+    async def share_room(self, user_nid: int, other: str) -> bool:
+        """Whether two users are joined to the same room."""
+        row = await self._database.fetch_one(
+            """SELECT 1 FROM names n JOIN members o ON o.user_nid = n.nid AND o.membership = 1
+               JOIN members m ON m.room_nid = o.room_nid AND m.user_nid = ? AND m.membership = 1
+               WHERE n.name = ? LIMIT 1""",
+            user_nid,
+            other,
+        )
+        return row is not None
+
     async def joined_guests(self, room_nid: int) -> list[str]:
         """The guest accounts of ours that are in a room."""
         rows = await self._database.fetch(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from synapse.storage.database import Database
+from synapse.storage.stores.directory_changes import tell_directory
 from synapse.storage.stores.members import Membership
 from synapse.storage.stores.names import Names
 from synapse.storage.transaction import Transaction
@@ -116,7 +117,9 @@ class UserStore:
         return [name for (name,) in await self._database.fetch(_STILL_IN_ROOMS, memberships)]
 
     def _register(self, txn: Transaction, users: list[NewUser]) -> list[int | None]:
+        first = txn.stream(len(users))
         nids = self._names.intern(txn, [user.user_id for user in users])
+        tell_directory(txn, list(nids.values()), first)
         return [self._register_one(txn, nids[user.user_id], user) for user in users]
 
     async def upgrade_guest(self, upgrade: "GuestUpgrade") -> None:
@@ -171,6 +174,7 @@ class UserStore:
             )
 
     def _deactivate(self, txn: Transaction, items: list[Deactivation]) -> None:
+        tell_directory(txn, [item.user_nid for item in items], txn.stream(len(items)))
         for item in items:
             txn.execute(_DEACTIVATE, int(item.erase), item.user_nid)
             for table in (*_PRIVATE, "profiles") if item.erase else _PRIVATE:

@@ -5,8 +5,10 @@ from typing import Any
 from synapse.storage.transaction import Transaction
 from tests.rest.base import RestTestCase
 from tests.rest.hostile import BROKEN_BODIES, assert_survives_paths
+from tests.rest.rooms import RoomTestCase
 
 ALICE = "/_matrix/client/v3/user/@alice:test"
+MSC3391 = "/_matrix/client/unstable/org.matrix.msc3391/user/@alice:test"
 ROOM_ID = "!room:test"
 
 
@@ -79,6 +81,26 @@ class AccountDataTests(RestTestCase):
         answer = await self.fetch("PUT", path, {"a": "x" * 2_000_000}, token=token)
         self.assertEqual((answer.status, answer.json["errcode"]), (413, "M_TOO_LARGE"))
 
+    async def test_what_the_server_goes_by_must_be_right(self) -> None:
+        token = await self.register("alice")
+        for type, content, status, errcode in (
+            ("m.ignored_user_list", {"ignored_users": {"@bob:test": {}}}, 200, None),
+            ("m.ignored_user_list", {"ignored_users": {}, "more": 1}, 200, None),
+            ("m.ignored_user_list", {}, 200, None),
+            ("m.ignored_user_list", {"ignored": {}}, 400, "M_MISSING_PARAM"),
+            ("m.ignored_user_list", {"ignored_users": ["@bob:test"]}, 400, "M_BAD_JSON"),
+            ("m.ignored_user_list", {"ignored_users": {"bob": {}}}, 400, "M_BAD_JSON"),
+            ("m.ignored_user_list", {"ignored_users": {"@bob:test": 1}}, 400, "M_BAD_JSON"),
+            ("m.ignored_user_list", {"ignored_users": {"@alice:test": {}}}, 400, "M_INVALID_PARAM"),
+            ("m.direct", {"@bob:test": ["!a:test"], "bob@example.com": []}, 200, None),
+            ("m.direct", {"@bob:test": "!a:test"}, 400, "M_BAD_JSON"),
+            ("m.direct", {"@bob:test": [1]}, 400, "M_BAD_JSON"),
+        ):
+            path = f"{ALICE}/account_data/{type}"
+            answer = await self.fetch("PUT", path, content, token=token)
+            wanted = (status, errcode)
+            self.assertEqual((answer.status, answer.json.get("errcode")), wanted, content)
+
     async def test_hostile_paths(self) -> None:
         token = await self.register("alice")
         for method, body in (("PUT", {"a": 1}), ("GET", None)):
@@ -104,6 +126,49 @@ class AccountDataTests(RestTestCase):
         )
         later = await store.changes_since(user.user_nid, everything[0].stream)
         self.assertEqual(later, everything[1:])
+
+
+class DeletedAccountDataTests(RoomTestCase):
+    async def test_what_was_deleted_is_not_there(self) -> None:
+        token = await self.register("alice")
+        room_id = await self.create(token)
+        for scope in ("", f"/rooms/{room_id}"):
+            path, gone = f"{ALICE}{scope}/account_data/x", f"{MSC3391}{scope}/account_data/x"
+            await self.ok("DELETE", gone, token=token)
+            await self.ok("PUT", path, {"n": 1}, token=token)
+            for _ in range(2):
+                await self.ok("DELETE", gone, token=token)
+                await self.refused(404, "M_NOT_FOUND", "GET", path, token=token)
+            await self.ok("PUT", path, {"n": 2}, token=token)
+            self.assertEqual(await self.ok("GET", path, token=token), {"n": 2})
+
+    async def test_syncs_tell_of_it_but_first_ones(self) -> None:
+        token = await self.register("alice")
+        room_id = await self.create(token)
+        for scope in ("", f"/rooms/{room_id}"):
+            await self.ok("PUT", f"{ALICE}{scope}/account_data/x", {"n": 1}, token=token)
+        since = (await self.sync(token))["next_batch"]
+        for scope in ("", f"/rooms/{room_id}"):
+            await self.ok("DELETE", f"{MSC3391}{scope}/account_data/x", token=token)
+        for query, wanted in (({"since": since}, [{"type": "x", "content": {}}]), ({}, [])):
+            answer = await self.sync(token, **query)
+            found = [e for e in answer["account_data"]["events"] if e["type"] == "x"]
+            self.assertEqual(found, wanted)
+            in_room = answer["rooms"]["join"][room_id]["account_data"]["events"]
+            self.assertEqual(in_room, wanted)
+        since = answer["next_batch"]
+        await self.ok("DELETE", f"{MSC3391}/account_data/x", token=token)
+        self.assertNotIn("account_data", await self.sync(token, since=since))
+
+    async def test_only_ones_own_and_only_what_can_be_set(self) -> None:
+        token = await self.register("bob")
+        bob = MSC3391.replace("alice", "bob")
+        for scope in ("", f"/rooms/{ROOM_ID}"):
+            path = f"{MSC3391}{scope}/account_data/x"
+            await self.refused(403, "M_FORBIDDEN", "DELETE", path, token=token)
+            for type in ("m.fully_read", "m.push_rules"):
+                path = f"{bob}{scope}/account_data/{type}"
+                await self.refused(405, "M_BAD_JSON", "DELETE", path, token=token)
 
 
 class FilterTests(RestTestCase):

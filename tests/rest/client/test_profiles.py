@@ -51,9 +51,76 @@ class ProfileTests(RoomTestCase):
             ("avatar_url", {"avatar_url": []}, 400, "M_BAD_JSON"),
             ("avatar_url", {"avatar_url": "x" * 1001}, 400, "M_INVALID_PARAM"),
             ("shoe_size", {"shoe_size": 43}, 400, "M_INVALID_PARAM"),
+            ("M.tz", {"M.tz": "x"}, 400, "M_INVALID_PARAM"),
+            ("org.example%00", {"org.example\0": "x"}, 400, "M_INVALID_PARAM"),
+            ("org.example", {"org.example": None}, 400, "M_INVALID_PARAM"),
+            ("org.example", {"shoe_size": 43}, 400, "M_MISSING_PARAM"),
+            ("m.tz", {"m.tz": 7}, 400, "M_BAD_JSON"),
+            ("a." + "b" * 254, {"a." + "b" * 254: 1}, 400, "M_KEY_TOO_LARGE"),
         ):
             path = f"{V3}/profile/{ALICE}/{field}"
             await self.refused(status, errcode, "PUT", path, body, token=self.alice)
+
+    async def test_fields_of_ones_own(self) -> None:
+        await self.arrange()
+        room_id = await self.create(self.alice)
+        before = await self.state(self.alice, room_id)
+        path = f"{V3}/profile/{ALICE}"
+        fields = {
+            "displayname": "alice",
+            "m.tz": "Europe/London",
+            "org.example.job-title": {"of": ["a", None, 1.5]},
+            "a." + "b" * 253: "",
+        }
+        for name, value in fields.items():
+            await self.put(name, value)
+        self.assertEqual(await self.ok("GET", path, token=None), fields)
+        for name, value in fields.items():
+            answer = await self.ok("GET", f"{path}/{name}", token=None)
+            self.assertEqual(answer, {name: value})
+        # Rooms hear of names and avatars only.
+        self.assertEqual(await self.server.profiles.unspread(), [])
+        self.assertEqual(await self.state(self.alice, room_id), before)
+        for _ in range(2):
+            await self.ok("DELETE", f"{path}/m.tz", token=self.alice)
+        await self.refused(404, "M_NOT_FOUND", "GET", f"{path}/m.tz", token=None)
+
+    async def test_the_path_of_the_proposal(self) -> None:
+        await self.arrange()
+        path = f"/_matrix/client/unstable/uk.tcpip.msc4133/profile/{ALICE}/m.tz"
+        await self.ok("PUT", path, {"m.tz": "UTC"}, token=self.alice)
+        self.assertEqual(await self.ok("GET", path, token=None), {"m.tz": "UTC"})
+        await self.ok("DELETE", path, token=self.alice)
+
+    async def test_a_profile_has_at_most_64_kib(self) -> None:
+        await self.arrange()
+        path = f"{V3}/profile/{ALICE}/org.example"
+        spent = len('{"displayname":"alice","org.example":""}')
+        fits = "x" * (65_536 - spent)
+        await self.put("org.example", fits)
+        body = {"org.example": fits + "x"}
+        await self.refused(400, "M_PROFILE_TOO_LARGE", "PUT", path, body, token=self.alice)
+        self.assertEqual((await self.ok("GET", path, token=None))["org.example"], fits)
+        await self.put("displayname", "al")
+        await self.put("org.example", "small")
+
+    async def test_profiles_for_those_only_who_share_a_room(self) -> None:
+        self.reconfigure(server={"limit_profile_requests_to_users_who_share_rooms": True})
+        await self.arrange()
+        bob = await self.register("bob")
+        path = f"{V3}/profile/{ALICE}"
+        await self.refused(401, "M_MISSING_TOKEN", "GET", path, token=None)
+        for user in (ALICE, "@unknown:test"):
+            for rest in ("", "/displayname"):
+                path = f"{V3}/profile/{user}{rest}"
+                await self.refused(403, "M_FORBIDDEN", "GET", path, token=bob)
+        path = f"{V3}/profile/{ALICE}"
+        await self.ok("GET", path, token=self.alice)
+        room_id = await self.create_public(self.alice)
+        await self.join(bob, room_id)
+        await self.ok("GET", path, token=bob)
+        await self.leave(bob, room_id)
+        await self.refused(403, "M_FORBIDDEN", "GET", path, token=bob)
 
     async def test_profiles_are_their_users_own(self) -> None:
         await self.arrange()

@@ -539,11 +539,11 @@ class SettingsTests(UpgradeTestCase):
         await self.put_account_data("m.tag", {"tags": {"m.favourite": {}}}, self.old)
         new = await self.upgrade(self.old)
         await self.put_account_data("m.tag", {"tags": {}}, new)
-        await self.put_account_data("m.direct", {ALICE: [self.old, new], CAROL: 7})
+        await self.put_account_data("m.direct", {ALICE: [self.old, new], CAROL: []})
         await self.join(self.bob, new)
         self.assertEqual((await self.account_data("m.tag", new)).json, {"tags": {}})
         self.assertEqual(
-            (await self.account_data("m.direct")).json, {ALICE: [self.old, new], CAROL: 7}
+            (await self.account_data("m.direct")).json, {ALICE: [self.old, new], CAROL: []}
         )
 
     async def test_no_room_passes_itself_off_as_a_successor(self) -> None:

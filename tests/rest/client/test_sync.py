@@ -36,7 +36,7 @@ class InitialSyncTests(SyncTestCase):
     async def test_nothing_to_tell_of_rooms(self) -> None:
         await self.people()
         answer = await self.sync(self.alice)
-        self.assertEqual(set(answer), {"next_batch", "account_data"})
+        self.assertEqual(set(answer), {"next_batch", "account_data", "presence"})
 
     async def test_small_room_is_told_whole(self) -> None:
         await self.people()

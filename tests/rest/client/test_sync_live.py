@@ -73,7 +73,7 @@ class LongPollTests(SyncTestCase):
 
     async def test_first_sync_does_not_wait(self) -> None:
         token = await self.register("alice")
-        nothing = '{"account_data": {"types": []}}'
+        nothing = '{"account_data": {"types": []}, "presence": {"types": []}}'
         answer = await self.sync(token, timeout=30_000, filter=nothing)
         self.assertEqual(set(answer), {"next_batch"})
 

@@ -1,0 +1,79 @@
+"""Thread subscriptions (MSC4306): users say which threads they care for."""
+
+from synapse.api.errors import MatrixError, NotFound
+from synapse.api.identifiers import is_event_id
+from synapse.events.event import Event
+from synapse.handlers.auth import Requester
+from synapse.handlers.timelines import Timelines
+from synapse.rooms.cache import RoomCache
+from synapse.storage.stores.thread_subscriptions import ThreadSubscriptionStore
+
+
+class ThreadSubscriptions:
+    """Subscribes users to threads that they may see.
+
+    All raise `NotFound` if the thread's root isn't there, or not for the requester.
+    """
+
+    def __init__(
+        self, store: ThreadSubscriptionStore, rooms: RoomCache, timelines: Timelines
+    ) -> None:
+        self._store = store
+        self._rooms = rooms
+        self._timelines = timelines
+
+    async def is_automatic(self, requester: Requester, room_id: str, root_id: str) -> bool:
+        """Whether a client made the subscription. Raises `NotFound` also if there is none."""
+        root = await self._timelines.event(requester, room_id, root_id)
+        automatic = await self._store.is_automatic(requester.user_nid, root.nid)
+        if automatic is None:
+            raise NotFound("You are not subscribed to this thread")
+        return automatic
+
+    async def subscribe(
+        self, requester: Requester, room_id: str, root_id: str, cause_id: str | None
+    ) -> None:
+        """Subscribe to a thread; a client that does so on its own names the event that is why.
+
+        Raises 400 `M_NOT_IN_THREAD` if that event isn't in the thread, and 409
+        `M_CONFLICTING_UNSUBSCRIPTION` if the user has unsubscribed after it came.
+        """
+        root = await self._timelines.event(requester, room_id, root_id)
+        cause = None
+        if cause_id is not None:
+            cause = await self._event_in_thread(requester, room_id, root_id, cause_id)
+        room = await self._rooms.get(room_id)
+        cause_nid = None if cause is None else cause.nid
+        if not await self._store.subscribe(requester.user_nid, room.nid, root.nid, cause_nid):
+            raise MatrixError(
+                409,
+                "IO.ELEMENT.MSC4306.M_CONFLICTING_UNSUBSCRIPTION",
+                "You have unsubscribed from the thread since that event came",
+            )
+
+    async def unsubscribe(self, requester: Requester, room_id: str, root_id: str) -> None:
+        """Unsubscribe from a thread, if there is a subscription."""
+        root = await self._timelines.event(requester, room_id, root_id)
+        room = await self._rooms.get(room_id)
+        await self._store.unsubscribe(requester.user_nid, room.nid, root.nid)
+
+    async def _event_in_thread(
+        self, requester: Requester, room_id: str, root_id: str, event_id: str
+    ) -> Event:
+        if not is_event_id(event_id):
+            raise _not_in_thread()
+        try:
+            event = await self._timelines.event(requester, room_id, event_id)
+        except NotFound:
+            raise _not_in_thread() from None
+        relation = event.content.get("m.relates_to")
+        if not isinstance(relation, dict) or relation.get("rel_type") != "m.thread":
+            raise _not_in_thread()
+        if relation.get("event_id") != root_id:
+            raise _not_in_thread()
+        return event
+
+
+def _not_in_thread() -> MatrixError:
+    text = "The event that caused the subscription is not in the thread"
+    return MatrixError(400, "IO.ELEMENT.MSC4306.M_NOT_IN_THREAD", text)

@@ -1,0 +1,50 @@
+"""matrix-js-sdk, the library of Element Web, against a real server.
+
+Node.js comes from PyPI with the other tools for tests, the library from npm, in the versions that
+`js/package-lock.json` names. Each scenario is a file in `js/scenarios`.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.interop.base import InteropTestCase
+
+_JS = Path(__file__).parent / "js"
+_INSTALLED = _JS / "node_modules" / ".package-lock.json"
+# The programs of the environment that runs the tests.
+_ENVIRONMENT = os.environ | {
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+}
+
+
+class JsSdkTests(InteropTestCase):
+    def setUp(self) -> None:
+        _install()
+        super().setUp()
+
+    def test_chat(self) -> None:
+        self.play("chat")
+
+    def test_history(self) -> None:
+        self.play("history")
+
+    def test_search(self) -> None:
+        self.play("search")
+
+    def play(self, scenario: str) -> None:
+        _run("node", "play.mjs", scenario, self.server.url)
+
+
+def _install() -> None:
+    lock = _JS / "package-lock.json"
+    if not _INSTALLED.exists() or _INSTALLED.stat().st_mtime < lock.stat().st_mtime:
+        _run("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(
+        command, cwd=_JS, env=_ENVIRONMENT, timeout=180, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
