@@ -33,6 +33,9 @@ class JsSdkTests(InteropTestCase):
     def test_search(self) -> None:
         self.play("search")
 
+    def test_spaces(self) -> None:
+        self.play("spaces")
+
     def play(self, scenario: str) -> None:
         _run("node", "play.mjs", scenario, self.server.url)
 
