@@ -13,6 +13,7 @@ import orjson
 from synapse.api.constants import EventTypes
 from synapse.api.errors import MatrixError, NotFound
 from synapse.api.identifiers import is_room_id
+from synapse.handlers.tags import TAG
 from synapse.push.rule import Rule
 from synapse.push.rules import Rules
 from synapse.rooms.cache import RoomCache
@@ -22,7 +23,6 @@ from synapse.storage.stores.push_rules import PushRuleStore
 
 logger = logging.getLogger(__name__)
 
-_TAGS = "m.tag"
 _DIRECT = "m.direct"
 # The kinds in which clients keep a rule for one room, under the room's id.
 _RULE_KINDS = ("override", "room")
@@ -70,9 +70,9 @@ class RoomSuccession:
         return old_id
 
     async def _take_tags(self, user_nid: int, old_id: str, new_id: str) -> None:
-        tags = await self._account_data.content(user_nid, old_id, _TAGS)
+        tags = await self._account_data.content(user_nid, old_id, TAG)
         if tags is not None:
-            await self._account_data.edit(user_nid, new_id, _TAGS, lambda own: own or tags)
+            await self._account_data.edit(user_nid, new_id, TAG, lambda own: own or tags)
 
     async def _take_direct(self, user_nid: int, old_id: str, new_id: str) -> None:
         def edit(content: bytes | None) -> bytes | None:
