@@ -172,6 +172,8 @@ def _room_resources(server: Server) -> list[Resource]:
             server_name=server_name,
             needs_token=not server.config.rooms.allow_public_rooms_without_auth,
         ),
+        SearchResource(auth, server.search, events),
+        UserDirectorySearch(auth, server.user_directory),
         Hierarchy(auth, server.space_hierarchy),
         RoomSummary(auth, server.room_previews),
         UnstableRoomSummary(auth, server.room_previews),
@@ -181,8 +183,6 @@ def _room_resources(server: Server) -> list[Resource]:
         LocationOfAlias(auth),
         UserOfId(auth),
         NetworkDirectory(auth),
-        SearchResource(auth, server.search, events),
-        UserDirectorySearch(auth, server.user_directory),
         Profile(auth, server.profile_changes, needs_token=needs_token),
         ProfileField(auth, server.profile_changes, needs_token=needs_token),
     ]

@@ -43,6 +43,7 @@ from synapse.handlers.room_summaries import RoomSummaries
 from synapse.handlers.room_upgrades import RoomUpgrades
 from synapse.handlers.search import Search
 from synapse.handlers.search_pages import SearchPages
+from synapse.handlers.search_scope import SearchScope
 from synapse.handlers.sessions import Sessions
 from synapse.handlers.shared_secret import SharedSecretRegistration
 from synapse.handlers.space_hierarchy import SpaceHierarchy
@@ -153,10 +154,10 @@ class Server:
         self.recent_receipts = RecentReceipts(self.followers, position=database.position)
         self.receipt_store = ReceiptStore(database, moved=self.recent_receipts.committed)
         self.account_data_store = AccountDataStore(database, self.followers.user_moved)
-        self.push_rule_store = PushRuleStore(database, self.followers.user_moved)
         self.thread_subscription_store = ThreadSubscriptionStore(
             database, self.followers.user_moved
         )
+        self.push_rule_store = PushRuleStore(database, self.followers.user_moved)
         # Not before all of a commit is told: its position covers what was not told yet, too.
         database.on_commit(lambda position: self.followers.wake())
 
@@ -232,11 +233,11 @@ class Server:
             require_membership=config.rooms.require_membership_for_aliases,
         )
         membership_limits = MembershipLimits(clock, limits)
-        restricted = RestrictedJoins(self.rooms, self.members, server_name=self._server_name)
-        succession = RoomSuccession(self.rooms, self.account_data_store, self.push_rule_store)
         self.invite_permission = InvitePermission(
             self.account_data_store, self.names, server_name=self._server_name
         )
+        restricted = RestrictedJoins(self.rooms, self.members, server_name=self._server_name)
+        succession = RoomSuccession(self.rooms, self.account_data_store, self.push_rule_store)
         self.memberships = Memberships(
             self.rooms,
             self.writer,
@@ -244,8 +245,8 @@ class Server:
             self.names,
             self.profiles,
             restricted,
-            succession,
             self.invite_permission,
+            succession,
             membership_limits,
             config.rooms,
             server_name=self._server_name,
@@ -453,16 +454,10 @@ class Server:
 
     def _build_search(self) -> None:
         index = search_index(self.database)
-        pages = SearchPages(
-            index,
-            self.rooms,
-            self.room_store,
-            self.members,
-            self.events,
-            self.names,
-            self.slots,
-            self.visibility,
+        scope = SearchScope(
+            index, self.rooms, self.room_store, self.members, self.names, self.slots
         )
+        pages = SearchPages(index, scope, self.events, self.visibility)
         self.search = Search(
             pages,
             self.rooms,

@@ -86,13 +86,7 @@ def _check_ignored_users(requester: Requester, content: JsonObject) -> None:
             raise InvalidParam("You can't ignore yourself")
 
 
-def _check_direct(requester: Requester, content: JsonObject) -> None:
-    for user_id in content.raw:
-        content.strings(user_id)
-
-
-# What the server itself goes by, or what clients can't cope with if it is broken.
+# What the server itself goes by.
 _CHECKS: dict[str, Callable[[Requester, JsonObject], None]] = {
     "m.ignored_user_list": _check_ignored_users,
-    "m.direct": _check_direct,
 }

@@ -42,8 +42,8 @@ class Memberships:
         names: Names,
         profiles: ProfileStore,
         restricted: RestrictedJoins,
-        succession: RoomSuccession,
         invite_permission: InvitePermission,
+        succession: RoomSuccession,
         limits: MembershipLimits,
         config: RoomsConfig,
         *,
@@ -55,8 +55,8 @@ class Memberships:
         self._names = names
         self._profiles = profiles
         self._restricted = restricted
-        self._succession = succession
         self._invite_permission = invite_permission
+        self._succession = succession
         self._limits = limits
         self._config = config
         self._server_name = server_name

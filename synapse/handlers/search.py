@@ -10,11 +10,12 @@ from synapse.events.event import Event
 from synapse.events.searchable import text_of
 from synapse.handlers.auth import Requester
 from synapse.handlers.room_state import RoomState
-from synapse.handlers.search_pages import Hit, SearchPages, SearchWish, group_of
+from synapse.handlers.search_pages import Hit, SearchPages, group_of
+from synapse.handlers.search_scope import SearchWish
 from synapse.handlers.states import States
 from synapse.handlers.timelines import Surroundings, Timelines
 from synapse.rooms.cache import RoomCache
-from synapse.util.words import searched_words, words
+from synapse.util.words import found_words, searched_words
 
 _MAX_HIGHLIGHTS = 50
 
@@ -143,16 +144,8 @@ def _groups(
 
 
 def _highlights(term: str, events: Sequence[Event]) -> list[str]:
-    """The words of the events, in lower case, for which they were found."""
+    """The words of the events for which they were found."""
     searched = tuple(searched_words(term))
-    found: dict[str, None] = {}
-    for event in events:
-        for word in text_of(event.parsed()).lower().split():
-            if any(part.startswith(searched) for part in words(word)):
-                found[word.strip(_PUNCTUATION)] = None
-                if len(found) == _MAX_HIGHLIGHTS:
-                    return list(found)
-    return list(found)
-
-
-_PUNCTUATION = ".,;:!?…\"'`()[]{}<>«»„“”‚‘’*_~|/\\-–—#@。、！？「」"
+    texts = (text_of(event.parsed()) for event in events)
+    found = dict.fromkeys(word for text in texts for word in found_words(text, searched))
+    return list(found)[:_MAX_HIGHLIGHTS]

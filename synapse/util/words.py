@@ -7,6 +7,7 @@ character, 都. All of them are found by how they begin.
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from typing import Final
 
 # Longer ones are cut off: nobody types them, and PostgreSQL takes no lexeme over 2 KiB.
@@ -39,6 +40,16 @@ def searched_words(text: str) -> list[str]:
             pairs = range(max(1, len(run[0]) - 1))
             found += (run[0][start : start + 2] for start in pairs)
     return list(dict.fromkeys(found))[:_MAX_SEARCHED]
+
+
+def found_words(text: str, searched: tuple[str, ...]) -> Iterator[str]:
+    """As the text writes them, in lower case: the words for which a search finds it."""
+    for run in _RUN.finditer(text.lower()):
+        folded = _folded(run[0])
+        if run[1] is not None:
+            yield from (start for start in searched if start in folded)
+        elif folded.startswith(searched):
+            yield run[0]
 
 
 def _folded(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from unittest import TestCase
 
-from synapse.util.words import searched_words, words
+from synapse.util.words import found_words, searched_words, words
 
 WORDS = [
     ("", []),
@@ -43,6 +43,16 @@ class WordsTests(TestCase):
                     any(word.startswith(start) for word in words(text))
                     for start in searched_words(term)
                 )
+                self.assertEqual(found, expected)
+
+    def test_found_words_are_as_the_text_writes_them(self) -> None:
+        for text, term, expected in (
+            ("Martians, and MARTÍN's (men)", "mart me", ["martians", "martín", "men"]),
+            ("我们在東京都见面 tea", "東京都 tea", ["東京", "京都", "tea"]),
+            ("nothing", "some", []),
+        ):
+            with self.subTest(text=text):
+                found = list(found_words(text, tuple(searched_words(term))))
                 self.assertEqual(found, expected)
 
     def test_terms_are_bounded(self) -> None:

@@ -10,7 +10,7 @@ from synapse.events.searchable import TYPE_OF_KEY
 from synapse.handlers.auth import Auth, Requester
 from synapse.handlers.client_events import ClientEvents
 from synapse.handlers.search import Context, ContextWish, Found, Result, Search
-from synapse.handlers.search_pages import SearchWish
+from synapse.handlers.search_scope import SearchWish
 from synapse.http.json_body import JsonObject
 from synapse.http.request import Request
 from synapse.http.resource import Resource, client_paths

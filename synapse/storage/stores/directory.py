@@ -7,15 +7,24 @@ from synapse.storage.database import Database
 from synapse.storage.sql import Row
 from synapse.storage.transaction import Reader
 
-# How many users whose first word fits are looked at, and how many of them may be found.
+# How many users are looked at, and how many of them may be found.
 _MAX_EXAMINED = 10_000
 _MAX_FOUND = 500
 
+_BY_WORD = """
+    SELECT user_nid, row_number() OVER (ORDER BY word) AS place FROM (
+        SELECT user_nid, word FROM directory_words WHERE word >= ? AND word < ?
+        ORDER BY word LIMIT ?) AS few"""
+# More words than are looked at begin with the letters that were typed: those who share a room with
+# the searcher are looked at in any case.
+_BY_ROOM = """
+    SELECT DISTINCT o.user_nid, 0 AS place FROM members s
+    JOIN members o ON o.room_nid = s.room_nid AND o.membership = 1
+    WHERE s.user_nid = ? AND s.membership = 1 LIMIT ?"""
+_IS_COMMON = """
+    SELECT 1 FROM directory_words WHERE word >= ? AND word < ? ORDER BY word LIMIT 1 OFFSET ?"""
 _FOUND = """
-    SELECT n.name, d.displayname, d.avatar_url, d.is_local FROM (
-        SELECT user_nid, row_number() OVER (ORDER BY word) AS place FROM (
-            SELECT user_nid, word FROM directory_words WHERE word >= ? AND word < ?
-            ORDER BY word LIMIT ?) AS few) AS w
+    SELECT n.name, d.displayname, d.avatar_url, d.is_local FROM ({candidates}) AS w
     JOIN directory_users d ON d.user_nid = w.user_nid JOIN names n ON n.nid = w.user_nid
     LEFT JOIN users u ON u.user_nid = w.user_nid
     WHERE w.user_nid <> ? AND (
@@ -30,8 +39,6 @@ _KNOWN = """
         EXISTS (SELECT 1 FROM open_rooms r WHERE r.room_nid = m.room_nid)
         OR EXISTS (SELECT 1 FROM members s WHERE s.user_nid = ? AND s.room_nid = m.room_nid
             AND s.membership = 1)))"""
-
-
 # A user of whom several words fit is one result. A whole word stands before its continuations.
 _GROUPED = """
     GROUP BY n.name, d.displayname, d.avatar_url, d.is_local ORDER BY min(w.place) LIMIT ?"""
@@ -65,10 +72,7 @@ class DirectoryStore:
         self._database = database
 
     async def find(self, query: DirectoryQuery) -> list[DirectoryEntry]:
-        """Up to 500 users, those first of whom a whole word was asked for.
-
-        Not the searcher, and nobody whose account is closed.
-        """
+        """Some hundred users; not the searcher, and nobody whose account is closed."""
         if not query.words:
             return []
         rows = await self._database.scan(lambda reader: _find(reader, query))
@@ -80,10 +84,22 @@ class DirectoryStore:
 def _find(reader: Reader, query: DirectoryQuery) -> list[Row]:
     # The longest word is likely to fit the fewest users. That of the server fits the most.
     first, *others = sorted(query.words, key=lambda word: (word[0] == ":", -len(word)))
-    sql = _FOUND
-    values: list[object] = [*_range(first), _MAX_EXAMINED, query.searcher_nid]
-    values.append(int(query.with_locked))
-    for word in others:
+    rows = _among(reader, query, _BY_WORD, [*_range(first), _MAX_EXAMINED], others)
+    if reader.fetch(_IS_COMMON, *_range(first), _MAX_EXAMINED):
+        known = _among(
+            reader, query, _BY_ROOM, [query.searcher_nid, _MAX_EXAMINED], [first, *others]
+        )
+        rows = list(dict.fromkeys([*known, *rows]))
+    return rows
+
+
+def _among(
+    reader: Reader, query: DirectoryQuery, candidates: str, values: list[object], words: list[str]
+) -> list[Row]:
+    """Those of the candidates who have these words and whom the query means."""
+    sql = _FOUND.format(candidates=candidates)
+    values = [*values, query.searcher_nid, int(query.with_locked)]
+    for word in words:
         sql += _WITH_WORD
         values += _range(word)
     if query.only_local:

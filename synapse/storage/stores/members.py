@@ -127,6 +127,17 @@ class MemberStore:
                 group.setdefault(room_nid, []).append(name)
         return {room_nid: names[:5] for room_nid, names in (gone | present).items()}
 
+    async def share_room(self, user_nid: int, other: str) -> bool:
+        """Whether two users are joined to the same room."""
+        row = await self._database.fetch_one(
+            """SELECT 1 FROM names n JOIN members o ON o.user_nid = n.nid AND o.membership = 1
+               JOIN members m ON m.room_nid = o.room_nid AND m.user_nid = ? AND m.membership = 1
+               WHERE n.name = ? LIMIT 1""",
+            user_nid,
+            other,
+        )
+        return row is not None
+
     async def shared_rooms(
         self, user_nid: int, other_nid: int, *, after: int, limit: int
     ) -> list[int]:
@@ -153,17 +164,6 @@ class MemberStore:
             limit,
         )
         return [name for (name,) in rows]
-
-    async def share_room(self, user_nid: int, other: str) -> bool:
-        """Whether two users are joined to the same room."""
-        row = await self._database.fetch_one(
-            """SELECT 1 FROM names n JOIN members o ON o.user_nid = n.nid AND o.membership = 1
-               JOIN members m ON m.room_nid = o.room_nid AND m.user_nid = ? AND m.membership = 1
-               WHERE n.name = ? LIMIT 1""",
-            user_nid,
-            other,
-        )
-        return row is not None
 
     async def joined_guests(self, room_nid: int) -> list[str]:
         """The guest accounts of ours that are in a room."""

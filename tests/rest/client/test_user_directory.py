@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 from typing import Any
+from unittest import mock
 
 import orjson
 
 from synapse.config.ratelimiting import RateLimit
+from synapse.storage.stores import directory
 from synapse.storage.stores.directory_feed import index_users
 from synapse.storage.stores.users import Deactivation
 from synapse.storage.transaction import Transaction
@@ -160,6 +162,20 @@ class UserDirectoryTests(RoomTestCase):
             self.assertEqual(
                 (len(answer["results"]), answer["limited"]), (min(limit, 5), limit < 5)
             )
+
+    async def test_who_shares_a_room_is_found_among_however_many_others(self) -> None:
+        few = mock.patch.object(directory, "_MAX_EXAMINED", 3)
+        few.start()
+        self.addCleanup(few.stop)
+        await self.arrange()
+        for number in range(5):
+            await self.register(f"b{number}")
+        self.assertEqual(await self.found(self.alice, "b"), [BOB])
+        self.assertEqual(await self.found(self.alice, "b @"), [BOB])
+        self.assertEqual(await self.found(self.alice, "b alice"), [])
+        self.configure(search_all_users=True)
+        expected = [BOB, "@b0:test", "@b1:test", "@b2:test"]
+        self.assertEqual(sorted(await self.found(self.alice, "b")), sorted(expected))
 
     async def test_users_from_before_the_directory(self) -> None:
         self.configure(search_all_users=True)
