@@ -10,10 +10,7 @@ from synapse.api.errors import BadJson, InvalidParam, MatrixError
 from synapse.api.room_versions import ROOM_VERSIONS, RoomVersion
 from synapse.config.rooms import RoomsConfig
 from synapse.events.auth_rules import AuthError
-from synapse.events.client_content import (
-    check_client_content,
-    check_server_acl,
-)
+from synapse.events.client_content import check_client_content, check_server_acl
 from synapse.handlers.aliases import aliases_in, check_alias
 from synapse.handlers.auth import Requester
 from synapse.handlers.directory_rules import DirectoryRules

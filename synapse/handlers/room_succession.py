@@ -13,6 +13,7 @@ import orjson
 from synapse.api.constants import EventTypes
 from synapse.api.errors import MatrixError, NotFound
 from synapse.api.identifiers import is_room_id
+from synapse.handlers.tags import TAG
 from synapse.push.rule import Rule
 from synapse.push.rules import Rules
 from synapse.rooms.cache import RoomCache
@@ -22,7 +23,6 @@ from synapse.storage.stores.push_rules import PushRuleStore
 
 logger = logging.getLogger(__name__)
 
-_TAGS = "m.tag"
 _DIRECT = "m.direct"
 # The kinds in which clients keep a rule for one room, under the room's id.
 _RULE_KINDS = ("override", "room")
@@ -70,22 +70,17 @@ class RoomSuccession:
         return old_id
 
     async def _take_tags(self, user_nid: int, old_id: str, new_id: str) -> None:
-        tags = await self._account_data.content(user_nid, old_id, _TAGS)
-        if tags is None or await self._account_data.content(user_nid, new_id, _TAGS) is not None:
-            return
-        await self._account_data.put(user_nid, new_id, _TAGS, tags)
+        tags = await self._account_data.content(user_nid, old_id, TAG)
+        if tags is not None:
+            await self._account_data.edit(user_nid, new_id, TAG, lambda own: own or tags)
 
     async def _take_direct(self, user_nid: int, old_id: str, new_id: str) -> None:
-        content = await self._account_data.content(user_nid, None, _DIRECT)
-        direct = {} if content is None else orjson.loads(content)
-        changed = {
-            other: [*rooms, new_id]
-            for other, rooms in direct.items()
-            if isinstance(rooms, list) and old_id in rooms and new_id not in rooms
-        }
-        if changed:
-            json = orjson.dumps({**direct, **changed})
-            await self._account_data.put(user_nid, None, _DIRECT, json)
+        def edit(content: bytes | None) -> bytes | None:
+            return None if content is None else _with_room(content, old_id, new_id)
+
+        # Most rooms are no direct chats: then there is nothing to write.
+        if edit(await self._account_data.content(user_nid, None, _DIRECT)) is not None:
+            await self._account_data.edit(user_nid, None, _DIRECT, edit)
 
     async def _take_rules(self, user_id: str, user_nid: int, old_id: str, new_id: str) -> None:
         document = await self._push_rules.document(user_nid)
@@ -101,6 +96,17 @@ class RoomSuccession:
             return rules.to_stored()
 
         await self._push_rules.change(user_nid, edit)
+
+
+def _with_room(content: bytes, old_id: str, new_id: str) -> bytes | None:
+    """An `m.direct` that names the new room wherever it names the old one; None if it does."""
+    direct = orjson.loads(content)
+    changed = {
+        user_id: [*rooms, new_id]
+        for user_id, rooms in direct.items()
+        if isinstance(rooms, list) and old_id in rooms and new_id not in rooms
+    }
+    return orjson.dumps({**direct, **changed}) if changed else None
 
 
 def _inherited(rules: Rules, old_id: str, new_id: str) -> list[tuple[str, Rule]]:

@@ -23,11 +23,7 @@ from synapse.api.room_versions import ROOM_VERSIONS, RoomVersion
 from synapse.events.event import StateMap
 from synapse.events.power_levels import PowerLevels
 from synapse.handlers.auth import Requester
-from synapse.handlers.carried_state import (
-    carried_creation,
-    carried_power_levels,
-    carried_state,
-)
+from synapse.handlers.carried_state import carried_creation, carried_power_levels, carried_state
 from synapse.handlers.ratelimits import RateLimiter
 from synapse.handlers.room_access import not_in_room, room_of_member
 from synapse.handlers.room_closing import RoomClosing, ban_again, only_aliases

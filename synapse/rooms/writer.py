@@ -167,14 +167,14 @@ class RoomWriter:
         or if somebody else wrote first: then look again; and what `create` raises.
         """
         old = await self._rooms.get(old_room_id)
+        beginning = Beginning(self._clock.now_ms(), replaces=old.nid)
+        first = self._build_room(version, drafts, room_id, beginning)
+        tombstone.content["replacement_room"] = first.room.room_id
         await old.turns.acquire()
         try:
             state = await self._gather(old, tombstone)
             if old.lost or old.current((EventTypes.TOMBSTONE, "")) is not seen:
                 raise HeadMoved(old_room_id)
-            beginning = Beginning(self._clock.now_ms(), replaces=old.nid)
-            first = self._build_room(version, drafts, room_id, beginning)
-            tombstone.content["replacement_room"] = first.room.room_id
             last = self._begin(old)
             try:
                 self._add(last, tombstone, state, None)

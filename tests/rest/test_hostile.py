@@ -404,6 +404,7 @@ _SPECIAL_STATE: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("m.room.tombstone", "", {"body": "b", "replacement_room": "!a:b"}),
     ("m.room.server_acl", "", {"allow": ["*"], "deny": [], "allow_ip_literals": False}),
     ("m.room.encryption", "", {"algorithm": "m.megolm.v1.aes-sha2"}),
+    ("m.space.child", "!a:test", {"via": ["test"], "order": "a", "suggested": True}),
     (
         "m.room.power_levels",
         "",

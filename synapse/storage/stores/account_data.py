@@ -109,10 +109,11 @@ class AccountDataStore:
         """The position of the change, or None if there is no such room."""
         return await self._database.write(self._put, _Put(user_nid, room_id, type, content))
 
-    async def edit(self, user_nid: int, room_id: str, type: str, edit: Edit) -> int | None:
+    async def edit(self, user_nid: int, room_id: str | None, type: str, edit: Edit) -> int | None:
         """Store what `edit` makes of the content; the position of the change.
 
-        None if there is no such room. Raises the `MatrixError` that `edit` raises.
+        `room_id` None means global. The answer is None if there is no such room. Raises the
+        `MatrixError` that `edit` raises.
         """
         result = await self._database.write(self._edit, _Edited(user_nid, room_id, type, edit))
         if isinstance(result, MatrixError):

@@ -84,15 +84,6 @@ class MemberStore:
         )
         return {room_nid: Membership(membership) for room_nid, membership in rows}
 
-    async def of_room(self, room_nid: int, memberships: Iterable[Membership]) -> list[MemberRow]:
-        """A room's users with one of these memberships."""
-        rows = await self._database.fetch(
-            f"SELECT {_COLUMNS} FROM members WHERE room_nid = ? AND membership = ANY(?)",
-            room_nid,
-            [int(membership) for membership in memberships],
-        )
-        return [MemberRow(*row) for row in rows]
-
     async def of_rooms(
         self, room_nids: Sequence[int], memberships: Iterable[Membership]
     ) -> list[MemberRow]:

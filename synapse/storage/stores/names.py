@@ -47,10 +47,6 @@ class Names:
                 known[name] = nid
         return known
 
-    async def text(self, nid: int) -> str:
-        """The name behind a number. Raises `KeyError` if there is none."""
-        return (await self.texts([nid]))[nid]
-
     async def texts(self, nids: Iterable[int]) -> dict[int, str]:
         """The names behind numbers."""
         wanted = set(nids)

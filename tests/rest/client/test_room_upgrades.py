@@ -10,7 +10,7 @@ from synapse.handlers import room_closing
 from synapse.handlers.auth import Requester
 from synapse.rooms.writer import Draft
 from tests.rest.base import KEY, AtOnce
-from tests.rest.rooms import V3, RoomTestCase, room_path
+from tests.rest.rooms import V3, RoomTestCase, bodies, room_path
 
 ALICE, BOB, CAROL = "@alice:test", "@bob:test", "@carol:test"
 
@@ -286,6 +286,25 @@ class UpgradeTests(UpgradeTestCase):
         levels = await self.content(self.alice, older, "m.room.power_levels")
         self.assertEqual(levels["users"], {ALICE: 150, BOB: 150})
 
+    async def test_clients_learn_of_both_rooms(self) -> None:
+        await self.people()
+        old = await self.create_public(self.alice)
+        await self.join(self.bob, old)
+        tokens = [(await self.sync(token))["next_batch"] for token in (self.alice, self.bob)]
+        new = await self.upgrade(old)
+        rooms = (await self.sync(self.alice, since=tokens[0]))["rooms"]["join"]
+        self.assertEqual(set(rooms), {old, new})
+        types = [event["type"] for event in rooms[new]["timeline"]["events"]]
+        self.assertEqual(types[:2], ["m.room.create", "m.room.member"])
+        rooms = (await self.sync(self.bob, since=tokens[1]))["rooms"]["join"]
+        self.assertEqual(set(rooms), {old})
+        (tombstone,) = [
+            event
+            for event in rooms[old]["timeline"]["events"]
+            if event["type"] == "m.room.tombstone"
+        ]
+        self.assertEqual(tombstone["content"]["replacement_room"], new)
+
     async def test_who_may_not(self) -> None:
         await self.people()
         old = await self.create_public(self.alice)
@@ -383,6 +402,25 @@ class RepeatedUpgradeTests(UpgradeTestCase):
             await request
         await self.finish_background()
         self.assertEqual(len(await self.rooms_of(self.alice)), 2)
+
+    async def test_amid_messages(self) -> None:
+        """What else is written to the room at the same time is neither lost nor in the way."""
+        await self.people()
+        old = await self.create_public(self.alice)
+        wanted = [f"message {number}" for number in range(20)]
+        work = [self.send(self.alice, old, body) for body in wanted]
+        work.insert(10, self.upgrade_unfinished(old))
+        for done in [self.background.spawn("work", one) for one in work]:
+            await done
+        await self.finish_background()
+        found = bodies((await self.messages(self.alice, old, limit=100))["chunk"])
+        self.assertEqual(sorted(body for body in found if body in wanted), sorted(wanted))
+        new = (await self.content(self.alice, old, "m.room.tombstone"))["replacement_room"]
+        self.assertEqual(set(await self.rooms_of(self.alice)), {old, new})
+
+    async def upgrade_unfinished(self, room_id: str) -> str:
+        path, body = room_path(room_id, "/upgrade"), {"new_version": "12"}
+        return str(await self.ok("POST", path, body, token=self.alice))
 
     async def test_another_process_writes_to_the_room(self) -> None:
         await self.people()
@@ -501,11 +539,11 @@ class SettingsTests(UpgradeTestCase):
         await self.put_account_data("m.tag", {"tags": {"m.favourite": {}}}, self.old)
         new = await self.upgrade(self.old)
         await self.put_account_data("m.tag", {"tags": {}}, new)
-        await self.put_account_data("m.direct", {ALICE: [self.old, new], CAROL: 7})
+        await self.put_account_data("m.direct", {ALICE: [self.old, new], CAROL: []})
         await self.join(self.bob, new)
         self.assertEqual((await self.account_data("m.tag", new)).json, {"tags": {}})
         self.assertEqual(
-            (await self.account_data("m.direct")).json, {ALICE: [self.old, new], CAROL: 7}
+            (await self.account_data("m.direct")).json, {ALICE: [self.old, new], CAROL: []}
         )
 
     async def test_no_room_passes_itself_off_as_a_successor(self) -> None:

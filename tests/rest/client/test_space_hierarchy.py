@@ -178,6 +178,38 @@ class HierarchyTests(HierarchyTestCase):
         await self.add(room_id, child)
         self.assertEqual(await self.ids(room_id), [room_id])
 
+    async def test_strange_state_harms_nothing(self) -> None:
+        await self.people()
+        space = await self.space(creation_content={"type": "m.space", "predecessor": 7})
+        child = await self.create_public(self.alice)
+        strange: list[Any] = [None, 7, True, "x", [], [7, None, {}], {}, {"a": []}]
+        for value in strange:
+            for type_, key, content in (
+                ("m.space.child", child, {"via": ["test"], "order": value, "suggested": value}),
+                ("m.space.child", child, {"via": value}),
+                ("m.room.join_rules", "", {"join_rule": "public", "allow": value}),
+                ("m.room.join_rules", "", {"join_rule": "restricted", "allow": value}),
+                ("m.room.join_rules", "", {"join_rule": "restricted", "allow": [value]}),
+                (
+                    "m.room.join_rules",
+                    "",
+                    {
+                        "join_rule": "restricted",
+                        "allow": [{"type": "m.room_membership", "room_id": value}],
+                    },
+                ),
+            ):
+                await self.set_state(self.alice, space, type_, content, key)
+                await self.hierarchy(space, suggested_only="true")
+                await self.ok("GET", f"{V1}/room_summary/{space}", token=self.alice)
+                path = hierarchy_path(space)
+                self.assertIn((await self.fetch("GET", path, token=self.bob)).status, (200, 403))
+        # Rooms of which no type can be read are no spaces.
+        for value in strange:
+            room_id = await self.create_public(self.alice, creation_content={"type": value})
+            await self.add(room_id, child)
+            self.assertEqual(await self.ids(room_id), [room_id])
+
     async def test_unknown_rooms_are_children_that_are_not_shown(self) -> None:
         await self.people()
         space = await self.space("!unknown:test")
