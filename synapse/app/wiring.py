@@ -264,7 +264,7 @@ class Server:
         )
         membership_limits = MembershipLimits(clock, limits)
         self.invite_permission = InvitePermission(
-            self.account_data_store, self.names, server_name=self._server_name
+            self.account_data_store, self.events, self.names, server_name=self._server_name
         )
         restricted = RestrictedJoins(self.rooms, self.members, server_name=self._server_name)
         succession = RoomSuccession(self.rooms, self.account_data_store, self.push_rule_store)

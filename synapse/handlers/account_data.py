@@ -4,15 +4,21 @@ from collections.abc import Callable
 
 import orjson
 
-from synapse.api.errors import BadJson, Forbidden, InvalidParam, MatrixError, NotFound
-from synapse.api.identifiers import is_room_id, is_short_text, is_user_id
+from synapse.api.constants import MAX_ID_BYTES
+from synapse.api.errors import BadJson, Forbidden, InvalidParam, MatrixError, NotFound, TooLarge
+from synapse.api.identifiers import fits_in_bytes, is_room_id, is_short_text, is_user_id
 from synapse.handlers.auth import Requester
+from synapse.handlers.invite_filter import LISTS, is_glob
+from synapse.handlers.invite_permission import FILTER
 from synapse.handlers.push_rules import PUSH_RULES, PushRules
 from synapse.http.json_body import JsonObject
 from synapse.storage.stores.account_data import AccountDataStore
 
 # "Server Behaviour" of client config: these have endpoints of their own.
 _SET_BY_THE_SERVER = frozenset({"m.fully_read", PUSH_RULES})
+# Each invite is compared with all of them, and with globs it takes its time.
+_MAX_FILTER_ENTRIES = 1_000
+_MAX_FILTER_GLOBS = 50
 
 
 class AccountData:
@@ -86,7 +92,20 @@ def _check_ignored_users(requester: Requester, content: JsonObject) -> None:
             raise InvalidParam("You can't ignore yourself")
 
 
+def _check_invite_filter(requester: Requester, content: JsonObject) -> None:
+    entries = [entry for name in LISTS for entry in content.optional_strings(name) or ()]
+    globs = sum(is_glob(entry) for entry in entries)
+    if len(entries) > _MAX_FILTER_ENTRIES or globs > _MAX_FILTER_GLOBS:
+        raise TooLarge(
+            f"An invite filter has at most {_MAX_FILTER_ENTRIES} entries, {_MAX_FILTER_GLOBS} of "
+            "them with wildcards"
+        )
+    if not all(fits_in_bytes(entry, MAX_ID_BYTES) for entry in entries):
+        raise TooLarge(f"The entries of an invite filter have at most {MAX_ID_BYTES} bytes each")
+
+
 # What the server itself goes by.
 _CHECKS: dict[str, Callable[[Requester, JsonObject], None]] = {
     "m.ignored_user_list": _check_ignored_users,
+    FILTER: _check_invite_filter,
 }

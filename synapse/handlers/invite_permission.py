@@ -1,14 +1,26 @@
-"""Who may be invited: users can refuse all invites (client-server API, "Invite permission")."""
+"""Who may invite whom, and which invites are shown: users' own rules, from their account data.
+
+Client-server API, "Invite permission" and "Ignoring users"; MSC4155.
+"""
+
+from collections.abc import Mapping
+from typing import Any
 
 import orjson
 
 from synapse.api.errors import MatrixError
 from synapse.api.identifiers import domain_of
+from synapse.handlers.invite_filter import Verdict, verdict
 from synapse.storage.stores.account_data import AccountDataStore
+from synapse.storage.stores.events import EventStore
+from synapse.storage.stores.members import MemberRow, Membership
 from synapse.storage.stores.names import Names
 
-# The account data that says so, and its name while it was a proposal (MSC4380).
-_TYPES = ("m.invite_permission_config", "org.matrix.msc4380.invite_permission_config")
+_IGNORED_USERS = "m.ignored_user_list"
+FILTER = "org.matrix.msc4155.invite_permission_config"
+# `default_action`, and where it stood while it was a proposal (MSC4380): the first that is there.
+_DEFAULTS = ("m.invite_permission_config", "org.matrix.msc4380.invite_permission_config")
+_TYPES = (_IGNORED_USERS, FILTER, *_DEFAULTS)
 
 
 class InviteBlocked(MatrixError):
@@ -19,25 +31,55 @@ class InviteBlocked(MatrixError):
 
 
 class InvitePermission:
-    """Knows who wants no invites."""
+    """Judges invites of this server's users."""
 
-    def __init__(self, account_data: AccountDataStore, names: Names, *, server_name: str) -> None:
+    def __init__(
+        self, account_data: AccountDataStore, events: EventStore, names: Names, *, server_name: str
+    ) -> None:
         self._account_data = account_data
+        self._events = events
         self._names = names
         self._server_name = server_name
 
-    async def check(self, user_id: str) -> None:
-        """Raises `InviteBlocked` if the user is one of ours who wants no invites."""
+    async def check(self, inviter: str, user_id: str) -> None:
+        """Raises `InviteBlocked` if the user is one of ours who refuses this inviter."""
         if domain_of(user_id) != self._server_name:
             return
         user_nid = await self._names.nid(user_id)
-        if user_nid is not None and await self.blocks_all(user_nid):
+        if user_nid is not None and _judge(await self._rules(user_nid), inviter) is Verdict.BLOCK:
             raise InviteBlocked(user_id)
 
-    async def blocks_all(self, user_nid: int) -> bool:
-        """Whether one of our users wants no invites."""
-        for type in _TYPES:
-            content = await self._account_data.content(user_nid, None, type)
-            if content is not None:
-                return bool(orjson.loads(content).get("default_action") == "block")
-        return False
+    async def without_unwanted(self, user_nid: int, rows: list[MemberRow]) -> list[MemberRow]:
+        """A user's memberships without the invites that they don't want to see."""
+        invites = [row.event_nid for row in rows if row.membership == Membership.INVITE]
+        if not invites:
+            return rows
+        rules = await self._rules(user_nid)
+        if not rules:
+            return rows
+        events = await self._events.by_nids(invites)
+        unwanted = {
+            nid for nid in invites if _judge(rules, events[nid].sender) is not Verdict.ALLOW
+        }
+        return [row for row in rows if row.event_nid not in unwanted]
+
+    async def _rules(self, user_nid: int) -> dict[str, Any]:
+        """The account data that holds a user's rules: type → content."""
+        contents = await self._account_data.contents(user_nid, _TYPES)
+        return {type: orjson.loads(content) for type, content in contents.items()}
+
+
+def _judge(rules: Mapping[str, Any], inviter: str) -> Verdict:
+    if _blocks_all(rules):
+        return Verdict.BLOCK
+    ignored = rules.get(_IGNORED_USERS, {}).get("ignored_users")
+    if isinstance(ignored, dict) and inviter in ignored:
+        return Verdict.IGNORE
+    return verdict(rules.get(FILTER, {}), inviter)
+
+
+def _blocks_all(rules: Mapping[str, Any]) -> bool:
+    for type in _DEFAULTS:
+        if type in rules:
+            return bool(rules[type].get("default_action") == "block")
+    return False

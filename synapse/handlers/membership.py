@@ -112,7 +112,7 @@ class Memberships:
         self.check_may_invite(requester, [user_id])
         await self._target_room(requester, room_id, user_id)
         self._limits.check_invite(requester.user_id, room_id, user_id)
-        content = await self.invitation(user_id, reason, is_direct=is_direct)
+        content = await self.invitation(requester.user_id, user_id, reason, is_direct=is_direct)
         return await self._send(requester.user_id, room_id, user_id, content)
 
     def check_may_invite(self, requester: Requester, user_ids: Sequence[str]) -> None:
@@ -129,13 +129,13 @@ class Memberships:
             raise Forbidden("Users of other servers can't be invited: there is no federation yet")
 
     async def invitation(
-        self, user_id: str, reason: str | None = None, *, is_direct: bool = False
+        self, inviter: str, user_id: str, reason: str | None = None, *, is_direct: bool = False
     ) -> dict[str, Any]:
         """The content of an invite: with the invitee's profile, if that is configured.
 
-        Raises 403 `M_INVITE_BLOCKED` for who wants no invites.
+        Raises 403 `M_INVITE_BLOCKED` for who doesn't want to be invited by this user.
         """
-        await self._invite_permission.check(user_id)
+        await self._invite_permission.check(inviter, user_id)
         content: dict[str, Any] = {}
         if self._config.include_profile_data_on_invite:
             content.update(await self._profile(user_id))
@@ -220,7 +220,7 @@ class Memberships:
         if membership == Membership.INVITE:
             self.check_may_invite(requester, [user_id])
             self._limits.check_invite(requester.user_id, room_id, user_id)
-            await self._invite_permission.check(user_id)
+            await self._invite_permission.check(requester.user_id, user_id)
         elif membership == Membership.LEAVE:
             current = await self._rooms.current(room, EventTypes.MEMBER, user_id)
             if current is None or current.membership == Membership.LEAVE:

@@ -124,7 +124,7 @@ class RoomCreation:
             drafts.append(Draft(EventTypes.CANONICAL_ALIAS, creator, {"alias": alias}, ""))
         drafts += [Draft(type_, creator, content, key) for (type_, key), content in state.items()]
         for user_id in wish.invite:
-            content = await self._memberships.invitation(user_id, is_direct=wish.is_direct)
+            content = await self._memberships.invitation(creator, user_id, is_direct=wish.is_direct)
             drafts.append(Draft(EventTypes.MEMBER, creator, content, user_id))
         return drafts
 

@@ -249,9 +249,7 @@ class Sync:
                 if row.since > since or row.membership != Membership.JOIN
             ]
         rows = [row for row in rows if not row.forgotten]
-        is_invited = any(row.membership == Membership.INVITE for row in rows)
-        if is_invited and await self._invite_permission.blocks_all(user_nid):
-            rows = [row for row in rows if row.membership != Membership.INVITE]
+        rows = await self._invite_permission.without_unwanted(user_nid, rows)
         ids = await self._room_store.ids([row.room_nid for row in rows])
         return [row for row in rows if self._is_wanted(request, ids[row.room_nid])]
 

@@ -56,6 +56,10 @@ _CONTENT = """
     SELECT content FROM account_data
     WHERE user_nid = ? AND room_nid = ? AND type = ? AND deleted = 0
 """
+_GLOBAL_CONTENTS = """
+    SELECT type, content FROM account_data
+    WHERE user_nid = ? AND room_nid = 0 AND type = ANY(?) AND deleted = 0
+"""
 _ROOM_CONTENT = """
     SELECT a.content FROM rooms r JOIN account_data a ON a.room_nid = r.room_nid
     WHERE r.room_id = ? AND a.user_nid = ? AND a.type = ? AND a.deleted = 0
@@ -69,7 +73,8 @@ _CHANGES = """
     WHERE user_nid = ? AND stream > ? ORDER BY stream
 """
 _OF_ROOM = """
-    SELECT room_nid, type, content, stream FROM account_data WHERE user_nid = ? AND room_nid = ?
+    SELECT room_nid, type, content, stream FROM account_data
+    WHERE user_nid = ? AND room_nid = ? AND deleted = 0
 """
 _UPSERT = """
     INSERT INTO account_data (user_nid, room_nid, type, content, stream) VALUES (?, ?, ?, ?, ?)
@@ -102,6 +107,11 @@ class AccountDataStore:
         """All that the user keeps for a room."""
         rows = await self._database.fetch(_OF_ROOM, user_nid, room_nid)
         return [AccountDataEntry(*row) for row in rows]
+
+    async def contents(self, user_nid: int, types: Sequence[str]) -> dict[str, bytes]:
+        """The JSON of those of the global types that are there."""
+        rows = await self._database.fetch(_GLOBAL_CONTENTS, user_nid, list(types))
+        return dict(rows)
 
     async def put(
         self, user_nid: int, room_id: str | None, type: str, content: bytes

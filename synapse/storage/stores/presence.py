@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from synapse.storage.database import Database
-from synapse.storage.transaction import Transaction
+from synapse.storage.transaction import Reader, Transaction
 
 
 class PresenceRow(NamedTuple):
@@ -17,6 +17,9 @@ class PresenceRow(NamedTuple):
     last_active_ms: int
     serial: int
 
+
+# From here on, to look for shared rooms takes long enough to be done elsewhere.
+_MANY = 200
 
 _COLUMNS = "p.user_nid, n.name, p.state, p.status_msg, p.last_active_ms, p.serial"
 _UPSERT = """
@@ -58,25 +61,37 @@ class PresenceStore:
 
     async def newest(self, limit: int) -> list[PresenceRow]:
         """Those that changed last, the newest first."""
-        rows = await self._database.fetch(
-            f"SELECT {_COLUMNS} FROM presence p JOIN names n ON n.nid = p.user_nid"
-            " ORDER BY p.serial DESC LIMIT ?",
-            limit,
-        )
-        return [PresenceRow(*row) for row in rows]
+
+        def read(reader: Reader) -> list[PresenceRow]:
+            rows = reader.fetch(
+                f"SELECT {_COLUMNS} FROM presence p JOIN names n ON n.nid = p.user_nid"
+                " ORDER BY p.serial DESC LIMIT ?",
+                limit,
+            )
+            return [PresenceRow(*row) for row in rows]
+
+        return await self._database.scan(read)
 
     async def put(self, rows: Sequence[PresenceRow]) -> None:
         await self._database.write(_put, rows)
 
     async def share_rooms(self, user_nid: int, others: Sequence[int]) -> set[int]:
         """Those of the others who are in a room with the user."""
-        rows = await self._database.fetch(_WITH_WHOM, list(others), user_nid)
+        if len(others) < _MANY:
+            rows = await self._database.fetch(_WITH_WHOM, list(others), user_nid)
+        else:
+            rows = await self._database.scan(
+                lambda reader: reader.fetch(_WITH_WHOM, list(others), user_nid)
+            )
         return {nid for (nid,) in rows}
 
     async def of_all_who_share_rooms(self, user_nid: int, limit: int) -> list[PresenceRow]:
         """The presence of up to `limit` users who are in a room with the user; state 0 if none."""
-        rows = await self._database.fetch(_ALL_WITH_WHOM, user_nid, limit)
-        return [PresenceRow(*row) for row in rows]
+
+        def read(reader: Reader) -> list[PresenceRow]:
+            return [PresenceRow(*row) for row in reader.fetch(_ALL_WITH_WHOM, user_nid, limit)]
+
+        return await self._database.scan(read)
 
 
 def _put(txn: Transaction, items: list[Sequence[PresenceRow]]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from synapse.storage.transaction import Transaction
 from tests.rest.base import RestTestCase
 from tests.rest.hostile import BROKEN_BODIES, assert_survives_paths
-from tests.rest.rooms import RoomTestCase
+from tests.rest.rooms import RoomTestCase, room_path
 
 ALICE = "/_matrix/client/v3/user/@alice:test"
 MSC3391 = "/_matrix/client/unstable/org.matrix.msc3391/user/@alice:test"
@@ -156,6 +156,8 @@ class DeletedAccountDataTests(RoomTestCase):
             self.assertEqual(found, wanted)
             in_room = answer["rooms"]["join"][room_id]["account_data"]["events"]
             self.assertEqual(in_room, wanted)
+        snapshot = await self.ok("GET", room_path(room_id, "/initialSync"), token=token)
+        self.assertEqual(snapshot["account_data"], [])
         since = answer["next_batch"]
         await self.ok("DELETE", f"{MSC3391}/account_data/x", token=token)
         self.assertNotIn("account_data", await self.sync(token, since=since))

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from tests.rest.client.test_sync import BOB, SyncTestCase
+from tests.rest.client.test_sync import ALICE, BOB, SyncTestCase
 from tests.rest.rooms import V3, room_path
 
 STABLE = "m.invite_permission_config"
+FILTER = "org.matrix.msc4155.invite_permission_config"
 UNSTABLE = "org.matrix.msc4380.invite_permission_config"
 BLOCK = {"default_action": "block"}
 
@@ -68,3 +69,40 @@ class InvitePermissionTests(SyncTestCase):
         await self.wish(BLOCK)
         path = room_path(room_id, "/invite")
         await self.refused(403, "M_FORBIDDEN", "POST", path, {"user_id": BOB}, token=carol)
+
+    async def test_ignored_users_invites_are_not_shown(self) -> None:
+        await self.people()
+        since = (await self.sync(self.bob))["next_batch"]
+        await self.wish({"ignored_users": {ALICE: {}}}, "m.ignored_user_list")
+        room_id = await self.create(self.alice, invite=[BOB])
+        carol = await self.register("carol")
+        shown = await self.create(carol, invite=[BOB])
+        for query in ({}, {"since": since}):
+            self.assertEqual(await self.invites(**query), [shown])
+        self.assertEqual(await self.membership(self.alice, room_id, BOB), "invite")
+
+    async def test_a_filter_blocks_or_ignores(self) -> None:
+        await self.people()
+        body = {"invite": [BOB]}
+        await self.wish({"blocked_users": ["@al*"]}, FILTER)
+        path = f"{V3}/createRoom"
+        await self.refused(403, "M_INVITE_BLOCKED", "POST", path, body, token=self.alice)
+        await self.wish({"ignored_servers": ["*"], "allowed_users": ["@carol:test"]}, FILTER)
+        await self.create(self.alice, invite=[BOB])
+        carol = await self.register("carol")
+        shown = await self.create(carol, invite=[BOB])
+        self.assertEqual(await self.invites(), [shown])
+
+    async def test_wrong_filters(self) -> None:
+        await self.people()
+        path = f"{V3}/user/{BOB}/account_data/{FILTER}"
+        wrong: list[Any] = [{"blocked_users": "@a:b"}, {"allowed_servers": [1]}]
+        for content in wrong:
+            await self.refused(400, "M_BAD_JSON", "PUT", path, content, token=self.bob)
+        long: list[Any] = [
+            {"blocked_users": ["@a:b"] * 600, "ignored_users": ["@a:b"] * 600},
+            {"blocked_users": ["@a:*"] * 26, "ignored_users": ["@?:b"] * 26},
+            {"blocked_users": ["@a:" + "b" * 253]},
+        ]
+        for content in long:
+            await self.refused(413, "M_TOO_LARGE", "PUT", path, content, token=self.bob)
