@@ -2,6 +2,7 @@
 
 from synapse.app.wiring import Server
 from synapse.storage.background_updates import BackgroundUpdates, Pace
+from synapse.storage.stores.relations import fill_relations
 from synapse.util.clock import Timer
 
 _MINUTE_S = 60.0
@@ -15,8 +16,9 @@ class Chores:
         self._server = server
         self._timer: Timer | None = None
         self._next_cleaning_ms = 0
-        # No migration has left long work behind yet: the ones that do name their updates here.
-        self._updates = BackgroundUpdates(server.database, server.clock, {}, Pace())
+        # What migrations have left behind to do.
+        updates = {"relations": fill_relations}
+        self._updates = BackgroundUpdates(server.database, server.clock, updates, Pace())
 
     def start(self) -> None:
         """Go on with what the last stop interrupted; then look every minute what there is to do."""

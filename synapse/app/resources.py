@@ -38,6 +38,7 @@ from synapse.rest.client.push_rules import (
 )
 from synapse.rest.client.receipts import ReadMarkersResource, ReceiptResource
 from synapse.rest.client.register import Register, RegisterAvailable
+from synapse.rest.client.relations import RelationsResource, Threads
 from synapse.rest.client.room_creation import CreateRoom
 from synapse.rest.client.room_reading import Context, OneEvent, RoomMessages
 from synapse.rest.client.room_send import RedactEvent, SendEvent
@@ -134,6 +135,8 @@ def _room_resources(server: Server) -> list[Resource]:
         RoomMessages(auth, server.timelines, events),
         OneEvent(auth, server.timelines, events),
         Context(auth, server.timelines, events),
+        RelationsResource(auth, server.relations, events),
+        Threads(auth, server.relations, events),
         RoomAlias(auth, aliases, server_name=server_name),
         AliasesOfRoom(auth, aliases),
         DirectoryVisibility(auth, aliases),

@@ -8,6 +8,7 @@ from synapse.config.homeserver import HomeserverConfig
 from synapse.crypto.signing import SigningKey
 from synapse.handlers.account_data import AccountData
 from synapse.handlers.accounts import Accounts
+from synapse.handlers.aggregations import Aggregations
 from synapse.handlers.aliases import Aliases
 from synapse.handlers.auth import Auth
 from synapse.handlers.auto_join import AutoJoin
@@ -17,6 +18,7 @@ from synapse.handlers.devices import Devices
 from synapse.handlers.filters import Filters
 from synapse.handlers.guest_access import GuestAccess
 from synapse.handlers.guest_upgrade import GuestUpgrades
+from synapse.handlers.ignored_users import IgnoredUsers
 from synapse.handlers.login import Login
 from synapse.handlers.membership import Memberships
 from synapse.handlers.membership_limits import MembershipLimits
@@ -29,6 +31,8 @@ from synapse.handlers.push_rules import PushRules
 from synapse.handlers.ratelimits import RateLimiter
 from synapse.handlers.receipts import Receipts
 from synapse.handlers.registration import Registration
+from synapse.handlers.relation_rules import RelationRules
+from synapse.handlers.relations import Relations
 from synapse.handlers.restricted_joins import RestrictedJoins
 from synapse.handlers.room_creation import RoomCreation
 from synapse.handlers.room_state import RoomState
@@ -61,6 +65,7 @@ from synapse.storage.stores.names import Names
 from synapse.storage.stores.profiles import ProfileStore
 from synapse.storage.stores.push_rules import PushRuleStore
 from synapse.storage.stores.receipts import ReceiptStore
+from synapse.storage.stores.relations import RelationStore
 from synapse.storage.stores.rooms import RoomStore
 from synapse.storage.stores.slots import Slots
 from synapse.storage.stores.states import StateStore
@@ -107,6 +112,7 @@ class Server:
         self.names = Names(database)
         self.slots = Slots(database, self.names)
         self.events = EventStore(database, cache_size=self.config.caches.event_cache_size)
+        self.relation_store = RelationStore(database)
         self.states = StateStore(database, self.names, self.slots, self.events)
         self.room_store = RoomStore(database)
         self.members = MemberStore(database)
@@ -222,6 +228,7 @@ class Server:
             self.events,
             self.writer,
             self.transactions,
+            RelationRules(self.relation_store, self.events, self.rooms),
             messages_limit=messages_limit,
             moderation_limit=None if redactions is None else RateLimiter(clock, redactions),
             server_name=self._server_name,
@@ -239,7 +246,19 @@ class Server:
         self.room_state = RoomState(
             self.rooms, self.room_store, self.members, states, self.timelines, self.visibility
         )
-        self.client_events = ClientEvents(self.events, clock)
+        ignored_users = IgnoredUsers(self.account_data_store, self.names)
+        self.aggregations = Aggregations(
+            self.relation_store, self.events, self.rooms, self.visibility, ignored_users, clock
+        )
+        self.client_events = ClientEvents(self.events, self.aggregations, clock)
+        self.relations = Relations(
+            self.timelines,
+            self.relation_store,
+            self.events,
+            self.rooms,
+            self.visibility,
+            ignored_users,
+        )
         self.public_rooms = PublicRooms(
             self.room_store, self.states, enabled=self.config.rooms.enable_room_list_search
         )

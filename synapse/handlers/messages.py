@@ -10,6 +10,7 @@ from synapse.events.event import Event
 from synapse.events.power_levels import PowerLevels
 from synapse.handlers.auth import Requester
 from synapse.handlers.ratelimits import RateLimiter
+from synapse.handlers.relation_rules import RelationRules
 from synapse.handlers.room_access import not_in_room, room_of_member
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
@@ -31,6 +32,7 @@ class Messages:
         events: EventStore,
         writer: RoomWriter,
         transactions: Transactions,
+        relation_rules: RelationRules,
         *,
         messages_limit: RateLimiter,
         moderation_limit: RateLimiter | None,
@@ -41,6 +43,7 @@ class Messages:
         self._events = events
         self._writer = writer
         self._transactions = transactions
+        self._relation_rules = relation_rules
         self._messages_limit = messages_limit
         self._moderation_limit = moderation_limit or messages_limit
         self._server_name = server_name
@@ -53,7 +56,10 @@ class Messages:
         content: dict[str, Any],
         txn_id: str | None,
     ) -> str:
-        """Send a message event; its id. Raises `Forbidden`, and what the builder refuses."""
+        """Send a message event; its id.
+
+        Raises `Forbidden`, what `RelationRules` and what the builder refuse.
+        """
         if type == EventTypes.REDACTION:
             target, content = _without_target(content)
             return await self.redact(requester, room_id, target, content, txn_id)
@@ -64,7 +70,8 @@ class Messages:
 
         async def send() -> str:
             self._messages_limit.check(requester.user_id)
-            return (await self._writer.send(room_id, draft)).event_id
+            async with self._relation_rules.kept(room, draft):
+                return (await self._writer.send(room_id, draft)).event_id
 
         return await self._once(requester, room, draft, txn_id, send)
 

@@ -77,10 +77,10 @@ class Timelines:
         room = await room_of_member(self._rooms, room_id)
         reader = await self._visibility.reader(room, requester.user_id, requester.user_nid)
         if start is not None:
-            place = await self._place(room, start)
+            place = await self.place(room, start)
         else:
             place = await self._outermost(room, reader, backwards)
-        bound = None if stop is None else await self._place(room, stop)
+        bound = None if stop is None else await self.place(room, stop)
         events, end = await self._page(room, reader, place, wish, wish.limit, backwards, bound)
         state = None
         if wish.lazy_load_members:
@@ -90,13 +90,13 @@ class Timelines:
 
     async def last_before(self, room: Room, token: str) -> Event | None:
         """The event behind which a token stands; None at the room's beginning."""
-        newest = await self._before(room, await self._place(room, token) + 1, 1)
+        newest = await self._before(room, await self.place(room, token) + 1, 1)
         return newest[0] if newest else None
 
     async def event(self, requester: Requester, room_id: str, event_id: str) -> Event:
         """Raises `NotFound` also for who may not see the event."""
         try:
-            return (await self._find(requester, room_id, event_id))[2]
+            return (await self.find(requester, room_id, event_id))[2]
         except Forbidden:
             raise _no_event(event_id) from None
 
@@ -104,7 +104,7 @@ class Timelines:
         self, requester: Requester, room_id: str, event_id: str, wish: EventFilter
     ) -> Surroundings:
         """An event with up to `wish.limit` events around it, and the state at the last of them."""
-        room, reader, event = await self._find(requester, room_id, event_id)
+        room, reader, event = await self.find(requester, room_id, event_id)
         assert event.pos is not None, "what a reader may see stands in the timeline"
         half = wish.limit // 2
         before, _ = await self._page(room, reader, event.pos - 1, wish, half, True, None)
@@ -123,9 +123,13 @@ class Timelines:
             state=[e for e in state if wish.matches(e)],
         )
 
-    async def _find(
+    async def find(
         self, requester: Requester, room_id: str, event_id: str
     ) -> tuple[Room, Reader, Event]:
+        """An event, its room, and the requester as its reader.
+
+        Raises `Forbidden` for who may not read the room, `NotFound` for who may not see the event.
+        """
         room = await room_of_member(self._rooms, room_id)
         reader = await self._visibility.reader(room, requester.user_id, requester.user_nid)
         event = await self._events.get(event_id)
@@ -137,7 +141,7 @@ class Timelines:
 
     # Places.
 
-    async def _place(self, room: Room, token: str) -> int:
+    async def place(self, room: Room, token: str) -> int:
         """The `pos` of the last event before a token."""
         if not token.startswith("s"):
             return parse_timeline_token(token)

@@ -178,6 +178,7 @@ class HostileTests(RoomTestCase):
             "filter_id": "0",
             "kind": "override",
             "rule_id": "mine",
+            "rel_type": "m.thread",
         }
 
     def endpoints(self) -> Iterator[tuple[Resource, str]]:
