@@ -45,6 +45,7 @@ from synapse.handlers.sync.elsewhere import RoomsElsewhere
 from synapse.handlers.sync.ephemeral import Ephemeral
 from synapse.handlers.sync.handler import Sync
 from synapse.handlers.sync.joined import JoinedRooms
+from synapse.handlers.sync.own_timelines import OwnTimelines
 from synapse.handlers.sync.whole_rooms import WholeRooms
 from synapse.handlers.timelines import Timelines
 from synapse.handlers.typing import TypingNotices
@@ -328,14 +329,15 @@ class Server:
             deltas,
             self.visibility,
         )
+        timelines = OwnTimelines(self.events, self.aggregations, self.clock)
         ephemeral = Ephemeral(self.receipt_store, self.recent_receipts, self.typing)
         joined = JoinedRooms(
             self.rooms,
             self.room_store,
-            self.events,
             self.members,
             deltas,
             whole,
+            timelines,
             ephemeral,
             self.clock,
         )
@@ -345,6 +347,7 @@ class Server:
             self.states,
             deltas,
             self.visibility,
+            timelines,
             self.config.rooms.room_prejoin_state,
         )
         self.sync = Sync(

@@ -1,5 +1,6 @@
 """Relations between events: sending them, reading them, and what is bundled of them."""
 
+import json
 import random
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -423,6 +424,72 @@ class ThreadsTests(RelationsTestCase):
         (root,) = (await self.threads(self.alice))["chunk"]
         self.assertEqual((root["event_id"], root["content"]), (bobs, {}))
         self.assertIn("m.thread", root["unsigned"]["m.relations"])
+
+
+class SyncTests(RelationsTestCase):
+    async def room(self, token: str, **query: Any) -> Any:
+        return (await self.sync(token, **query))["rooms"]["join"][self.room_id]["timeline"]
+
+    async def arrange_limited(self) -> dict[str, Any]:
+        """An edited thread root at which a limited timeline of one event begins; the query."""
+        await self.arrange()
+        carol = await self.register("carol")
+        self.carol = carol
+        await self.join(carol, self.room_id)
+        self.before = (await self.sync(carol))["next_batch"]
+        await self.send(self.alice, self.room_id, "pushed out of the timeline")
+        self.root = await self.send(self.alice, self.room_id, "root")
+        await self.say_in_thread(self.bob, self.root)
+        self.edited = await self.edit(self.alice, self.root)
+        definition = {"room": {"timeline": {"limit": 3}}}
+        return {"filter": json.dumps(definition)}
+
+    async def test_a_limited_timeline_has_bundles_for_each_user(self) -> None:
+        query = await self.arrange_limited()
+        for since in ({}, {"since": self.before}):
+            for token, participated in (
+                (self.alice, True),
+                (self.bob, True),
+                (self.carol, False),
+            ):
+                timeline = await self.room(token, **query, **since)
+                self.assertTrue(timeline["limited"])
+                event = timeline["events"][0]
+                self.assertEqual(event["event_id"], self.root)
+                bundle = event["unsigned"]["m.relations"]
+                self.assertEqual(bundle["m.replace"]["event_id"], self.edited)
+                self.assertEqual(bundle["m.thread"]["count"], 1)
+                self.assertIs(bundle["m.thread"]["current_user_participated"], participated)
+
+    async def test_bundles_in_the_federation_format_and_with_fields(self) -> None:
+        await self.arrange_limited()
+        for more in (
+            {"event_format": "federation"},
+            {"event_fields": ["unsigned.m\\.relations", "event_id"]},
+        ):
+            definition = {"room": {"timeline": {"limit": 3}}, **more}
+            timeline = await self.room(self.carol, filter=json.dumps(definition))
+            bundle = timeline["events"][0]["unsigned"]["m.relations"]
+            self.assertEqual(bundle["m.replace"]["event_id"], self.edited)
+
+    async def test_what_is_not_limited_has_no_bundles(self) -> None:
+        await self.arrange_limited()
+        timeline = await self.room(self.carol, since=self.before)
+        self.assertFalse(timeline["limited"])
+        self.assertEqual(len(timeline["events"]), 4)
+        self.assertNotIn("m.relations", str(timeline))
+
+    async def test_who_has_left_gets_bundles_of_what_they_may_see(self) -> None:
+        query = await self.arrange_limited()
+        await self.leave(self.carol, self.room_id)
+        self.advance(1)
+        await self.edit(self.alice, self.root, "secret")
+        query["filter"] = query["filter"].replace("3", "4")
+        left = await self.sync(self.carol, since=self.before, **query)
+        self.assertNotIn("secret", str(left))
+        root = left["rooms"]["leave"][self.room_id]["timeline"]["events"][0]
+        self.assertEqual(root["event_id"], self.root)
+        self.assertEqual(list(root["unsigned"]["m.relations"]), ["m.thread"])
 
 
 class OlderDatabaseTests(RelationsTestCase):
