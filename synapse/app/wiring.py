@@ -243,7 +243,9 @@ class Server:
             limit=messages_limit,
         )
         states = States(self.rooms, self.states)
-        self.timelines = Timelines(self.rooms, self.events, states, self.visibility)
+        self.timelines = Timelines(
+            self.rooms, self.events, self.relation_store, states, self.visibility
+        )
         self.room_state = RoomState(
             self.rooms, self.room_store, self.members, states, self.timelines, self.visibility
         )

@@ -17,6 +17,7 @@ from synapse.handlers.visibility import Reader, Visibility
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
 from synapse.storage.stores.events import EventStore
+from synapse.storage.stores.relations import RelationStore
 from synapse.streams.tokens import SyncToken, parse_timeline_token, timeline_token
 
 MAX_EVENTS = 1_000
@@ -25,6 +26,7 @@ _MAX_READ = 2_000
 _READ_AT_ONCE = 100
 # Before the first event of every room, however much history comes in later.
 _BEGINNING = -(2**60)
+_END = 2**60
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,16 @@ class Timelines:
     """Reads timelines as far as the reader may see them."""
 
     def __init__(
-        self, rooms: RoomCache, events: EventStore, states: States, visibility: Visibility
+        self,
+        rooms: RoomCache,
+        events: EventStore,
+        relations: RelationStore,
+        states: States,
+        visibility: Visibility,
     ) -> None:
         self._rooms = rooms
         self._events = events
+        self._relations = relations
         self._states = states
         self._visibility = visibility
 
@@ -188,6 +196,8 @@ class Timelines:
             inside = [event for event in page if _is_inside(event, bound, backwards)]
             is_last = is_last or len(inside) < len(page)
             wanted = [event for event in inside if wish.matches(event)]
+            if wish.asks_for_children:
+                wanted = await self._with_children(reader, wanted, wish)
             for event in await self._visibility.visible_to(reader, wanted):
                 found.append(event)
                 if len(found) == limit:
@@ -198,6 +208,19 @@ class Timelines:
             read += len(page)
             place = _behind(page[-1], backwards)
         return found, place
+
+    async def _with_children(
+        self, reader: Reader, events: list[Event], wish: EventFilter
+    ) -> list[Event]:
+        leave = reader.leave
+        nids = await self._relations.with_children(
+            [event.nid for event in events],
+            wish.related_by_senders,
+            wish.related_by_rel_types,
+            # Who has left doesn't learn what relates to it since.
+            below=_END if leave is None or leave.pos is None else leave.pos,
+        )
+        return [event for event in events if event.nid in nids]
 
     async def _read(self, room: Room, place: int, limit: int, backwards: bool) -> list[Event]:
         if backwards:

@@ -4,9 +4,10 @@ The persister writes them with the events (`relation_row`, `INSERT_RELATION`).
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from synapse.api.identifiers import is_short_text
 from synapse.events.event import Event
 from synapse.events.relations import (
     ANNOTATION,
@@ -97,6 +98,34 @@ class RelationStore:
             key_hash(key),
         )
         return bool(rows)
+
+    async def with_children(
+        self,
+        event_nids: Sequence[int],
+        senders: Iterable[str] | None,
+        rel_types: Iterable[str] | None,
+        *,
+        below: int,
+    ) -> set[int]:
+        """Those of the events to which another one relates, of these senders and kinds.
+
+        None: of whatever kind. The other event stands below a place in the room.
+        """
+        wanted = "c.parent_id = e.event_id AND c.room_nid = e.room_nid AND c.pos < ?"
+        params: list[object] = [below]
+        if rel_types is not None:
+            wanted += " AND c.rel_type = ANY(?)"
+            params.append([text for text in rel_types if is_short_text(text)])
+        if senders is not None:
+            wanted += " AND c.sender_nid IN (SELECT nid FROM names WHERE name = ANY(?))"
+            params.append([text for text in senders if is_short_text(text)])
+        rows = await self._database.fetch(
+            f"""SELECT e.event_nid FROM events e WHERE e.event_nid = ANY(?)
+                AND EXISTS (SELECT 1 FROM relations c WHERE {wanted})""",
+            list(event_nids),
+            *params,
+        )
+        return {nid for (nid,) in rows}
 
     async def children(
         self,

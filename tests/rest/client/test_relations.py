@@ -426,6 +426,62 @@ class ThreadsTests(RelationsTestCase):
         self.assertIn("m.thread", root["unsigned"]["m.relations"])
 
 
+class FilterTests(RelationsTestCase):
+    async def page(self, token: str, **definition: Any) -> list[str]:
+        """The ids of the events in the order of the timeline."""
+        definition["types"] = ["m.room.message", "m.reaction"]
+        page = await self.messages(token, self.room_id, "f", filter=json.dumps(definition))
+        return ids(page["chunk"])
+
+    async def test_by_what_relates_to_events(self) -> None:
+        await self.arrange()
+        other = await self.send(self.alice, self.room_id)
+        await self.say_in_thread(self.bob, self.root)
+        await self.react(self.alice, other)
+        for definition, expected in (
+            ({"related_by_rel_types": ["m.thread", "x\0", "m.annotation"]}, [self.root, other]),
+            ({"related_by_rel_types": ["m.thread"]}, [self.root]),
+            ({"related_by_rel_types": []}, []),
+            ({"related_by_senders": ["@alice:test", "@nobody:test", "@x\0:test"]}, [other]),
+            (
+                {
+                    "related_by_senders": ["@alice:test"],
+                    "related_by_rel_types": ["m.thread"],
+                },
+                [],
+            ),
+        ):
+            found = await self.page(self.bob, **definition)
+            self.assertEqual(found, expected, str(definition))
+
+    async def test_who_has_left_does_not_learn_what_relates_since(self) -> None:
+        await self.arrange()
+        await self.leave(self.bob, self.room_id)
+        await self.say_in_thread(self.alice, self.root)
+        definition = {"related_by_rel_types": ["m.thread"]}
+        self.assertEqual(await self.page(self.alice, **definition), [self.root])
+        self.assertEqual(await self.page(self.bob, **definition), [])
+
+    async def test_by_what_events_relate_to(self) -> None:
+        await self.arrange()
+        child = await self.say_in_thread(self.bob, self.root)
+        reaction = await self.react(self.bob, self.root)
+        for definition, expected in (
+            ({"rel_types": ["m.thread"]}, [child]),
+            ({"not_rel_types": ["m.thread"]}, [self.root, reaction]),
+            ({"rel_types": ["m.thread"], "not_rel_types": ["m.thread"]}, []),
+        ):
+            found = await self.page(self.alice, **definition)
+            self.assertEqual(found, expected, str(definition))
+
+    async def test_bad_filters(self) -> None:
+        await self.arrange()
+        for definition in ({"related_by_senders": "x"}, {"rel_types": [1]}):
+            text = urlencode({"dir": "b", "filter": json.dumps(definition)})
+            path = room_path(self.room_id, f"/messages?{text}")
+            await self.refused(400, "M_BAD_JSON", "GET", path, token=self.alice)
+
+
 class SyncTests(RelationsTestCase):
     async def room(self, token: str, **query: Any) -> Any:
         return (await self.sync(token, **query))["rooms"]["join"][self.room_id]["timeline"]
