@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import orjson
 
+from synapse.api.errors import Forbidden
 from synapse.events.client_format import client_event
 from synapse.events.event import Event
 from synapse.events.relations import REFERENCE, REPLACE, THREAD
@@ -95,7 +96,10 @@ class Aggregations:
                 shown[event.nid] = event
         for room_id, in_question in doubtful.items():
             room = await self._rooms.get(room_id)
-            reader = await self._visibility.reader(room, requester.user_id, requester.user_nid)
+            try:
+                reader = await self._visibility.reader(room, requester.user_id, requester.user_nid)
+            except Forbidden:
+                continue  # the parent was shown for another reason than being in the room
             visible = await self._visibility.visible_to(reader, in_question)
             shown.update((event.nid, event) for event in visible)
         return shown

@@ -5,6 +5,8 @@ import random
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from twisted.internet.defer import Deferred, gatherResults
+
 from synapse.storage.background_updates import BackgroundUpdates, Pace
 from synapse.storage.stores.relations import fill_relations
 from synapse.storage.transaction import Transaction
@@ -80,6 +82,32 @@ class SendingTests(RelationsTestCase):
         await self.react(self.bob, self.root)
         await self.redact(self.alice, self.room_id, first)
         await self.ok("PUT", path, content, token=self.alice)
+
+    async def test_of_two_equal_annotations_at_once_one_is_refused(self) -> None:
+        await self.arrange()
+        content = relation("m.annotation", self.root, key="+1")
+        paths = [room_path(self.room_id, f"/send/m.reaction/t{number}") for number in range(2)]
+        answers = await gatherResults(
+            [
+                Deferred.fromCoroutine(self.fetch("PUT", path, content, token=self.alice))
+                for path in paths
+            ]
+        )
+        self.assertEqual(sorted(answer.status for answer in answers), [200, 400])
+        found = await self.children(self.bob, self.root)
+        self.assertEqual(len(found["chunk"]), 1)
+
+    async def test_who_is_not_in_the_room_learns_nothing_of_relations(self) -> None:
+        await self.arrange()
+        child = await self.say_in_thread(self.bob, self.root)
+        await self.react(self.bob, self.root)
+        await self.leave(self.bob, self.room_id)
+        for type_, content in (
+            ("m.room.message", relation("m.thread", child)),
+            ("m.reaction", relation("m.annotation", self.root, key="+1")),
+        ):
+            path = room_path(self.room_id, f"/send/{type_}/outside")
+            await self.refused(403, "M_FORBIDDEN", "PUT", path, content, token=self.bob)
 
     async def test_a_retried_annotation_is_the_same_event(self) -> None:
         await self.arrange()
@@ -277,6 +305,22 @@ class BundleTests(RelationsTestCase):
         self.assertIsNone(await self.bundle(self.bob, self.root))
         self.assertEqual((await self.children(self.bob, self.root))["chunk"], [])
         self.assertEqual((await self.threads(self.bob))["chunk"], [])
+
+    async def test_who_was_away_sees_nothing_that_the_history_hides(self) -> None:
+        await self.arrange()
+        hidden = {"history_visibility": "joined"}
+        await self.set_state(self.alice, self.room_id, "m.room.history_visibility", hidden)
+        await self.leave(self.bob, self.room_id)
+        await self.edit(self.alice, self.root, "secret")
+        await self.say_in_thread(self.alice, self.root, "secret")
+        await self.send(self.alice, self.room_id, **relation("m.reference", self.root))
+        await self.join(self.bob, self.room_id)
+        self.assertIsNone(await self.bundle(self.bob, self.root))
+        self.assertEqual((await self.children(self.bob, self.root))["chunk"], [])
+        self.assertEqual(len(await self.bundle(self.alice, self.root)), 3)
+        definition = json.dumps({"room": {"timeline": {"limit": 9}}})
+        whole = await self.sync(self.bob, filter=definition)
+        self.assertNotIn("secret", str(whole))
 
     async def test_every_endpoint_bundles(self) -> None:
         await self.arrange()
