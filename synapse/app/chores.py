@@ -5,6 +5,7 @@ from typing import Any
 from synapse.app.wiring import Server
 from synapse.storage.background_updates import BackgroundUpdates, Pace
 from synapse.storage.stores.directory_feed import index_users
+from synapse.storage.stores.relations import fill_relations
 from synapse.storage.stream_readers import StreamReader
 from synapse.util.clock import Timer
 
@@ -22,7 +23,8 @@ class Chores:
         self._readers: list[StreamReader[Any]] = [server.directory_reader]
         if server.config.search.enable_search:
             self._readers.append(server.search_reader)
-        updates = {"user_directory": index_users}
+        # What migrations have left behind to do.
+        updates = {"relations": fill_relations, "user_directory": index_users}
         self._updates = BackgroundUpdates(server.database, server.clock, updates, Pace())
 
     def start(self) -> None:

@@ -52,6 +52,7 @@ from synapse.rest.client.push_rules import (
 )
 from synapse.rest.client.receipts import ReadMarkersResource, ReceiptResource
 from synapse.rest.client.register import Register, RegisterAvailable
+from synapse.rest.client.relations import RelationsResource, Threads
 from synapse.rest.client.reports import ReportEvent, ReportRoom, ReportUser
 from synapse.rest.client.retention import RetentionConfiguration
 from synapse.rest.client.room_creation import CreateRoom
@@ -182,6 +183,8 @@ def _room_resources(server: Server) -> list[Resource]:
         ReportEvent(auth, server.reports),
         ReportRoom(auth, server.reports),
         ReportUser(auth, server.reports),
+        RelationsResource(auth, server.relations, events),
+        Threads(auth, server.relations, events),
         RoomAlias(auth, aliases, server_name=server_name),
         AliasesOfRoom(auth, aliases),
         DirectoryVisibility(auth, aliases),

@@ -10,6 +10,7 @@ from synapse.crypto.signing import SigningKey
 from synapse.events.retention import RetentionRules
 from synapse.handlers.account_data import AccountData
 from synapse.handlers.accounts import Accounts
+from synapse.handlers.aggregations import Aggregations
 from synapse.handlers.aliases import Aliases
 from synapse.handlers.auth import Auth
 from synapse.handlers.auto_join import AutoJoin
@@ -24,6 +25,7 @@ from synapse.handlers.event_stream import EventStream
 from synapse.handlers.filters import Filters
 from synapse.handlers.guest_access import GuestAccess
 from synapse.handlers.guest_upgrade import GuestUpgrades
+from synapse.handlers.ignored_users import IgnoredUsers
 from synapse.handlers.invite_permission import InvitePermission
 from synapse.handlers.login import Login
 from synapse.handlers.membership import Memberships
@@ -40,6 +42,8 @@ from synapse.handlers.push_rules import PushRules
 from synapse.handlers.ratelimits import RateLimiter
 from synapse.handlers.receipts import Receipts
 from synapse.handlers.registration import Registration
+from synapse.handlers.relation_rules import RelationRules
+from synapse.handlers.relations import Relations
 from synapse.handlers.reports import Reports
 from synapse.handlers.restricted_joins import RestrictedJoins
 from synapse.handlers.retention import Retention
@@ -64,6 +68,7 @@ from synapse.handlers.sync.elsewhere import RoomsElsewhere
 from synapse.handlers.sync.ephemeral import Ephemeral
 from synapse.handlers.sync.handler import Sync
 from synapse.handlers.sync.joined import JoinedRooms
+from synapse.handlers.sync.own_timelines import OwnTimelines
 from synapse.handlers.sync.presence import PresenceInSync
 from synapse.handlers.sync.whole_rooms import WholeRooms
 from synapse.handlers.tags import Tags
@@ -95,6 +100,7 @@ from synapse.storage.stores.profiles import ProfileStore
 from synapse.storage.stores.purging import PurgeStore
 from synapse.storage.stores.push_rules import PushRuleStore
 from synapse.storage.stores.receipts import ReceiptStore
+from synapse.storage.stores.relations import RelationStore
 from synapse.storage.stores.reports import ReportStore
 from synapse.storage.stores.rooms import RoomStore
 from synapse.storage.stores.search_feed import SearchFeed
@@ -150,6 +156,7 @@ class Server:
         self.names = Names(database)
         self.slots = Slots(database, self.names)
         self.events = EventStore(database, cache_size=self.config.caches.event_cache_size)
+        self.relation_store = RelationStore(database)
         self.states = StateStore(database, self.names, self.slots, self.events)
         self.room_store = RoomStore(database)
         self.members = MemberStore(database)
@@ -334,6 +341,7 @@ class Server:
             self.writer,
             self.transactions,
             self.presence,
+            RelationRules(self.relation_store, self.events, self.rooms),
             messages_limit=messages_limit,
             moderation_limit=None if redactions is None else RateLimiter(clock, redactions),
             server_name=self._server_name,
@@ -368,7 +376,9 @@ class Server:
             manage_limit=RateLimiter(clock, limits.rc_delayed_event_mgmt),
         )
         states = States(self.rooms, self.states)
-        self.timelines = Timelines(self.rooms, self.events, states, self.visibility)
+        self.timelines = Timelines(
+            self.rooms, self.events, self.relation_store, states, self.visibility
+        )
         self.thread_subscriptions = ThreadSubscriptions(
             self.thread_subscription_store, self.rooms, self.timelines
         )
@@ -384,7 +394,19 @@ class Server:
             clock,
             limit=RateLimiter(clock, limits.rc_reports),
         )
-        self.client_events = ClientEvents(self.events, clock)
+        ignored_users = IgnoredUsers(self.account_data_store, self.names)
+        self.aggregations = Aggregations(
+            self.relation_store, self.events, self.rooms, self.visibility, ignored_users, clock
+        )
+        self.client_events = ClientEvents(self.events, self.aggregations, clock)
+        self.relations = Relations(
+            self.timelines,
+            self.relation_store,
+            self.events,
+            self.rooms,
+            self.visibility,
+            ignored_users,
+        )
         summaries = RoomSummaries(self.states, self.events)
         self.public_rooms = PublicRooms(
             self.room_store, summaries, enabled=self.config.rooms.enable_room_list_search
@@ -462,14 +484,15 @@ class Server:
             self.visibility,
             self.retention,
         )
+        timelines = OwnTimelines(self.events, self.aggregations, self.clock)
         ephemeral = Ephemeral(self.receipt_store, self.recent_receipts, self.typing)
         joined = JoinedRooms(
             self.rooms,
             self.room_store,
-            self.events,
             self.members,
             deltas,
             whole,
+            timelines,
             ephemeral,
             self.clock,
         )
@@ -479,6 +502,7 @@ class Server:
             self.states,
             deltas,
             self.visibility,
+            timelines,
             self.config.rooms.room_prejoin_state,
         )
         self.sync = Sync(

@@ -10,8 +10,10 @@ from synapse.api.constants import EventTypes
 from synapse.events.event import Event
 from synapse.rooms.chunks import Chunk, Redaction
 from synapse.rooms.room import Room
+from synapse.storage.sql import Row
 from synapse.storage.stores.events import LIVE, REDACTED
 from synapse.storage.stores.members import Membership
+from synapse.storage.stores.relations import INSERT_RELATION, relation_row
 from synapse.storage.stores.states import Link, next_link
 from synapse.storage.transaction import Transaction
 
@@ -41,6 +43,7 @@ class Rows:
         # by comparing with the row before.
         self._member_rounds: list[dict[tuple[int, int], tuple[int, int]]] = []
         self._redactions: list[Redaction] = []
+        self._relations: list[Row] = []
 
     def add(self, chunk: Chunk, tip: Tip, nid: int) -> Tip:
         """Take up a chunk whose first event gets `nid`; where the room stands after it."""
@@ -99,6 +102,10 @@ class Rows:
                 event.json,
             )
         )
+        type_nid, sender_nid = self._names[event.type], self._names[event.sender]
+        relation = relation_row(event, chunk.room.nid, type_nid, sender_nid)
+        if relation is not None:
+            self._relations.append(relation)
 
     def write(self, txn: Transaction) -> None:
         txn.execute_many(
@@ -126,6 +133,7 @@ class Rows:
                     for (user, room), (membership, nid) in members.items()
                 ],
             )
+        txn.execute_many(INSERT_RELATION, self._relations)
         self._write_redactions(txn)
 
     def _write_redactions(self, txn: Transaction) -> None:
@@ -139,6 +147,10 @@ class Rows:
             " WHERE event_nid = ? AND redacted_by IS NULL",
             [(r.redacted.json, r.by.nid, REDACTED, r.target.nid) for r in self._redactions],
         )
+        if self._redactions:
+            # What a redacted event said of its relation is gone; its own children stay.
+            targets = [r.target.nid for r in self._redactions]
+            txn.execute("DELETE FROM relations WHERE event_nid = ANY(?)", targets)
 
 
 _UPSERT_MEMBER = """

@@ -10,6 +10,7 @@ from synapse.config.rooms import PrejoinStateConfig
 from synapse.events.client_format import stripped
 from synapse.events.event import Event
 from synapse.handlers.sync.deltas import RoomDelta, RoomDeltas
+from synapse.handlers.sync.own_timelines import OwnTimelines
 from synapse.handlers.sync.request import SyncRequest
 from synapse.handlers.visibility import Visibility
 from synapse.rooms.cache import RoomCache
@@ -44,6 +45,7 @@ class RoomsElsewhere:
         states: StateStore,
         deltas: RoomDeltas,
         visibility: Visibility,
+        timelines: OwnTimelines,
         prejoin_state: PrejoinStateConfig,
     ) -> None:
         self._rooms = rooms
@@ -51,6 +53,7 @@ class RoomsElsewhere:
         self._states = states
         self._deltas = deltas
         self._visibility = visibility
+        self._timelines = timelines
         self._prejoin_state = prejoin_state
 
     async def invited(self, row: MemberRow, user_id: str) -> bytes:
@@ -87,12 +90,13 @@ class RoomsElsewhere:
         room = await self._rooms.get_by_nid(row.room_nid)
         newest = (await self._events.by_nids([row.event_nid]))[row.event_nid]
         delta = await self._until_left(room, row, newest, request, since, upto)
+        bundles = await self._timelines.bundles([delta], request)
         return (
             b'%b:{"timeline":{"events":[%b],"limited":%b,"prev_batch":"%b"},'
             b'"state":{"events":[%b]},"account_data":{"events":[]}}'
         ) % (
             orjson.dumps(room.room_id),
-            delta.timeline,
+            await self._timelines.render(delta, request, bundles),
             b"true" if delta.limited else b"false",
             delta.prev_batch.encode(),
             delta.state,

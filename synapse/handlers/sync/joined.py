@@ -8,12 +8,12 @@ from synapse.api.constants import EventTypes
 from synapse.handlers.sync.deltas import RoomDelta, RoomDeltas
 from synapse.handlers.sync.ephemeral import Ephemeral
 from synapse.handlers.sync.filters import RoomFilter
+from synapse.handlers.sync.own_timelines import OwnTimelines
 from synapse.handlers.sync.personal import PersonalNews
 from synapse.handlers.sync.request import SyncRequest
 from synapse.handlers.sync.whole_rooms import WholeRooms, is_nameless
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
-from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.members import MemberRow, MemberStore
 from synapse.storage.stores.rooms import RoomStore
 from synapse.util.clock import Clock
@@ -26,19 +26,19 @@ class JoinedRooms:
         self,
         rooms: RoomCache,
         room_store: RoomStore,
-        events: EventStore,
         members: MemberStore,
         deltas: RoomDeltas,
         whole: WholeRooms,
+        timelines: OwnTimelines,
         ephemeral: Ephemeral,
         clock: Clock,
     ) -> None:
         self._rooms = rooms
         self._room_store = room_store
-        self._events = events
         self._members = members
         self._deltas = deltas
         self._whole = whole
+        self._timelines = timelines
         self._ephemeral = ephemeral
         self._clock = clock
 
@@ -61,7 +61,8 @@ class JoinedRooms:
             )
         if delta.is_empty and not account_data and not ephemeral:
             return b""
-        timeline = await self._own_timeline(delta, request)
+        bundles = await self._timelines.bundles([delta], request)
+        timeline = await self._timelines.render(delta, request, bundles)
         summary, state = b"", delta.state
         if delta.naming_changed:
             heroes: list[str] = []
@@ -93,6 +94,11 @@ class JoinedRooms:
         deltas = await self._whole.deltas(requester.user_id, wanted, since, upto, wish.room)
         lively = [nid for nid in room_nids if wish.ephemeral.matches_room(rows[nid].room_id)]
         ephemeral = await self._ephemeral.all(lively, requester.user_id, upto, wish.ephemeral)
+        bundles = await self._timelines.bundles(
+            (delta for delta, _ in deltas.values()),
+            request,
+            {rows[row.room_nid].room_id: row for row in wanted},
+        )
         parts = []
         for room_nid in room_nids:
             row, (delta, heroes) = rows[room_nid], deltas[room_nid]
@@ -100,7 +106,7 @@ class JoinedRooms:
                 _room(
                     row.room_id,
                     delta,
-                    await self._own_timeline(delta, request),
+                    await self._timelines.render(delta, request, bundles),
                     delta.state,
                     _summary(row.joined, row.invited, heroes),
                     ephemeral.get(room_nid, []),
@@ -108,23 +114,6 @@ class JoinedRooms:
                 )
             )
         return parts
-
-    async def _own_timeline(self, delta: RoomDelta, request: SyncRequest) -> bytes:
-        """The timeline with the transaction ids of the events that this device sent."""
-        requester = request.requester
-        if requester.user_id not in delta.senders:
-            return delta.timeline
-        own = [event.nid for event in delta.events if event.sender == requester.user_id]
-        txn_ids = await self._events.txn_ids(requester.device_nid, own)
-        if not txn_ids:
-            return delta.timeline
-        render, now_ms = request.filter.room.render, self._clock.now_ms()
-        return b",".join(
-            render(event, now_ms=now_ms, transaction_id=txn_ids[event.nid])
-            if event.nid in txn_ids
-            else rendered
-            for event, rendered in zip(delta.events, delta.rendered, strict=True)
-        )
 
     async def _with_heroes(
         self, room: Room, delta: RoomDelta, heroes: list[str], wish: RoomFilter

@@ -48,6 +48,7 @@ _CANDIDATES = """
 # What is about single events, in tables that are keyed by them; the events themselves last.
 _DELETIONS = (
     "DELETE FROM redacted_events WHERE event_nid = ANY(?)",
+    "DELETE FROM relations WHERE event_nid = ANY(?)",
     "DELETE FROM events WHERE event_nid = ANY(?)",
 )
 _SAVE_JOB = """
