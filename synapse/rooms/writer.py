@@ -98,13 +98,14 @@ class RoomWriter:
         room = await self._rooms.get(room_id)
         await room.turns.acquire()
         try:
+            state = await self._gather(room, draft)
+            target = await self._events.get(draft.redacts) if draft.redacts else None
+            # Not before all waits: a room that is lost meanwhile must not become busy again.
             if room.lost:
                 raise HeadMoved(room_id)
-            state = await self._gather(room, draft)
             # What is not yet committed may still fail: then it was not said.
             if unless is not None and (said := unless(room)) and not room.is_pending(said):
                 return said
-            target = await self._events.get(draft.redacts) if draft.redacts else None
             chunk = self._begin(room)
             try:
                 self._add(chunk, draft, state, target)
