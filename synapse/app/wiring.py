@@ -4,6 +4,8 @@ Nothing looks anything up: what an object works with is handed to it here, once.
 same `Server` over a database and a clock of their own.
 """
 
+from collections.abc import Sequence
+
 from synapse.config.homeserver import HomeserverConfig
 from synapse.crypto.signing import SigningKey
 from synapse.handlers.account_data import AccountData
@@ -17,6 +19,7 @@ from synapse.handlers.devices import Devices
 from synapse.handlers.filters import Filters
 from synapse.handlers.guest_access import GuestAccess
 from synapse.handlers.guest_upgrade import GuestUpgrades
+from synapse.handlers.listeners import Listeners
 from synapse.handlers.login import Login
 from synapse.handlers.membership import Memberships
 from synapse.handlers.membership_limits import MembershipLimits
@@ -41,6 +44,7 @@ from synapse.handlers.sync.elsewhere import RoomsElsewhere
 from synapse.handlers.sync.ephemeral import Ephemeral
 from synapse.handlers.sync.handler import Sync
 from synapse.handlers.sync.joined import JoinedRooms
+from synapse.handlers.sync.unread import Unread
 from synapse.handlers.sync.whole_rooms import WholeRooms
 from synapse.handlers.timelines import Timelines
 from synapse.handlers.typing import TypingNotices
@@ -66,6 +70,7 @@ from synapse.storage.stores.slots import Slots
 from synapse.storage.stores.states import StateStore
 from synapse.storage.stores.tokens import TokenStore
 from synapse.storage.stores.ui_auth import UiAuthStore
+from synapse.storage.stores.unread import UnreadStore
 from synapse.storage.stores.users import UserStore
 from synapse.streams.followers import Followers
 from synapse.streams.receipts import RecentReceipts
@@ -127,8 +132,21 @@ class Server:
 
     def _build_rooms(self, key: SigningKey) -> None:
         self.rooms = RoomCache(self.room_store, self.events, self.states, cache_size=_ROOMS_KEPT)
+        self.push_rule_store = PushRuleStore(self.database, self._push_rules_moved)
+        self.listeners = Listeners(
+            self.rooms,
+            self.members,
+            self.names,
+            self.push_rule_store,
+            server_name=self._server_name,
+        )
         announcer = Announcer(
-            self.rooms, self.followers, self.typing, self.names, server_name=self._server_name
+            self.rooms,
+            self.followers,
+            self.typing,
+            self.names,
+            server_name=self._server_name,
+            membership_changed=self.listeners.membership_changed,
         )
         self.persister = Persister(
             self.database,
@@ -145,9 +163,14 @@ class Server:
             self.clock,
             server_name=self._server_name,
             key=key,
+            weigh=self.listeners.weigh,
         )
         self.transactions = Transactions(self.events)
         self.visibility = Visibility(self.rooms, self.members, self.events, self.states)
+
+    def _push_rules_moved(self, user_nid: int, position: int, room_nids: Sequence[int]) -> None:
+        self.listeners.rules_changed(user_nid, room_nids)
+        self.followers.user_moved(user_nid, position)
 
     def _build_sessions(self, workers: Workers) -> None:
         config, clock, limits = self.config, self.clock, self.config.rate_limits
@@ -294,7 +317,7 @@ class Server:
             config.passwords,
         )
         self.devices = Devices(self.device_store, self.ui_auth, self.auth)
-        self.push_rules = PushRules(PushRuleStore(self.database, self.followers.user_moved))
+        self.push_rules = PushRules(self.push_rule_store)
         self.account_data = AccountData(self.account_data_store, self.push_rules)
         self.filters = Filters(FilterStore(self.database))
 
@@ -318,6 +341,7 @@ class Server:
             deltas,
             whole,
             ephemeral,
+            Unread(self.listeners, UnreadStore(self.database)),
             self.clock,
         )
         elsewhere = RoomsElsewhere(

@@ -35,16 +35,19 @@ _DISPLAY_NAME: Final = b'"contains_display_name"'
 class Ruleset:
     """The rules of one or many users in a room."""
 
-    __slots__ = ("_rules", "is_quiet", "key")
+    __slots__ = ("_rules", "asks_name", "is_quiet", "key")
 
-    def __init__(self, rules: list[tuple[list[Any], Outcome]], owner: str) -> None:
-        """`owner` sets apart rules that mean something else for each user."""
+    def __init__(self, rules: list[tuple[list[Any], Outcome]], user_id: str) -> None:
+        """`user_id` is one of those whose rules they are."""
         self._rules: list[tuple[list[Check], Outcome]] = [
             ([check_of(condition) for condition in conditions], outcome)
             for conditions, outcome in rules
         ]
+        self.asks_name = _DISPLAY_NAME in orjson.dumps([conditions for conditions, _ in rules])
         said = [[conditions, *outcome] for conditions, outcome in rules]
-        digest = hashlib.blake2b(orjson.dumps([said, owner]), digest_size=8).digest()
+        # Rules that ask for a display name mean something else for each user.
+        document = orjson.dumps([said, user_id if self.asks_name else ""])
+        digest = hashlib.blake2b(document, digest_size=8).digest()
         # Never 0: that is the key of who keeps the predefined rules.
         self.key = -(int.from_bytes(digest, "big") >> 2 or 1)
         # Whether an ordinary message passes unnoticed: the room is muted, or all is.
@@ -84,8 +87,7 @@ def ruleset(user_id: str, stored: bytes | None, room_id: str, *, shared: bool = 
             conditions = _in_room(kind, rule, room_id)
             if conditions is not None:
                 short.append((conditions, _outcome(rule.actions)))
-    by_name = _DISPLAY_NAME in orjson.dumps([conditions for conditions, _ in short])
-    return Ruleset(short, "" if shared and not by_name else user_id)
+    return Ruleset(short, user_id)
 
 
 def _in_room(kind: str, rule: Rule, room_id: str) -> list[Any] | None:

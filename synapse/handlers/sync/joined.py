@@ -10,6 +10,7 @@ from synapse.handlers.sync.ephemeral import Ephemeral
 from synapse.handlers.sync.filters import RoomFilter
 from synapse.handlers.sync.personal import PersonalNews
 from synapse.handlers.sync.request import SyncRequest
+from synapse.handlers.sync.unread import Unread
 from synapse.handlers.sync.whole_rooms import WholeRooms, is_nameless
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
@@ -31,6 +32,7 @@ class JoinedRooms:
         deltas: RoomDeltas,
         whole: WholeRooms,
         ephemeral: Ephemeral,
+        unread: Unread,
         clock: Clock,
     ) -> None:
         self._rooms = rooms
@@ -40,6 +42,7 @@ class JoinedRooms:
         self._deltas = deltas
         self._whole = whole
         self._ephemeral = ephemeral
+        self._unread = unread
         self._clock = clock
 
     async def news(
@@ -59,8 +62,12 @@ class JoinedRooms:
                 request.since.typing if request.since else 0,
                 wish.ephemeral,
             )
-        if delta.is_empty and not account_data and not ephemeral:
+        is_still = delta.is_empty and not account_data and not ephemeral
+        if is_still and not await self._ephemeral.has_read(room.nid, requester.user_id, since):
             return b""
+        unread = await self._unread.of_rooms(
+            requester, {room.nid: room.room_id}, by_thread=wish.counts_by_thread
+        )
         timeline = await self._own_timeline(delta, request)
         summary, state = b"", delta.state
         if delta.naming_changed:
@@ -71,7 +78,8 @@ class JoinedRooms:
             summary = _summary(room.joined, room.invited, heroes)
             if heroes and wish.room.lazy_members:
                 state = await self._with_heroes(room, delta, heroes, wish.room)
-        return _room(room.room_id, delta, timeline, state, summary, ephemeral, account_data)
+        more = summary + unread[room.nid]
+        return _room(room.room_id, delta, timeline, state, more, ephemeral, account_data)
 
     async def whole(
         self,
@@ -93,6 +101,11 @@ class JoinedRooms:
         deltas = await self._whole.deltas(requester.user_id, wanted, since, upto, wish.room)
         lively = [nid for nid in room_nids if wish.ephemeral.matches_room(rows[nid].room_id)]
         ephemeral = await self._ephemeral.all(lively, requester.user_id, upto, wish.ephemeral)
+        unread = await self._unread.of_rooms(
+            requester,
+            {nid: rows[nid].room_id for nid in room_nids},
+            by_thread=wish.counts_by_thread,
+        )
         parts = []
         for room_nid in room_nids:
             row, (delta, heroes) = rows[room_nid], deltas[room_nid]
@@ -102,7 +115,7 @@ class JoinedRooms:
                     delta,
                     await self._own_timeline(delta, request),
                     delta.state,
-                    _summary(row.joined, row.invited, heroes),
+                    _summary(row.joined, row.invited, heroes) + unread[room_nid],
                     ephemeral.get(room_nid, []),
                     _account_data(personal, room_nid, row.room_id, request),
                 )
@@ -169,7 +182,7 @@ def _room(
     delta: RoomDelta,
     timeline: bytes,
     state: bytes,
-    summary: bytes,
+    more: bytes,
     ephemeral: list[bytes],
     account_data: list[bytes],
 ) -> bytes:
@@ -182,7 +195,7 @@ def _room(
         b"true" if delta.limited else b"false",
         delta.prev_batch.encode(),
         state,
-        summary,
+        more,
         b",".join(ephemeral),
         b",".join(account_data),
     )
