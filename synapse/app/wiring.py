@@ -135,6 +135,7 @@ class Server:
         self.push_rule_store = PushRuleStore(self.database, self._push_rules_moved)
         self.listeners = Listeners(
             self.rooms,
+            self.events,
             self.members,
             self.names,
             self.push_rule_store,

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from synapse.api.constants import EventTypes
 from synapse.events.event import StateMap
 from synapse.events.power_levels import PowerLevels
+from synapse.handlers.threads import thread_of
 from synapse.push.conditions import Facts
 from synapse.push.evaluation import SILENT, Outcome, Ruleset, ruleset
 from synapse.rooms.cache import RoomCache
-from synapse.rooms.noise import Mark, Noise
+from synapse.rooms.noise import MAIN_THREAD, Mark, Noise
 from synapse.rooms.room import Room
 from synapse.rooms.writer import Draft
+from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.members import MemberStore
 from synapse.storage.stores.names import Names
 from synapse.storage.stores.push_rules import PushRuleStore, RoomDocument
@@ -65,6 +67,7 @@ class Listeners:
     def __init__(
         self,
         rooms: RoomCache,
+        events: EventStore,
         members: MemberStore,
         names: Names,
         push_rules: PushRuleStore,
@@ -72,6 +75,7 @@ class Listeners:
         server_name: str,
     ) -> None:
         self._rooms = rooms
+        self._events = events
         self._members = members
         self._names = names
         self._push_rules = push_rules
@@ -121,7 +125,10 @@ class Listeners:
             marks += _mark(key, heard[key], SILENT if rules.is_quiet else usual)
         if mentioned := self._mentioned(draft):
             marks += await self._mentions(room, mentioned, facts, audience, usual, heard)
-        return Noise(usual.notify, usual.highlight, tuple(marks))
+        thread_id = MAIN_THREAD
+        if draft.state_key is None:
+            thread_id = await thread_of(self._events, room.room_id, draft.content)
+        return Noise(usual.notify, usual.highlight, tuple(marks), thread_id)
 
     def _mentioned(self, draft: Draft) -> list[str]:
         """Users of ours whom the sender says to mention."""

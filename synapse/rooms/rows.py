@@ -9,7 +9,7 @@ import msgspec
 from synapse.api.constants import EventTypes
 from synapse.events.event import Event
 from synapse.rooms.chunks import Chunk, Redaction
-from synapse.rooms.noise import MAIN_THREAD, Noise, thread_of
+from synapse.rooms.noise import MAIN_THREAD, Noise
 from synapse.rooms.room import Room
 from synapse.storage.stores.events import LIVE, REDACTED
 from synapse.storage.stores.members import Membership
@@ -59,12 +59,12 @@ class Rows:
                 event.replaces_nid = 0 if replaced is None else replaced.nid
                 chain = self._add_state(chunk.room, event, chain)
             event.state_nid = chain[-1].state_nid if chain else 0
-            noise, thread_id = chunk.noise[index], _thread(event)
-            if thread_id == MAIN_THREAD:
+            noise = chunk.noise[index]
+            if noise.thread_id == MAIN_THREAD:
                 loud += noise.loud
                 shouts += noise.shout
             self._add_event(chunk, event, chunk.auth_events[index], loud, shouts)
-            self._add_noise(chunk.room, event, thread_id, noise, loud, shouts)
+            self._add_noise(chunk.room, event, noise, loud, shouts)
         self._redactions += chunk.redactions
         return Tip(chunk.after.head, chain, loud, shouts)
 
@@ -88,10 +88,8 @@ class Rows:
         members[key] = (Membership.of(event.membership), event.nid)
         return chain
 
-    def _add_noise(
-        self, room: Room, event: Event, thread_id: str, noise: Noise, loud: int, shouts: int
-    ) -> None:
-        sender = self._names[event.sender]
+    def _add_noise(self, room: Room, event: Event, noise: Noise, loud: int, shouts: int) -> None:
+        sender, thread_id = self._names[event.sender], noise.thread_id
         if thread_id != MAIN_THREAD and noise.loud:
             self._marks.append(
                 (room.nid, 0, event.nid, thread_id, sender, int(noise.loud), int(noise.shout))
@@ -187,13 +185,6 @@ _UPSERT_MEMBER = """
                 THEN members.since ELSE excluded.since END,
         forgotten = CASE WHEN members.membership = excluded.membership
                 THEN members.forgotten ELSE 0 END"""
-
-
-def _thread(event: Event) -> str:
-    # Most events say nothing of threads, and needn't be parsed to know it.
-    if event.state_key is not None or b'"m.thread"' not in event.json:
-        return MAIN_THREAD
-    return thread_of(event.content)
 
 
 def names_in(chunks: list[Chunk]) -> list[str]:

@@ -205,6 +205,27 @@ class UnreadTests(UnreadTestCase):
         await self.read(self.bob, last)
         self.assertEqual(await self.by_thread(self.bob), {"main": (0, 0)})
 
+    async def test_what_relates_to_a_thread_is_in_it(self) -> None:
+        await self.arrange()
+        root = await self.send(self.alice, self.room_id)
+        reply = await self.in_thread(self.alice, root)
+        reaction = await self.send_event(
+            self.alice,
+            self.room_id,
+            "m.reaction",
+            {"m.relates_to": {"rel_type": "m.annotation", "event_id": reply, "key": "x"}},
+        )
+        for event_id, thread in ((reply, "main"), (reaction, "main"), (root, reply)):
+            path = room_path(self.room_id, f"/receipt/m.read/{quote(event_id, safe='$')}")
+            await self.refused(
+                400, "M_INVALID_PARAM", "POST", path, {"thread_id": thread}, token=self.bob
+            )
+        await self.read(self.bob, root, thread=root)
+        await self.read(self.bob, root, thread="main")
+        self.assertEqual(await self.by_thread(self.bob), {"main": (0, 0), root: (1, 0)})
+        await self.read(self.bob, reaction, thread=root)
+        self.assertEqual(await self.by_thread(self.bob), {"main": (0, 0)})
+
     async def test_other_devices_are_told_of_receipts(self) -> None:
         await self.arrange()
         last = await self.send(self.alice, self.room_id)
