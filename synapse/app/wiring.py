@@ -334,6 +334,7 @@ class Server:
             self.visibility,
         )
         ephemeral = Ephemeral(self.receipt_store, self.recent_receipts, self.typing)
+        unread = Unread(self.listeners, UnreadStore(self.database))
         joined = JoinedRooms(
             self.rooms,
             self.room_store,
@@ -342,7 +343,7 @@ class Server:
             deltas,
             whole,
             ephemeral,
-            Unread(self.listeners, UnreadStore(self.database)),
+            unread,
             self.clock,
         )
         elsewhere = RoomsElsewhere(
@@ -373,5 +374,6 @@ class Server:
             self.events,
             self.receipt_store,
             self.account_data_store,
+            unread,
             self.clock,
         )

@@ -8,6 +8,7 @@ from synapse.api.identifiers import is_event_id
 from synapse.events.event import Event
 from synapse.handlers.auth import Requester
 from synapse.handlers.room_access import not_in_room, room_of_member
+from synapse.handlers.sync.unread import Unread
 from synapse.handlers.threads import thread_of
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.noise import MAIN_THREAD
@@ -30,12 +31,14 @@ class Receipts:
         events: EventStore,
         receipts: ReceiptStore,
         account_data: AccountDataStore,
+        unread: Unread,
         clock: Clock,
     ) -> None:
         self._rooms = rooms
         self._events = events
         self._receipts = receipts
         self._account_data = account_data
+        self._unread = unread
         self._clock = clock
 
     async def mark(
@@ -63,6 +66,8 @@ class Receipts:
             await self._mark_fully_read(requester, room, event)
         else:
             await self._mark_read(requester, room, receipt_type, event, thread_id or "")
+            if thread_id is not None:
+                await self._unread.caught_up(requester, room.nid, room.room_id)
 
     async def _joined_room(self, requester: Requester, room_id: str) -> Room:
         room = await room_of_member(self._rooms, room_id)

@@ -24,6 +24,19 @@ class Unread:
         counts = await self._store.counts(requester.user_nid, listeners)
         return {nid: _members(counts.get(nid) or RoomCounts(), by_thread) for nid in room_ids}
 
+    async def caught_up(self, requester: Requester, room_nid: int, room_id: str) -> None:
+        """Let counting begin at the room's end, if nothing before it is unread.
+
+        Who reads thread by thread has no one point up to which all is read: without this, counting
+        would look at all messages in threads since they joined.
+        """
+        listeners = await self._listeners.of_rooms(
+            requester.user_id, requester.user_nid, {room_nid: room_id}
+        )
+        counts = (await self._store.counts(requester.user_nid, listeners)).get(room_nid)
+        if counts is not None and counts.total() == Count():
+            await self._store.read_all(requester.user_nid, room_nid, counts)
+
 
 def _members(counts: RoomCounts, by_thread: bool) -> bytes:
     if not by_thread:

@@ -32,6 +32,7 @@ class RoomCounts:
 
     main: Count = field(default_factory=Count)
     threads: dict[str, Count] = field(default_factory=dict)  # by their roots
+    made_at: tuple[int, int, int] = (0, 0, 0)  # the room's last event, and its numbers
 
     def of_thread(self, thread_id: str) -> Count:
         return self.main if thread_id == "main" else self.threads.setdefault(thread_id, Count())
@@ -93,22 +94,23 @@ _UNREAD_MARK = """
         AND k.event_nid > m.since AND k.event_nid > COALESCE(q.event_nid, 0)
         AND k.event_nid > COALESCE(p.event_nid, 0)"""
 _FACTS = f"""
-    SELECT {_ROOM}, m.room_nid, '', m.since, e.loud, e.shouts, ro.loud, ro.shouts
+    SELECT {_ROOM}, m.room_nid, '', m.since, e.loud, e.shouts, ro.loud, ro.shouts,
+        ro.last_nid
     FROM members m JOIN rooms ro ON ro.room_nid = m.room_nid
     JOIN events e ON e.event_nid = m.since WHERE m.user_nid = ? AND m.room_nid = ANY(?)
     UNION ALL
-    SELECT {_READ}, room_nid, thread_id, event_nid, loud, shouts, 0, 0
+    SELECT {_READ}, room_nid, thread_id, event_nid, loud, shouts, 0, 0, 0
     FROM read_points WHERE user_nid = ? AND room_nid = ANY(?)
     UNION ALL
-    SELECT {_PAST}, room_nid, '', until_nid, loud, shouts, listener, quiet
+    SELECT {_PAST}, room_nid, '', until_nid, loud, shouts, listener, quiet, 0
     FROM past_listeners WHERE user_nid = ? AND room_nid = ANY(?)
     UNION ALL
     SELECT {_MARK}, k.room_nid, k.thread_id, k.event_nid, k.notify, k.highlight, k.listener,
-        k.sender_nid
+        k.sender_nid, 0
     FROM members m JOIN marks k ON k.room_nid = m.room_nid AND k.listener = ANY(?) {_UNREAD_MARK}
     UNION ALL
     SELECT {_MARK}, k.room_nid, k.thread_id, k.event_nid, k.notify, k.highlight, k.listener,
-        k.sender_nid
+        k.sender_nid, 0
     FROM members m JOIN past_listeners l ON l.user_nid = m.user_nid AND l.room_nid = m.room_nid
     JOIN marks k ON k.room_nid = l.room_nid AND k.listener = l.listener {_UNREAD_MARK}"""
 _UPSERT_POINT = """
@@ -133,10 +135,10 @@ class UnreadStore:
             _FACTS, *(user_nid, rooms) * 3, keys, user_nid, rooms, user_nid, rooms
         )
         facts: dict[int, _Facts] = {}
-        for kind, room_nid, thread_id, nid, loud, shouts, x, y in sorted(rows):
+        for kind, room_nid, thread_id, nid, loud, shouts, x, y, last_nid in sorted(rows):
             point = _Point(nid, loud, shouts)
             if kind == _ROOM:
-                facts[room_nid] = _Facts(_Point(0, x, y), point)
+                facts[room_nid] = _Facts(_Point(last_nid, x, y), point)
             elif room_nid not in facts:
                 continue  # the user never was in the room
             elif kind == _READ:
@@ -147,12 +149,17 @@ class UnreadStore:
                 facts[room_nid].marks.add(_Mark(thread_id, nid, loud, shouts, x, y))
         return {nid: _count(user_nid, f, listeners[nid]) for nid, f in facts.items()}
 
+    async def read_all(self, user_nid: int, room_nid: int, counts: RoomCounts) -> None:
+        """Move the read point of everything to where the counts were made."""
+        point = ReadPoint(user_nid, room_nid, "", *counts.made_at)
+        await self._database.write(_write_read_points, point)
+
 
 def _count(user_nid: int, facts: _Facts, listener: Listener) -> RoomCounts:
     everything = max(facts.joined, facts.read.get("", facts.joined))
     main = max(everything, facts.read.get("main", everything))
     past = [past for past in facts.past if past.until.event_nid > everything.event_nid]
-    counts = RoomCounts()
+    counts = RoomCounts(made_at=facts.now)
     start = main
     for end, heard in [*past, (facts.now, listener)]:
         if end is not facts.now and end.event_nid <= main.event_nid:
@@ -184,3 +191,9 @@ def write_read_points(txn: Transaction, points: Sequence[ReadPoint]) -> None:
     """Move read points forwards; of several for one thread the newest counts."""
     newest = {point[:3]: point for point in sorted(points, key=lambda point: point.event_nid)}
     txn.execute_many(_UPSERT_POINT, list(newest.values()))
+
+
+def _write_read_points(txn: Transaction, points: list[ReadPoint]) -> None:
+    # Positions are locked before any row, by every writer.
+    txn.stream(0)
+    write_read_points(txn, points)

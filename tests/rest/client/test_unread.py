@@ -205,6 +205,19 @@ class UnreadTests(UnreadTestCase):
         await self.read(self.bob, last)
         self.assertEqual(await self.by_thread(self.bob), {"main": (0, 0)})
 
+    async def test_who_has_read_all_threads_has_read_all(self) -> None:
+        await self.arrange()
+        root = await self.send(self.alice, self.room_id)
+        last = await self.in_thread(self.alice, root)
+        everything = "SELECT event_nid FROM read_points WHERE thread_id = ''"
+        await self.read(self.bob, root, thread="main")
+        self.assertEqual(await self.database.fetch(everything), [])
+        await self.read(self.bob, last, thread=root)
+        self.assertEqual(len(await self.database.fetch(everything)), 1)
+        await self.in_thread(self.alice, root)
+        await self.send(self.alice, self.room_id)
+        self.assertEqual(await self.by_thread(self.bob), {"main": (1, 0), root: (1, 0)})
+
     async def test_what_relates_to_a_thread_is_in_it(self) -> None:
         await self.arrange()
         root = await self.send(self.alice, self.room_id)
