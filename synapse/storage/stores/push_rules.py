@@ -45,9 +45,17 @@ _DOCUMENTS_IN = """
     FROM members m JOIN push_rules p ON p.user_nid = m.user_nid JOIN names n ON n.nid = m.user_nid
     WHERE m.room_nid = ? AND m.membership = 1"""
 _JOINED = """
-    SELECT m.room_nid, r.room_id, r.loud, r.shouts
+    SELECT m.room_nid, r.room_id, r.loud, r.shouts, r.last_nid, COALESCE((
+        SELECT MAX(l.until_nid) FROM past_listeners l
+        WHERE l.user_nid = m.user_nid AND l.room_nid = m.room_nid), 0)
     FROM members m JOIN rooms r ON r.room_nid = m.room_nid
     WHERE m.user_nid = ? AND m.membership = 1"""
+# Serves keeping the table small: what was read by the rules of its time needs none of them.
+_FORGET_PAST = """
+    DELETE FROM past_listeners WHERE user_nid = ? AND EXISTS (
+        SELECT 1 FROM read_points p
+        WHERE p.user_nid = past_listeners.user_nid AND p.room_nid = past_listeners.room_nid
+        AND p.thread_id = '' AND p.event_nid >= past_listeners.until_nid)"""
 _INSERT_PAST = """
     INSERT INTO past_listeners (user_nid, room_nid, until_nid, listener, quiet, loud, shouts)
     VALUES (?, ?, ?, ?, ?, ?, ?)"""
@@ -130,8 +138,11 @@ class PushRuleStore:
     ) -> list[int]:
         """Remember as whom the user heard the rooms that sound different now; all their rooms."""
         past = []
+        txn.execute(_FORGET_PAST, change.user_nid)
         rooms = txn.execute(_JOINED, change.user_nid)
-        for room_nid, room_id, loud, shouts in rooms:
+        for room_nid, room_id, loud, shouts, last_nid, past_until in rooms:
+            if last_nid <= past_until:
+                continue  # nothing was said since the rules last changed
             before = change.hear(old, room_id)
             if before != change.hear(new, room_id):
                 key, is_quiet = before

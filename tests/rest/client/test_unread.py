@@ -136,6 +136,25 @@ class UnreadTests(UnreadTestCase):
         await self.mention(self.alice, BOB)
         self.assertEqual(await self.counts(self.bob), (2, 1))
 
+    async def test_past_rules_are_kept_while_they_matter(self) -> None:
+        await self.arrange()
+        kept = "SELECT COUNT(*) FROM past_listeners"
+        for _ in range(3):
+            await self.put_rule(self.bob, "room", self.room_id, actions=[])
+            await self.delete_rule(self.bob, "room", self.room_id)
+        self.assertEqual(await self.database.fetch(kept), [(1,)])
+        last = await self.send(self.alice, self.room_id)
+        await self.put_rule(self.bob, "room", self.room_id, actions=[])
+        self.assertEqual(await self.database.fetch(kept), [(2,)])
+        self.assertEqual(await self.counts(self.bob), (1, 0))
+        await self.read(self.bob, last)
+        last = await self.send(self.alice, self.room_id)
+        await self.delete_rule(self.bob, "room", self.room_id)
+        await self.read(self.bob, last)
+        await self.put_rule(self.bob, "room", self.room_id, actions=[])
+        self.assertEqual(await self.database.fetch(kept), [(1,)])
+        self.assertEqual(await self.counts(self.bob), (0, 0))
+
     async def test_mentions_only(self) -> None:
         await self.arrange()
         await self.put_rule(self.bob, "room", self.room_id, actions=[])
