@@ -4,6 +4,8 @@ Nothing looks anything up: what an object works with is handed to it here, once.
 same `Server` over a database and a clock of their own.
 """
 
+from collections.abc import Sequence
+
 from synapse.config.homeserver import HomeserverConfig
 from synapse.config.retention import RetentionConfig
 from synapse.crypto.signing import SigningKey
@@ -27,6 +29,7 @@ from synapse.handlers.guest_access import GuestAccess
 from synapse.handlers.guest_upgrade import GuestUpgrades
 from synapse.handlers.ignored_users import IgnoredUsers
 from synapse.handlers.invite_permission import InvitePermission
+from synapse.handlers.listeners import Listeners
 from synapse.handlers.login import Login
 from synapse.handlers.membership import Memberships
 from synapse.handlers.membership_limits import MembershipLimits
@@ -70,6 +73,7 @@ from synapse.handlers.sync.handler import Sync
 from synapse.handlers.sync.joined import JoinedRooms
 from synapse.handlers.sync.own_timelines import OwnTimelines
 from synapse.handlers.sync.presence import PresenceInSync
+from synapse.handlers.sync.unread import Unread
 from synapse.handlers.sync.whole_rooms import WholeRooms
 from synapse.handlers.tags import Tags
 from synapse.handlers.thread_subscriptions import ThreadSubscriptions
@@ -110,6 +114,7 @@ from synapse.storage.stores.states import StateStore
 from synapse.storage.stores.thread_subscriptions import ThreadSubscriptionStore
 from synapse.storage.stores.tokens import TokenStore
 from synapse.storage.stores.ui_auth import UiAuthStore
+from synapse.storage.stores.unread import UnreadStore
 from synapse.storage.stores.users import UserStore
 from synapse.storage.stream_readers import StreamReader
 from synapse.streams.followers import Followers
@@ -181,12 +186,20 @@ class Server:
         self.thread_subscription_store = ThreadSubscriptionStore(
             database, self.followers.user_moved
         )
-        self.push_rule_store = PushRuleStore(database, self.followers.user_moved)
         # Not before all of a commit is told: its position covers what was not told yet, too.
         database.on_commit(lambda position: self.followers.wake())
 
     def _build_rooms(self, key: SigningKey) -> None:
         self.rooms = RoomCache(self.room_store, self.events, self.states, cache_size=_ROOMS_KEPT)
+        self.push_rule_store = PushRuleStore(self.database, self._push_rules_moved)
+        self.listeners = Listeners(
+            self.rooms,
+            self.events,
+            self.members,
+            self.names,
+            self.push_rule_store,
+            server_name=self._server_name,
+        )
         announcer = Announcer(
             self.rooms,
             self.followers,
@@ -194,6 +207,7 @@ class Server:
             self.presence_changes,
             self.names,
             server_name=self._server_name,
+            membership_changed=self.listeners.membership_changed,
         )
         self.persister = Persister(
             self.database,
@@ -210,6 +224,7 @@ class Server:
             self.clock,
             server_name=self._server_name,
             key=key,
+            weigh=self.listeners.weigh,
         )
         self.transactions = Transactions(self.events)
         rules = _retention_rules(self.config.retention)
@@ -226,6 +241,10 @@ class Server:
         self.visibility = Visibility(
             self.rooms, self.members, self.events, self.states, self.retention
         )
+
+    def _push_rules_moved(self, user_nid: int, position: int, room_nids: Sequence[int]) -> None:
+        self.listeners.rules_changed(user_nid, room_nids)
+        self.followers.user_moved(user_nid, position)
 
     def _build_sessions(self, workers: Workers) -> None:
         config, clock, limits = self.config, self.clock, self.config.rate_limits
@@ -486,6 +505,7 @@ class Server:
         )
         timelines = OwnTimelines(self.events, self.aggregations, self.clock)
         ephemeral = Ephemeral(self.receipt_store, self.recent_receipts, self.typing)
+        unread = Unread(self.listeners, UnreadStore(self.database))
         joined = JoinedRooms(
             self.rooms,
             self.room_store,
@@ -494,6 +514,7 @@ class Server:
             whole,
             timelines,
             ephemeral,
+            unread,
             self.clock,
         )
         elsewhere = RoomsElsewhere(
@@ -560,6 +581,7 @@ class Server:
             self.receipt_store,
             self.account_data_store,
             self.presence,
+            unread,
             self.clock,
         )
 

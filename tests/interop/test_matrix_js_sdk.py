@@ -36,6 +36,12 @@ class JsSdkTests(InteropTestCase):
     def test_spaces(self) -> None:
         self.play("spaces")
 
+    def test_relations(self) -> None:
+        self.play("relations")
+
+    def test_unread(self) -> None:
+        self.play("unread")
+
     def play(self, scenario: str) -> None:
         _run("node", "play.mjs", scenario, self.server.url)
 

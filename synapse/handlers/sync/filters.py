@@ -40,6 +40,7 @@ class SyncFilter:
     rooms: frozenset[str] | None  # None: all
     not_rooms: frozenset[str]
     include_leave: bool
+    counts_by_thread: bool
 
     def wants_room(self, room_id: str) -> bool:
         return room_id not in self.not_rooms and (self.rooms is None or room_id in self.rooms)
@@ -70,6 +71,7 @@ def compile_filter(definition: dict[str, Any], *, max_limit: int) -> SyncFilter:
         rooms=frozenset(room["rooms"]) if "rooms" in room else None,
         not_rooms=frozenset(room.get("not_rooms", ())),
         include_leave=bool(room.get("include_leave", False)),
+        counts_by_thread=bool(room.get("timeline", {}).get("unread_thread_notifications", False)),
     )
 
 

@@ -11,6 +11,7 @@ from synapse.handlers.sync.filters import RoomFilter
 from synapse.handlers.sync.own_timelines import OwnTimelines
 from synapse.handlers.sync.personal import PersonalNews
 from synapse.handlers.sync.request import SyncRequest
+from synapse.handlers.sync.unread import Unread
 from synapse.handlers.sync.whole_rooms import WholeRooms, is_nameless
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
@@ -31,6 +32,7 @@ class JoinedRooms:
         whole: WholeRooms,
         timelines: OwnTimelines,
         ephemeral: Ephemeral,
+        unread: Unread,
         clock: Clock,
     ) -> None:
         self._rooms = rooms
@@ -40,6 +42,7 @@ class JoinedRooms:
         self._whole = whole
         self._timelines = timelines
         self._ephemeral = ephemeral
+        self._unread = unread
         self._clock = clock
 
     async def news(
@@ -59,8 +62,12 @@ class JoinedRooms:
                 request.since.typing if request.since else 0,
                 wish.ephemeral,
             )
-        if delta.is_empty and not account_data and not ephemeral:
+        is_still = delta.is_empty and not account_data and not ephemeral
+        if is_still and not await self._ephemeral.has_read(room.nid, requester.user_id, since):
             return b""
+        unread = await self._unread.of_rooms(
+            requester, {room.nid: room.room_id}, by_thread=wish.counts_by_thread
+        )
         bundles = await self._timelines.bundles([delta], request)
         timeline = await self._timelines.render(delta, request, bundles)
         summary, state = b"", delta.state
@@ -72,7 +79,8 @@ class JoinedRooms:
             summary = _summary(room.joined, room.invited, heroes)
             if heroes and wish.room.lazy_members:
                 state = await self._with_heroes(room, delta, heroes, wish.room)
-        return _room(room.room_id, delta, timeline, state, summary, ephemeral, account_data)
+        more = summary + unread[room.nid]
+        return _room(room.room_id, delta, timeline, state, more, ephemeral, account_data)
 
     async def whole(
         self,
@@ -99,6 +107,11 @@ class JoinedRooms:
             request,
             {rows[row.room_nid].room_id: row for row in wanted},
         )
+        unread = await self._unread.of_rooms(
+            requester,
+            {nid: rows[nid].room_id for nid in room_nids},
+            by_thread=wish.counts_by_thread,
+        )
         parts = []
         for room_nid in room_nids:
             row, (delta, heroes) = rows[room_nid], deltas[room_nid]
@@ -108,7 +121,7 @@ class JoinedRooms:
                     delta,
                     await self._timelines.render(delta, request, bundles),
                     delta.state,
-                    _summary(row.joined, row.invited, heroes),
+                    _summary(row.joined, row.invited, heroes) + unread[room_nid],
                     ephemeral.get(room_nid, []),
                     _account_data(personal, room_nid, row.room_id, request),
                 )
@@ -158,7 +171,7 @@ def _room(
     delta: RoomDelta,
     timeline: bytes,
     state: bytes,
-    summary: bytes,
+    more: bytes,
     ephemeral: list[bytes],
     account_data: list[bytes],
 ) -> bytes:
@@ -171,7 +184,7 @@ def _room(
         b"true" if delta.limited else b"false",
         delta.prev_batch.encode(),
         state,
-        summary,
+        more,
         b",".join(ephemeral),
         b",".join(account_data),
     )

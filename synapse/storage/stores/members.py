@@ -104,6 +104,16 @@ class MemberStore:
         )
         return [MemberRow(*row) for row in rows]
 
+    async def joined_among(self, room_nid: int, user_nids: Sequence[int]) -> set[int]:
+        """Those of the users who are in a room."""
+        rows = await self._database.fetch(
+            "SELECT user_nid FROM members"
+            " WHERE user_nid = ANY(?) AND room_nid = ? AND membership = 1",
+            list(user_nids),
+            room_nid,
+        )
+        return {user_nid for (user_nid,) in rows}
+
     async def heroes(self, room_nids: Sequence[int], but: str) -> dict[int, list[str]]:
         """For each room five users who give it a name, without the one who asks.
 
