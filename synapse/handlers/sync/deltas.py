@@ -41,6 +41,7 @@ class RoomDelta:
     timeline: bytes  # `rendered`, joined
     state_events: list[Event]  # without those that only introduce the timeline's senders
     state: bytes  # JSON of the state events, joined
+    is_after: bool  # the state is the one after the timeline, not before it
     limited: bool
     prev_batch: str
     senders: frozenset[str]
@@ -50,6 +51,16 @@ class RoomDelta:
     @property
     def is_empty(self) -> bool:
         return not (self.events or self.state or self.limited)
+
+    @property
+    def told_state(self) -> set[int]:
+        """The state events from which a client learns the state, by nid."""
+        return told_state(self.events, self.state_events, is_after=self.is_after)
+
+    @property
+    def state_member(self) -> bytes:
+        """The name under which the state is told."""
+        return b"state_after" if self.is_after else b"state"
 
 
 class RoomDeltas:
@@ -83,10 +94,13 @@ class RoomDeltas:
         limit = wish.timeline.limit
         limited = len(chosen) > limit or not interval.is_whole
         timeline = chosen[:limit][::-1]
-        state = await self._state(interval.events, timeline, limited, since, wish)
+        if wish.state_after:
+            state = await self._state_after(interval, since, wish)
+        else:
+            state = await self._state(interval.events, timeline, limited, since, wish)
         speakers: list[Event] = []
         if wish.lazy_members:
-            told = {event.nid for event in (*timeline, *state)}
+            told = told_state(timeline, state, is_after=wish.state_after)
             speakers = [e for e in await self._speakers(room, timeline, upto) if e.nid not in told]
         delta = self.render(
             timeline, state, limited, wish, _last_pos(room, upto), speakers=speakers
@@ -122,6 +136,7 @@ class RoomDeltas:
             timeline=b",".join(rendered),
             state_events=list(state),
             state=b",".join([wish.render(event, now_ms=now_ms) for event in (*state, *speakers)]),
+            is_after=wish.state_after,
             limited=limited,
             prev_batch=prev_batch,
             senders=frozenset(event.sender for event in timeline),
@@ -189,6 +204,19 @@ class RoomDeltas:
                     changed[event.slot] = event
         return [event for event in changed.values() if wish.state.matches(event)]
 
+    async def _state_after(
+        self, interval: "_Interval", since: int, wish: RoomFilter
+    ) -> list[Event]:
+        """What changed the state until the interval ends."""
+        if interval.is_whole or not interval.events:
+            changed = {event.slot: event for event in reversed(interval.events) if event.is_state}
+            events = list(changed.values())
+        else:
+            snapshot = await self._states.at(interval.events[0].state_nid)
+            nids = [nid for nid in snapshot.values() if nid > since]
+            events = list((await self._events.by_nids(nids)).values())
+        return [event for event in events if wish.state.matches(event)]
+
     async def _speakers(self, room: Room, timeline: list[Event], upto: int) -> list[Event]:
         """The member events of the timeline's senders, for clients that load members lazily."""
         slots = {(EventTypes.MEMBER, event.sender) for event in timeline}
@@ -198,6 +226,15 @@ class RoomDeltas:
         if newer := [slot for slot, event in members.items() if not 0 < event.nid <= upto]:
             members.update(await self._states.events_at(timeline[-1].state_nid, newer))
         return list(members.values())
+
+
+def told_state(timeline: Sequence[Event], state: Sequence[Event], *, is_after: bool) -> set[int]:
+    """From which events (their nids) a client learns the state.
+
+    One that is told the state after the timeline takes none from the timeline.
+    """
+    told = {event.nid for event in state}
+    return told if is_after else told.union(event.nid for event in timeline)
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 """The rooms a user is not in: `rooms.invite`, `rooms.knock` and `rooms.leave` of a sync."""
 
+from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 
@@ -10,6 +11,7 @@ from synapse.config.rooms import PrejoinStateConfig
 from synapse.events.client_format import stripped
 from synapse.events.event import Event
 from synapse.handlers.sync.deltas import RoomDelta, RoomDeltas
+from synapse.handlers.sync.filters import RoomFilter
 from synapse.handlers.sync.request import SyncRequest
 from synapse.handlers.visibility import Visibility
 from synapse.rooms.cache import RoomCache
@@ -89,12 +91,13 @@ class RoomsElsewhere:
         delta = await self._until_left(room, row, newest, request, since, upto)
         return (
             b'%b:{"timeline":{"events":[%b],"limited":%b,"prev_batch":"%b"},'
-            b'"state":{"events":[%b]},"account_data":{"events":[]}}'
+            b'"%b":{"events":[%b]},"account_data":{"events":[]}}'
         ) % (
             orjson.dumps(room.room_id),
             delta.timeline,
             b"true" if delta.limited else b"false",
             delta.prev_batch.encode(),
+            delta.state_member,
             delta.state,
         )
 
@@ -116,7 +119,9 @@ class RoomsElsewhere:
             if event is not None and before is not None and before.membership == _JOIN
         ]
         if not ends:
-            return self._deltas.render([newest], [], False, wish, newest.pos or 0)
+            return self._deltas.render(
+                [newest], _followed([], newest, wish), False, wish, newest.pos or 0
+            )
         # Who wasn't in the room at `since` knows nothing of its state.
         was_in = own[-1].nid <= since and own[-1].membership == _JOIN
         see = partial(self._visibility.visible, request.requester.user_id, row)
@@ -126,9 +131,8 @@ class RoomsElsewhere:
         if ends[0] is newest:
             return delta
         timeline = [*delta.events, newest]
-        return self._deltas.render(
-            timeline, delta.state_events, delta.limited, wish, newest.pos or 0
-        )
+        state = _followed(delta.state_events, newest, wish)
+        return self._deltas.render(timeline, state, delta.limited, wish, newest.pos or 0)
 
     async def _own_member_events(self, newest: Event, since: int) -> list[Event]:
         """The user's member events from the newest back to the one that stood at `since`."""
@@ -137,3 +141,11 @@ class RoomsElsewhere:
             nid = own[-1].replaces_nid
             own.append((await self._events.by_nids([nid]))[nid])
         return own
+
+
+def _followed(state: Sequence[Event], newest: Event, wish: RoomFilter) -> list[Event]:
+    """The state to tell if one more state event ends the timeline."""
+    if not wish.state_after:
+        return list(state)
+    others = [event for event in state if event.slot != newest.slot]
+    return [*others, newest] if wish.state.matches(newest) else others

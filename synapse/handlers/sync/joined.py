@@ -130,7 +130,7 @@ class JoinedRooms:
         self, room: Room, delta: RoomDelta, heroes: list[str], wish: RoomFilter
     ) -> bytes:
         """The delta's state and the heroes' member events, without which they have no names."""
-        told = {event.nid for event in (*delta.events, *delta.state_events)}
+        told = delta.told_state
         members = await self._rooms.state(room, [(EventTypes.MEMBER, hero) for hero in heroes])
         now_ms = self._clock.now_ms()
         missing = [
@@ -174,13 +174,14 @@ def _room(
     account_data: list[bytes],
 ) -> bytes:
     return (
-        b'%b:{"timeline":{"events":[%b],"limited":%b,"prev_batch":"%b"},"state":{"events":[%b]}'
+        b'%b:{"timeline":{"events":[%b],"limited":%b,"prev_batch":"%b"},"%b":{"events":[%b]}'
         b'%b,"ephemeral":{"events":[%b]},"account_data":{"events":[%b]}}'
     ) % (
         orjson.dumps(room_id),
         timeline,
         b"true" if delta.limited else b"false",
         delta.prev_batch.encode(),
+        delta.state_member,
         state,
         summary,
         b",".join(ephemeral),

@@ -63,10 +63,13 @@ class WholeRooms:
             members = await self._lazy_members(user_id, timelines, heroes)
         else:
             members = await self._states.members_of(room_nids)
-        replaced = await self._replaced(timelines)
+        replaced = {} if wish.state_after else await self._replaced(timelines)
         deltas: dict[int, tuple[RoomDelta, list[str]]] = {}
         for room_nid, (timeline, end, limited) in timelines.items():
-            state = _before(timeline, [*states[room_nid], *members[room_nid]], replaced, upto)
+            state = [*states[room_nid], *members[room_nid]]
+            if not wish.state_after:
+                state = _before(timeline, state, replaced)
+            state = [event for event in state if event.nid <= upto]
             chosen = [event for event in state if wish.state.matches(event)]
             delta = self._deltas.render(timeline, chosen, limited, wish, end)
             deltas[room_nid] = (delta, heroes.get(room_nid, []))
@@ -147,7 +150,7 @@ class _Timeline(NamedTuple):
 
 
 def _before(
-    timeline: Sequence[Event], state: Iterable[Event], replaced: dict[int, Event], upto: int
+    timeline: Sequence[Event], state: Iterable[Event], replaced: dict[int, Event]
 ) -> list[Event]:
     """The state before the timeline: the current one, with the timeline's changes undone."""
     before = {event.slot: event for event in state}
@@ -162,7 +165,7 @@ def _before(
             del before[event.slot]
         else:
             before[event.slot] = previous
-    return [event for event in before.values() if event.nid <= upto]
+    return list(before.values())
 
 
 def is_nameless(state: Iterable[Event]) -> bool:

@@ -36,11 +36,20 @@ class ClientRoom:
 class Client:
     """One device, which assembles what it is told."""
 
-    def __init__(self, case: "SyncPropertyTests", user: str, token: str, filter: Any) -> None:
+    def __init__(
+        self,
+        case: "SyncPropertyTests",
+        user: str,
+        token: str,
+        filter: Any,
+        *,
+        state_after: bool = False,
+    ) -> None:
         self.case = case
         self.user_id = f"@{user}:test"
         self.token = token
         self.filter = orjson.dumps(filter).decode()
+        self.state_after = state_after
         self.since: str | None = None
         self.rooms: dict[str, ClientRoom] = {}
         self._lock = DeferredLock()
@@ -50,6 +59,8 @@ class Client:
 
     async def _sync(self) -> None:
         query = {"filter": self.filter, **({"since": self.since} if self.since else {})}
+        if self.state_after:
+            query["use_state_after"] = "true"
         answer = await self.case.sync(self.token, **query)
         rooms = answer.get("rooms", {})
         for room_id in rooms.get("leave", {}):
@@ -59,7 +70,8 @@ class Client:
         self.since = answer["next_batch"]
 
     async def _take(self, room_id: str, told: Any) -> None:
-        events, state = told["timeline"]["events"], told["state"]["events"]
+        events = told["timeline"]["events"]
+        state = told["state_after" if self.state_after else "state"]["events"]
         room = self.rooms.get(room_id)
         if room is None or self._has_joined([*state, *events]):
             # What was before belongs to the last stay.
@@ -73,7 +85,8 @@ class Client:
             room.timeline += ids(older["chunk"])[::-1]
         room.timeline += ids(events)
         room.take_state(state)
-        room.take_state(events)
+        if not self.state_after:
+            room.take_state(events)
 
     def _has_joined(self, events: list[Any]) -> bool:
         return any(
@@ -92,12 +105,14 @@ class SyncPropertyTests(RoomTestCase):
         self.random = random.Random(seed)
         self.tokens = {user: await self.register(f"{user}{seed}") for user in USERS}
         self.clients = [
-            Client(self, f"{user}{seed}", token, filter)
+            Client(self, f"{user}{seed}", token, filter, state_after=state_after)
             for user, token in self.tokens.items()
-            for filter in (
-                {},
-                {"room": {"timeline": {"limit": 2}}},
-                {"room": {"timeline": {"limit": 0}}},
+            for filter, state_after in (
+                ({}, False),
+                ({"room": {"timeline": {"limit": 2}}}, False),
+                ({"room": {"timeline": {"limit": 0}}}, False),
+                ({"room": {"timeline": {"limit": 3}}}, True),
+                ({"room": {"timeline": {"limit": 0}}}, True),
             )
         ]
         host = self.tokens["alice"]
