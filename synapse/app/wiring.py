@@ -17,6 +17,7 @@ from synapse.handlers.devices import Devices
 from synapse.handlers.filters import Filters
 from synapse.handlers.guest_access import GuestAccess
 from synapse.handlers.guest_upgrade import GuestUpgrades
+from synapse.handlers.ignored_users import IgnoredUsers
 from synapse.handlers.login import Login
 from synapse.handlers.membership import Memberships
 from synapse.handlers.membership_limits import MembershipLimits
@@ -122,6 +123,7 @@ class Server:
         self.recent_receipts = RecentReceipts(self.followers, position=database.position)
         self.receipt_store = ReceiptStore(database, moved=self.recent_receipts.committed)
         self.account_data_store = AccountDataStore(database, self.followers.user_moved)
+        self.ignored_users = IgnoredUsers(self.account_data_store)
         # Not before all of a commit is told: its position covers what was not told yet, too.
         database.on_commit(lambda position: self.followers.wake())
 
@@ -235,7 +237,9 @@ class Server:
             limit=messages_limit,
         )
         states = States(self.rooms, self.states)
-        self.timelines = Timelines(self.rooms, self.events, states, self.visibility)
+        self.timelines = Timelines(
+            self.rooms, self.events, states, self.visibility, self.ignored_users
+        )
         self.room_state = RoomState(
             self.rooms, self.room_store, self.members, states, self.timelines, self.visibility
         )
@@ -295,7 +299,9 @@ class Server:
         )
         self.devices = Devices(self.device_store, self.ui_auth, self.auth)
         self.push_rules = PushRules(PushRuleStore(self.database, self.followers.user_moved))
-        self.account_data = AccountData(self.account_data_store, self.push_rules)
+        self.account_data = AccountData(
+            self.account_data_store, self.push_rules, self.ignored_users
+        )
         self.filters = Filters(FilterStore(self.database))
 
     def _build_sync(self) -> None:
@@ -318,6 +324,7 @@ class Server:
             deltas,
             whole,
             ephemeral,
+            self.ignored_users,
             self.clock,
         )
         elsewhere = RoomsElsewhere(
@@ -326,6 +333,7 @@ class Server:
             self.states,
             deltas,
             self.visibility,
+            self.ignored_users,
             self.config.rooms.room_prejoin_state,
         )
         self.sync = Sync(

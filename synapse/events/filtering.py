@@ -5,6 +5,7 @@ type's answer is remembered. Wildcards are matched piece by piece, from left to 
 regular expression, which a hostile pattern of many `*` would keep busy for minutes.
 """
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ class EventFilter:
 
     __slots__ = (
         "_contains_url",
+        "_ignored",
         "_is_type",
         "_not_rooms",
         "_not_senders",
@@ -48,6 +50,7 @@ class EventFilter:
         self._rooms = _optional_set(definition.get("rooms"))
         self._not_rooms = frozenset(definition.get("not_rooms") or ())
         self._contains_url: bool | None = definition.get("contains_url")
+        self._ignored: frozenset[str] = frozenset()
         # Whether there is no condition at all.
         self.matches_all = (
             self._is_type is None
@@ -64,10 +67,21 @@ class EventFilter:
         """`definition` has the shape of `synapse.api.filter_shape.ROOM_EVENT_FILTER`."""
         return cls(definition, min(definition.get("limit", default_limit), max_limit))
 
+    def ignoring(self, users: frozenset[str]) -> "EventFilter":
+        """The same filter, which lets only state events of these users through."""
+        if not users:
+            return self
+        other = copy.copy(self)
+        other._ignored = users
+        other.matches_all = False
+        return other
+
     def matches(self, event: Event) -> bool:
         """Whether the event passes all conditions; the limit is not one of them."""
         if self.matches_all:
             return True
+        if event.state_key is None and event.sender in self._ignored:
+            return False
         return (
             self.matches_type(event.type)
             and self.matches_sender(event.sender)

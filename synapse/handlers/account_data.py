@@ -5,6 +5,7 @@ import orjson
 from synapse.api.errors import Forbidden, InvalidParam, MatrixError, NotFound
 from synapse.api.identifiers import is_room_id, is_short_text
 from synapse.handlers.auth import Requester
+from synapse.handlers.ignored_users import IGNORED_USER_LIST, IgnoredUsers
 from synapse.handlers.push_rules import PUSH_RULES, PushRules
 from synapse.http.json_body import JsonObject
 from synapse.storage.stores.account_data import AccountDataStore
@@ -16,9 +17,12 @@ _SET_BY_THE_SERVER = frozenset({"m.fully_read", PUSH_RULES})
 class AccountData:
     """Keeps account data for its user, and nobody else."""
 
-    def __init__(self, store: AccountDataStore, push_rules: PushRules) -> None:
+    def __init__(
+        self, store: AccountDataStore, push_rules: PushRules, ignored: IgnoredUsers
+    ) -> None:
         self._store = store
         self._push_rules = push_rules
+        self._ignored = ignored
 
     async def get(
         self, requester: Requester, user_id: str, room_id: str | None, type: str
@@ -46,6 +50,8 @@ class AccountData:
         json = orjson.dumps(content.raw)
         if await self._store.put(requester.user_nid, room_id, type, json) is None:
             raise NotFound("This server does not know the room")
+        if type == IGNORED_USER_LIST and room_id is None:
+            self._ignored.changed(requester.user_nid)
 
 
 def _check(requester: Requester, user_id: str, room_id: str | None, type: str) -> None:

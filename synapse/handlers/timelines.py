@@ -11,6 +11,7 @@ from synapse.api.errors import Forbidden, NotFound
 from synapse.events.event import Event
 from synapse.events.filtering import EventFilter
 from synapse.handlers.auth import Requester
+from synapse.handlers.ignored_users import IgnoredUsers
 from synapse.handlers.room_access import room_of_member
 from synapse.handlers.states import States
 from synapse.handlers.visibility import Reader, Visibility
@@ -53,12 +54,18 @@ class Timelines:
     """Reads timelines as far as the reader may see them."""
 
     def __init__(
-        self, rooms: RoomCache, events: EventStore, states: States, visibility: Visibility
+        self,
+        rooms: RoomCache,
+        events: EventStore,
+        states: States,
+        visibility: Visibility,
+        ignored: IgnoredUsers,
     ) -> None:
         self._rooms = rooms
         self._events = events
         self._states = states
         self._visibility = visibility
+        self._ignored = ignored
 
     async def messages(
         self,
@@ -81,6 +88,7 @@ class Timelines:
         else:
             place = await self._outermost(room, reader, backwards)
         bound = None if stop is None else await self._place(room, stop)
+        wish = wish.ignoring(await self._ignored.of(requester))
         events, end = await self._page(room, reader, place, wish, wish.limit, backwards, bound)
         state = None
         if wish.lazy_load_members:
@@ -106,6 +114,7 @@ class Timelines:
         """An event with up to `wish.limit` events around it, and the state at the last of them."""
         room, reader, event = await self._find(requester, room_id, event_id)
         assert event.pos is not None, "what a reader may see stands in the timeline"
+        wish = wish.ignoring(await self._ignored.of(requester))
         half = wish.limit // 2
         before, _ = await self._page(room, reader, event.pos - 1, wish, half, True, None)
         rest = wish.limit - half

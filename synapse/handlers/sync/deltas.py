@@ -49,10 +49,6 @@ class RoomDelta:
     made_ms: int
 
     @property
-    def is_empty(self) -> bool:
-        return not (self.events or self.state or self.limited)
-
-    @property
     def told_state(self) -> set[int]:
         """The state events from which a client learns the state, by nid."""
         return told_state(self.events, self.state_events, is_after=self.is_after)

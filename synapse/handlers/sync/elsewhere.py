@@ -10,6 +10,8 @@ from synapse.api.constants import EventTypes
 from synapse.config.rooms import PrejoinStateConfig
 from synapse.events.client_format import stripped
 from synapse.events.event import Event
+from synapse.handlers.auth import Requester
+from synapse.handlers.ignored_users import IgnoredUsers, hides
 from synapse.handlers.sync.deltas import RoomDelta, RoomDeltas
 from synapse.handlers.sync.filters import RoomFilter
 from synapse.handlers.sync.request import SyncRequest
@@ -46,6 +48,7 @@ class RoomsElsewhere:
         states: StateStore,
         deltas: RoomDeltas,
         visibility: Visibility,
+        ignored: IgnoredUsers,
         prejoin_state: PrejoinStateConfig,
     ) -> None:
         self._rooms = rooms
@@ -53,14 +56,20 @@ class RoomsElsewhere:
         self._states = states
         self._deltas = deltas
         self._visibility = visibility
+        self._ignored = ignored
         self._prejoin_state = prejoin_state
 
-    async def invited(self, row: MemberRow, user_id: str) -> bytes:
-        """A member of `rooms.invite`."""
+    async def invited(self, row: MemberRow, requester: Requester) -> bytes:
+        """A member of `rooms.invite`, or nothing if the invite comes from an ignored user."""
+        ignored = await self._ignored.of(requester)
+        if ignored:
+            invite = (await self._events.by_nids([row.event_nid]))[row.event_nid]
+            if invite.sender in ignored:
+                return b""
         room = await self._rooms.get_by_nid(row.room_nid)
         return b'%b:{"invite_state":{"events":%b}}' % (
             orjson.dumps(room.room_id),
-            orjson.dumps(await self.stripped_state(room, user_id)),
+            orjson.dumps(await self.stripped_state(room, requester.user_id)),
         )
 
     async def knocked(self, row: MemberRow, user_id: str) -> bytes:
@@ -124,7 +133,7 @@ class RoomsElsewhere:
             )
         # Who wasn't in the room at `since` knows nothing of its state.
         was_in = own[-1].nid <= since and own[-1].membership == _JOIN
-        see = partial(self._visibility.visible, request.requester.user_id, row)
+        see = partial(self._shown, request.requester, row)
         delta = await self._deltas.between(
             room, since if was_in else 0, min(upto, ends[0].nid), wish, see
         )
@@ -133,6 +142,13 @@ class RoomsElsewhere:
         timeline = [*delta.events, newest]
         state = _followed(delta.state_events, newest, wish)
         return self._deltas.render(timeline, state, delta.limited, wish, newest.pos or 0)
+
+    async def _shown(
+        self, requester: Requester, row: MemberRow, events: list[Event]
+    ) -> list[Event]:
+        visible = await self._visibility.visible(requester.user_id, row, events)
+        ignored = await self._ignored.of(requester)
+        return [event for event in visible if not hides(ignored, event)]
 
     async def _own_member_events(self, newest: Event, since: int) -> list[Event]:
         """The user's member events from the newest back to the one that stood at `since`."""

@@ -240,11 +240,12 @@ class Sync:
     async def _add_elsewhere(
         self, answer: _Answer, row: MemberRow, request: SyncRequest, since: int, upto: int
     ) -> None:
-        user_id = request.requester.user_id
         if row.membership == Membership.INVITE:
-            answer.invite.append(await self._elsewhere.invited(row, user_id))
+            invite = await self._elsewhere.invited(row, request.requester)
+            if invite:
+                answer.invite.append(invite)
         elif row.membership == Membership.KNOCK:
-            answer.knock.append(await self._elsewhere.knocked(row, user_id))
+            answer.knock.append(await self._elsewhere.knocked(row, request.requester.user_id))
         elif row.membership != Membership.JOIN:
             # Of a room that was left before, a client wants to hear only if it wants all state.
             start = since if row.since > since else 0

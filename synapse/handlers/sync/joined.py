@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import orjson
 
 from synapse.api.constants import EventTypes
+from synapse.handlers.ignored_users import IgnoredUsers, hides
 from synapse.handlers.sync.deltas import RoomDelta, RoomDeltas
 from synapse.handlers.sync.ephemeral import Ephemeral
 from synapse.handlers.sync.filters import RoomFilter
@@ -31,6 +32,7 @@ class JoinedRooms:
         deltas: RoomDeltas,
         whole: WholeRooms,
         ephemeral: Ephemeral,
+        ignored: IgnoredUsers,
         clock: Clock,
     ) -> None:
         self._rooms = rooms
@@ -40,6 +42,7 @@ class JoinedRooms:
         self._deltas = deltas
         self._whole = whole
         self._ephemeral = ephemeral
+        self._ignored = ignored
         self._clock = clock
 
     async def news(
@@ -59,9 +62,9 @@ class JoinedRooms:
                 request.since.typing if request.since else 0,
                 wish.ephemeral,
             )
-        if delta.is_empty and not account_data and not ephemeral:
-            return b""
         timeline = await self._own_timeline(delta, request)
+        if not (timeline or delta.state or delta.limited or account_data or ephemeral):
+            return b""
         summary, state = b"", delta.state
         if delta.naming_changed:
             heroes: list[str] = []
@@ -110,13 +113,15 @@ class JoinedRooms:
         return parts
 
     async def _own_timeline(self, delta: RoomDelta, request: SyncRequest) -> bytes:
-        """The timeline with the transaction ids of the events that this device sent."""
+        """The timeline with the transaction ids of the events that this device sent.
+
+        What comes from users whom the reader ignores is left out.
+        """
         requester = request.requester
-        if requester.user_id not in delta.senders:
-            return delta.timeline
+        ignored = delta.senders & await self._ignored.of(requester)
         own = [event.nid for event in delta.events if event.sender == requester.user_id]
-        txn_ids = await self._events.txn_ids(requester.device_nid, own)
-        if not txn_ids:
+        txn_ids = await self._events.txn_ids(requester.device_nid, own) if own else {}
+        if not txn_ids and not ignored:
             return delta.timeline
         render, now_ms = request.filter.room.render, self._clock.now_ms()
         return b",".join(
@@ -124,6 +129,7 @@ class JoinedRooms:
             if event.nid in txn_ids
             else rendered
             for event, rendered in zip(delta.events, delta.rendered, strict=True)
+            if not hides(ignored, event)
         )
 
     async def _with_heroes(
