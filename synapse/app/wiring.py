@@ -42,6 +42,7 @@ from synapse.handlers.sync.elsewhere import RoomsElsewhere
 from synapse.handlers.sync.ephemeral import Ephemeral
 from synapse.handlers.sync.handler import Sync
 from synapse.handlers.sync.joined import JoinedRooms
+from synapse.handlers.sync.lazy_members import LazyMembers
 from synapse.handlers.sync.whole_rooms import WholeRooms
 from synapse.handlers.timelines import Timelines
 from synapse.handlers.typing import TypingNotices
@@ -325,6 +326,7 @@ class Server:
             whole,
             ephemeral,
             self.ignored_users,
+            LazyMembers(),
             self.clock,
         )
         elsewhere = RoomsElsewhere(

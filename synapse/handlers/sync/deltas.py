@@ -39,8 +39,10 @@ class RoomDelta:
     events: list[Event]
     rendered: list[bytes]  # the events, for any reader but their sender
     timeline: bytes  # `rendered`, joined
-    state_events: list[Event]  # without those that only introduce the timeline's senders
+    state_events: list[Event]
     state: bytes  # JSON of the state events, joined
+    # Members who only introduce the timeline's senders to clients that load them lazily.
+    speakers: list[Event]
     is_after: bool  # the state is the one after the timeline, not before it
     limited: bool
     prev_batch: str
@@ -52,6 +54,11 @@ class RoomDelta:
     def told_state(self) -> set[int]:
         """The state events from which a client learns the state, by nid."""
         return told_state(self.events, self.state_events, is_after=self.is_after)
+
+    def state_with(self, members: Sequence[Event], wish: RoomFilter) -> bytes:
+        """The JSON of the state events and of more of them, joined."""
+        more = [wish.render(event, now_ms=self.made_ms) for event in members]
+        return b",".join([self.state, *more] if self.state else more)
 
     @property
     def state_member(self) -> bytes:
@@ -97,7 +104,11 @@ class RoomDeltas:
         speakers: list[Event] = []
         if wish.lazy_members:
             told = told_state(timeline, state, is_after=wish.state_after)
-            speakers = [e for e in await self._speakers(room, timeline, upto) if e.nid not in told]
+            speakers = [
+                event
+                for event in await self._speakers(room, timeline, upto)
+                if event.nid not in told and wish.state.matches(event)
+            ]
         delta = self.render(
             timeline, state, limited, wish, _last_pos(room, upto), speakers=speakers
         )
@@ -131,7 +142,8 @@ class RoomDeltas:
             rendered=rendered,
             timeline=b",".join(rendered),
             state_events=list(state),
-            state=b",".join([wish.render(event, now_ms=now_ms) for event in (*state, *speakers)]),
+            state=b",".join([wish.render(event, now_ms=now_ms) for event in state]),
+            speakers=list(speakers),
             is_after=wish.state_after,
             limited=limited,
             prev_batch=prev_batch,

@@ -107,7 +107,7 @@ class RoomsElsewhere:
             b"true" if delta.limited else b"false",
             delta.prev_batch.encode(),
             delta.state_member,
-            delta.state,
+            delta.state_with(delta.speakers, request.filter.room),
         )
 
     async def _until_left(
@@ -141,7 +141,9 @@ class RoomsElsewhere:
             return delta
         timeline = [*delta.events, newest]
         state = _followed(delta.state_events, newest, wish)
-        return self._deltas.render(timeline, state, delta.limited, wish, newest.pos or 0)
+        return self._deltas.render(
+            timeline, state, delta.limited, wish, newest.pos or 0, speakers=delta.speakers
+        )
 
     async def _shown(
         self, requester: Requester, row: MemberRow, events: list[Event]

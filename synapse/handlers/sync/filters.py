@@ -29,6 +29,10 @@ class RoomFilter:
     def lazy_members(self) -> bool:
         return self.state.lazy_load_members
 
+    @property
+    def redundant_members(self) -> bool:
+        return self.state.include_redundant_members
+
 
 @dataclass(frozen=True, slots=True)
 class SyncFilter:

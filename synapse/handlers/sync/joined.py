@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import orjson
 
 from synapse.api.constants import EventTypes
+from synapse.events.event import Event
 from synapse.handlers.ignored_users import IgnoredUsers, hides
 from synapse.handlers.sync.deltas import RoomDelta, RoomDeltas
 from synapse.handlers.sync.ephemeral import Ephemeral
-from synapse.handlers.sync.filters import RoomFilter
+from synapse.handlers.sync.lazy_members import LazyMembers
 from synapse.handlers.sync.personal import PersonalNews
 from synapse.handlers.sync.request import SyncRequest
 from synapse.handlers.sync.whole_rooms import WholeRooms, is_nameless
@@ -33,6 +34,7 @@ class JoinedRooms:
         whole: WholeRooms,
         ephemeral: Ephemeral,
         ignored: IgnoredUsers,
+        lazy: LazyMembers,
         clock: Clock,
     ) -> None:
         self._rooms = rooms
@@ -43,6 +45,7 @@ class JoinedRooms:
         self._whole = whole
         self._ephemeral = ephemeral
         self._ignored = ignored
+        self._lazy = lazy
         self._clock = clock
 
     async def news(
@@ -66,14 +69,14 @@ class JoinedRooms:
         if not (timeline or delta.state or delta.limited or account_data or ephemeral):
             return b""
         summary, state = b"", delta.state
+        heroes: list[str] = []
         if delta.naming_changed:
-            heroes: list[str] = []
             if await self._has_no_name(room):
                 named = await self._members.heroes([room.nid], requester.user_id)
                 heroes = named.get(room.nid, [])
             summary = _summary(room.joined, room.invited, heroes)
-            if heroes and wish.room.lazy_members:
-                state = await self._with_heroes(room, delta, heroes, wish.room)
+        if wish.room.lazy_members:
+            state = await self._with_members(room, delta, heroes, request, upto)
         return _room(room.room_id, delta, timeline, state, summary, ephemeral, account_data)
 
     async def whole(
@@ -99,6 +102,8 @@ class JoinedRooms:
         parts = []
         for room_nid in room_nids:
             row, (delta, heroes) = rows[room_nid], deltas[room_nid]
+            if wish.room.lazy_members:
+                self._tell(request, upto, room_nid, delta)
             parts.append(
                 _room(
                     row.room_id,
@@ -132,19 +137,31 @@ class JoinedRooms:
             if not hides(ignored, event)
         )
 
-    async def _with_heroes(
-        self, room: Room, delta: RoomDelta, heroes: list[str], wish: RoomFilter
+    async def _with_members(
+        self, room: Room, delta: RoomDelta, heroes: list[str], request: SyncRequest, upto: int
     ) -> bytes:
-        """The delta's state and the heroes' member events, without which they have no names."""
-        told = delta.told_state
-        members = await self._rooms.state(room, [(EventTypes.MEMBER, hero) for hero in heroes])
-        now_ms = self._clock.now_ms()
-        missing = [
-            wish.render(event, now_ms=now_ms)
-            for event in members.values()
-            if event.nid and event.nid not in told and wish.state.matches(event)
-        ]
-        return b",".join([delta.state, *missing] if delta.state else missing)
+        """The delta's state and the members, heroes included, that the client doesn't know yet."""
+        wish, told = request.filter.room, delta.told_state
+        members = {event.nid: event for event in delta.speakers}
+        if heroes:
+            slots = [(EventTypes.MEMBER, hero) for hero in heroes]
+            for event in (await self._rooms.state(room, slots)).values():
+                if event.nid and event.nid not in told and wish.state.matches(event):
+                    members[event.nid] = event
+        unknown = self._lazy.news(request, room.nid, members.values())
+        self._tell(request, upto, room.nid, delta, unknown)
+        return delta.state_with(unknown, wish)
+
+    def _tell(
+        self,
+        request: SyncRequest,
+        upto: int,
+        room_nid: int,
+        delta: RoomDelta,
+        members: Sequence[Event] = (),
+    ) -> None:
+        timeline = [] if delta.is_after else delta.events
+        self._lazy.tell(request, upto, room_nid, (*timeline, *delta.state_events, *members))
 
     async def _has_no_name(self, room: Room) -> bool:
         state = await self._rooms.state(
