@@ -315,6 +315,7 @@ class Server:
             self.names,
             deltas,
             self.visibility,
+            self.clock,
         )
         ephemeral = Ephemeral(self.receipt_store, self.recent_receipts, self.typing)
         joined = JoinedRooms(

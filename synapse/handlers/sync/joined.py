@@ -1,6 +1,6 @@
 """The rooms a user is in: `rooms.join` of a sync."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import orjson
 
@@ -18,6 +18,7 @@ from synapse.rooms.room import Room
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.members import MemberRow, MemberStore
 from synapse.storage.stores.rooms import RoomStore
+from synapse.util.breaks import Breaks
 from synapse.util.clock import Clock
 
 
@@ -65,7 +66,8 @@ class JoinedRooms:
                 request.since.typing if request.since else 0,
                 wish.ephemeral,
             )
-        timeline = await self._own_timeline(delta, request)
+        txn_ids = await self._txn_ids([delta], request)
+        timeline = self._own_timeline(delta, request, txn_ids, await self._ignored.of(requester))
         if not (timeline or delta.state or delta.limited or account_data or ephemeral):
             return b""
         summary, state = b"", delta.state
@@ -99,8 +101,12 @@ class JoinedRooms:
         deltas = await self._whole.deltas(requester.user_id, wanted, since, upto, wish.room)
         lively = [nid for nid in room_nids if wish.ephemeral.matches_room(rows[nid].room_id)]
         ephemeral = await self._ephemeral.all(lively, requester.user_id, upto, wish.ephemeral)
+        txn_ids = await self._txn_ids([delta for delta, _ in deltas.values()], request)
+        ignored = await self._ignored.of(requester)
+        breaks = Breaks(self._clock)
         parts = []
         for room_nid in room_nids:
+            await breaks.take()
             row, (delta, heroes) = rows[room_nid], deltas[room_nid]
             if wish.room.lazy_members:
                 self._tell(request, upto, room_nid, delta)
@@ -108,7 +114,7 @@ class JoinedRooms:
                 _room(
                     row.room_id,
                     delta,
-                    await self._own_timeline(delta, request),
+                    self._own_timeline(delta, request, txn_ids, ignored),
                     delta.state,
                     _summary(row.joined, row.invited, heroes),
                     ephemeral.get(room_nid, []),
@@ -117,16 +123,34 @@ class JoinedRooms:
             )
         return parts
 
-    async def _own_timeline(self, delta: RoomDelta, request: SyncRequest) -> bytes:
+    async def _txn_ids(self, deltas: Iterable[RoomDelta], request: SyncRequest) -> dict[int, str]:
+        """The transaction ids of the events that this device sent, by nid."""
+        requester = request.requester
+        own = [
+            event.nid
+            for delta in deltas
+            if requester.user_id in delta.senders
+            for event in delta.events
+            if event.sender == requester.user_id
+        ]
+        return await self._events.txn_ids(requester.device_nid, own) if own else {}
+
+    def _own_timeline(
+        self,
+        delta: RoomDelta,
+        request: SyncRequest,
+        txn_ids: dict[int, str],
+        ignored: frozenset[str],
+    ) -> bytes:
         """The timeline with the transaction ids of the events that this device sent.
 
         What comes from users whom the reader ignores is left out.
         """
-        requester = request.requester
-        ignored = delta.senders & await self._ignored.of(requester)
-        own = [event.nid for event in delta.events if event.sender == requester.user_id]
-        txn_ids = await self._events.txn_ids(requester.device_nid, own) if own else {}
-        if not txn_ids and not ignored:
+        is_changed = (
+            request.requester.user_id in delta.senders
+            and any(event.nid in txn_ids for event in delta.events)
+        ) or not ignored.isdisjoint(delta.senders)
+        if not is_changed:
             return delta.timeline
         render, now_ms = request.filter.room.render, self._clock.now_ms()
         return b",".join(

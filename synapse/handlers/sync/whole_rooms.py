@@ -16,6 +16,8 @@ from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.members import MemberRow, MemberStore
 from synapse.storage.stores.names import Names
 from synapse.storage.stores.states import StateStore
+from synapse.util.breaks import Breaks
+from synapse.util.clock import Clock
 
 
 class WholeRooms:
@@ -30,6 +32,7 @@ class WholeRooms:
         names: Names,
         deltas: RoomDeltas,
         visibility: Visibility,
+        clock: Clock,
     ) -> None:
         self._rooms = rooms
         self._events = events
@@ -38,6 +41,7 @@ class WholeRooms:
         self._names = names
         self._deltas = deltas
         self._visibility = visibility
+        self._clock = clock
 
     async def deltas(
         self,
@@ -65,7 +69,9 @@ class WholeRooms:
             members = await self._states.members_of(room_nids)
         replaced = {} if wish.state_after else await self._replaced(timelines)
         deltas: dict[int, tuple[RoomDelta, list[str]]] = {}
+        breaks = Breaks(self._clock)
         for room_nid, (timeline, end, limited) in timelines.items():
+            await breaks.take()
             state = [*states[room_nid], *members[room_nid]]
             if not wish.state_after:
                 state = _before(timeline, state, replaced)
