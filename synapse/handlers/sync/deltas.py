@@ -49,6 +49,12 @@ class RoomDelta:
     senders: frozenset[str]
     naming_changed: bool  # the room's name or members
     made_ms: int
+    # The nid of the event with which all readers were joined for good; None: not all are.
+    joined_since: int | None
+
+    def unsigned_of(self, event: Event) -> bytes:
+        """What `unsigned` says of the reader at an event of the timeline, if it is known."""
+        return _membership_at(event, self.joined_since)
 
     @property
     def told_state(self) -> set[int]:
@@ -78,7 +84,7 @@ class RoomDeltas:
     async def between(
         self, room: Room, since: int, upto: int, wish: RoomFilter, see: _See | None = None
     ) -> RoomDelta:
-        """What happened after position `since`, up to `upto`.
+        """What happened after position `since`, up to `upto`, for one who is joined all the time.
 
         `see` is for one who may not see all of it, and whose delta is nobody else's.
         """
@@ -110,7 +116,13 @@ class RoomDeltas:
                 if event.nid not in told and wish.state.matches(event)
             ]
         delta = self.render(
-            timeline, state, limited, wish, _last_pos(room, upto), speakers=speakers
+            timeline,
+            state,
+            limited,
+            wish,
+            _last_pos(room, upto),
+            speakers=speakers,
+            joined_since=0 if see is None else None,
         )
         if key is not None:
             self._deltas[key] = delta
@@ -125,13 +137,17 @@ class RoomDeltas:
         end: int,
         *,
         speakers: Sequence[Event] = (),
+        joined_since: int | None = None,
     ) -> RoomDelta:
         """A delta of events that are chosen already; `timeline` is oldest first.
 
         `end` is where the timeline ends, for one that is empty.
         """
         now_ms = self._clock.now_ms()
-        rendered = [wish.render(event, now_ms=now_ms) for event in timeline]
+        rendered = [
+            wish.render(event, now_ms=now_ms, unsigned=_membership_at(event, joined_since))
+            for event in timeline
+        ]
         if timeline:
             assert timeline[0].pos is not None
             prev_batch = timeline_token(timeline[0].pos - 1)
@@ -150,6 +166,7 @@ class RoomDeltas:
             senders=frozenset(event.sender for event in timeline),
             naming_changed=any(event.type in _NAMING for event in (*timeline, *state)),
             made_ms=now_ms,
+            joined_since=joined_since,
         )
 
     async def _read(
@@ -234,6 +251,12 @@ class RoomDeltas:
         if newer := [slot for slot, event in members.items() if not 0 < event.nid <= upto]:
             members.update(await self._states.events_at(timeline[-1].state_nid, newer))
         return list(members.values())
+
+
+def _membership_at(event: Event, joined_since: int | None) -> bytes:
+    if joined_since is None or event.nid < joined_since:
+        return b""
+    return b'"membership":"join"'
 
 
 def told_state(timeline: Sequence[Event], state: Sequence[Event], *, is_after: bool) -> set[int]:

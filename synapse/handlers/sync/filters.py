@@ -21,7 +21,7 @@ class RoomFilter:
     key: str  # equal for filters that show the same
     timeline: EventFilter
     state: EventFilter
-    render: Callable[..., bytes]  # (event, *, now_ms, transaction_id=None)
+    render: Callable[..., bytes]  # (event, *, now_ms, transaction_id=None, unsigned=b"")
     # Whether state is told as it is after the timeline, and not as before it (MSC4222).
     state_after: bool = False
 
@@ -90,20 +90,30 @@ def _renderer(form: str, fields: Collection[str] | None) -> Callable[..., bytes]
         return render
     paths = [_split_field(field) for field in fields]
 
-    def render_fields(event: Event, *, now_ms: int, transaction_id: str | None = None) -> bytes:
-        whole = orjson.loads(render(event, now_ms=now_ms, transaction_id=transaction_id))
-        return orjson.dumps(_pick(whole, paths))
+    def render_fields(
+        event: Event, *, now_ms: int, transaction_id: str | None = None, unsigned: bytes = b""
+    ) -> bytes:
+        whole = render(event, now_ms=now_ms, transaction_id=transaction_id, unsigned=unsigned)
+        return orjson.dumps(_pick(orjson.loads(whole), paths))
 
     return render_fields
 
 
-def _render_client(event: Event, *, now_ms: int, transaction_id: str | None = None) -> bytes:
-    return client_event(event, now_ms=now_ms, room_id=False, transaction_id=transaction_id)
+def _render_client(
+    event: Event, *, now_ms: int, transaction_id: str | None = None, unsigned: bytes = b""
+) -> bytes:
+    return client_event(
+        event, now_ms=now_ms, room_id=False, transaction_id=transaction_id, unsigned=unsigned
+    )
 
 
-def _render_federation(event: Event, *, now_ms: int, transaction_id: str | None = None) -> bytes:
-    more = b"" if transaction_id is None else b'"transaction_id":' + orjson.dumps(transaction_id)
-    return federation_event(event, now_ms=now_ms, unsigned=more)
+def _render_federation(
+    event: Event, *, now_ms: int, transaction_id: str | None = None, unsigned: bytes = b""
+) -> bytes:
+    members = [unsigned] if unsigned else []
+    if transaction_id is not None:
+        members.append(b'"transaction_id":' + orjson.dumps(transaction_id))
+    return federation_event(event, now_ms=now_ms, unsigned=b",".join(members))
 
 
 def _split_field(field: str) -> list[str]:

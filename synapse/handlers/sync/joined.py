@@ -154,7 +154,12 @@ class JoinedRooms:
             return delta.timeline
         render, now_ms = request.filter.room.render, self._clock.now_ms()
         return b",".join(
-            render(event, now_ms=now_ms, transaction_id=txn_ids[event.nid])
+            render(
+                event,
+                now_ms=now_ms,
+                transaction_id=txn_ids[event.nid],
+                unsigned=delta.unsigned_of(event),
+            )
             if event.nid in txn_ids
             else rendered
             for event, rendered in zip(delta.events, delta.rendered, strict=True)

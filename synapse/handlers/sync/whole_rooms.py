@@ -68,6 +68,7 @@ class WholeRooms:
         else:
             members = await self._states.members_of(room_nids)
         replaced = {} if wish.state_after else await self._replaced(timelines)
+        joined_since = {row.room_nid: row.since for row in memberships}
         deltas: dict[int, tuple[RoomDelta, list[str]]] = {}
         breaks = Breaks(self._clock)
         for room_nid, (timeline, end, limited) in timelines.items():
@@ -77,7 +78,9 @@ class WholeRooms:
                 state = _before(timeline, state, replaced)
             state = [event for event in state if event.nid <= upto]
             chosen = [event for event in state if wish.state.matches(event)]
-            delta = self._deltas.render(timeline, chosen, limited, wish, end)
+            delta = self._deltas.render(
+                timeline, chosen, limited, wish, end, joined_since=joined_since[room_nid]
+            )
             deltas[room_nid] = (delta, heroes.get(room_nid, []))
         return deltas
 

@@ -363,6 +363,32 @@ class IncrementalSyncTests(SyncTestCase):
             event = timeline(await self.sync(token), room_id)[-1]
             self.assertEqual(event["unsigned"].get("transaction_id"), wanted)
 
+    async def test_the_readers_membership_at_an_event(self) -> None:
+        await self.people()
+        room_id = await self.create_public(self.alice)
+        await self.send(self.alice, room_id)
+        await self.join(self.bob, room_id)
+        answer = await self.sync(self.bob)
+        *before, join = timeline(answer, room_id)
+        self.assertEqual(join["unsigned"]["membership"], "join")
+        for event in before:
+            self.assertNotEqual(event["unsigned"].get("membership"), "join")
+        await self.send(self.alice, room_id)
+        await self.send(self.bob, room_id)
+        for filter in ("{}", '{"event_format":"federation"}', '{"event_fields":["unsigned"]}'):
+            query = {"since": answer["next_batch"], "filter": filter}
+            events = timeline(await self.sync(self.bob, **query), room_id)
+            memberships = [event["unsigned"]["membership"] for event in events]
+            self.assertEqual(memberships, ["join", "join"])
+            self.assertIn("transaction_id", events[-1]["unsigned"])
+
+    async def test_a_token_from_the_future(self) -> None:
+        """As after a backup was restored: the client goes on from now."""
+        await self.people()
+        now = (await self.sync(self.alice))["next_batch"]
+        answer = await self.sync(self.alice, since="s999999_0")
+        self.assertEqual(answer, {"next_batch": now})
+
     async def test_wrong_queries(self) -> None:
         await self.people()
         for query in (
