@@ -14,6 +14,7 @@ from synapse.handlers.auth import Requester
 from synapse.handlers.ignored_users import IgnoredUsers, hides
 from synapse.handlers.sync.deltas import RoomDelta, RoomDeltas
 from synapse.handlers.sync.filters import RoomFilter
+from synapse.handlers.sync.personal import PersonalNews
 from synapse.handlers.sync.request import SyncRequest
 from synapse.handlers.visibility import Visibility
 from synapse.rooms.cache import RoomCache
@@ -93,14 +94,21 @@ class RoomsElsewhere:
                     state[event.slot] = event
         return [stripped(event) for event in state.values()]
 
-    async def left(self, row: MemberRow, request: SyncRequest, since: int, upto: int) -> bytes:
+    async def left(
+        self,
+        row: MemberRow,
+        request: SyncRequest,
+        since: int,
+        upto: int,
+        personal: PersonalNews,
+    ) -> bytes:
         """A member of `rooms.leave`: what the user saw before leaving, and the leave itself."""
         room = await self._rooms.get_by_nid(row.room_nid)
         newest = (await self._events.by_nids([row.event_nid]))[row.event_nid]
         delta = await self._until_left(room, row, newest, request, since, upto)
         return (
             b'%b:{"timeline":{"events":[%b],"limited":%b,"prev_batch":"%b"},'
-            b'"%b":{"events":[%b]},"account_data":{"events":[]}}'
+            b'"%b":{"events":[%b]},"account_data":{"events":[%b]}}'
         ) % (
             orjson.dumps(room.room_id),
             delta.timeline,
@@ -108,6 +116,7 @@ class RoomsElsewhere:
             delta.prev_batch.encode(),
             delta.state_member,
             delta.state_with(delta.speakers, request.filter.room),
+            b",".join(personal.of_room(room.nid, room.room_id, request.filter)),
         )
 
     async def _until_left(

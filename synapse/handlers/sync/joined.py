@@ -55,7 +55,7 @@ class JoinedRooms:
         """The room's member of `rooms.join`, or nothing if there is no news."""
         requester, wish = request.requester, request.filter
         delta = await self._deltas.between(room, since, upto, wish.room)
-        account_data = _account_data(personal, room.nid, room.room_id, request)
+        account_data = personal.of_room(room.nid, room.room_id, wish)
         ephemeral: list[bytes] = []
         if wish.ephemeral.matches_room(room.room_id):
             ephemeral = await self._ephemeral.news(
@@ -118,7 +118,7 @@ class JoinedRooms:
                     delta.state,
                     _summary(row.joined, row.invited, heroes),
                     ephemeral.get(room_nid, []),
-                    _account_data(personal, room_nid, row.room_id, request),
+                    personal.of_room(room_nid, row.room_id, wish),
                 )
             )
         return parts
@@ -197,14 +197,6 @@ class JoinedRooms:
             room, [(EventTypes.NAME, ""), (EventTypes.CANONICAL_ALIAS, "")]
         )
         return is_nameless(state.values())
-
-
-def _account_data(
-    personal: PersonalNews, room_nid: int, room_id: str, request: SyncRequest
-) -> list[bytes]:
-    if not request.filter.room_account_data.matches_room(room_id):
-        return []
-    return personal.of_rooms.get(room_nid, [])
 
 
 def _summary(joined: int, invited: int, heroes: list[str]) -> bytes:

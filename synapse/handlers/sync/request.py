@@ -14,3 +14,4 @@ class SyncRequest:
     since: SyncToken | None  # None: everything, from nothing
     timeout_ms: int
     full_state: bool
+    set_presence: str  # "online", "offline", "unavailable" or "busy"

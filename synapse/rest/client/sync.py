@@ -8,7 +8,7 @@ from synapse.api.filter_shape import require_filter
 from synapse.handlers.auth import Auth, Requester
 from synapse.handlers.filters import Filters
 from synapse.handlers.sync.filters import SyncFilter, compile_filter
-from synapse.handlers.sync.handler import Sync
+from synapse.handlers.sync.handler import Sync, nothing_new
 from synapse.handlers.sync.request import SyncRequest
 from synapse.http.json_body import parse_json
 from synapse.http.request import Request
@@ -37,7 +37,6 @@ class SyncResource(Resource):
     async def get(self, request: Request) -> RawJson:
         requester = await self._auth.requester(request, allow_guest=True)
         query = request.query
-        query.choice("set_presence", _PRESENCE, "online")
         since = query.string("since")
         state_after = query.boolean("use_state_after", False) or query.boolean(
             "org.matrix.msc4222.use_state_after", False
@@ -48,6 +47,7 @@ class SyncResource(Resource):
             since=SyncToken.parse(since) if since else None,
             timeout_ms=query.integer("timeout", 0, minimum=0),
             full_state=query.boolean("full_state", False),
+            set_presence=query.choice("set_presence", _PRESENCE, "online"),
         )
         request.cancel_on_disconnect()
         try:
@@ -56,7 +56,7 @@ class SyncResource(Resource):
             if not request.server_stops or sync_request.since is None:
                 raise
             # There was no news until the server stopped: the next one goes on from there.
-            return RawJson(b'{"next_batch":"%b"}' % str(sync_request.since).encode())
+            return RawJson(nothing_new(sync_request.since))
 
     async def _filter(
         self, requester: Requester, text: str | None, state_after: bool

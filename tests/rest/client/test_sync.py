@@ -19,6 +19,10 @@ class SyncTestCase(RoomTestCase):
         return room_id
 
 
+# What every answer says.
+ALWAYS = {"next_batch", "device_one_time_keys_count", "device_unused_fallback_key_types"}
+
+
 def joined(answer: Any, room_id: str) -> Any:
     return answer["rooms"]["join"][room_id]
 
@@ -36,7 +40,9 @@ class InitialSyncTests(SyncTestCase):
     async def test_nothing_to_tell_of_rooms(self) -> None:
         await self.people()
         answer = await self.sync(self.alice)
-        self.assertEqual(set(answer), {"next_batch", "account_data"})
+        self.assertEqual(set(answer), {*ALWAYS, "account_data"})
+        self.assertEqual(answer["device_one_time_keys_count"], {})
+        self.assertEqual(answer["device_unused_fallback_key_types"], [])
 
     async def test_small_room_is_told_whole(self) -> None:
         await self.people()
@@ -93,6 +99,17 @@ class InitialSyncTests(SyncTestCase):
         self.assertEqual(bodies(rooms[left]["timeline"]["events"]), ["seen"])
         last = rooms[left]["timeline"]["events"][-1]
         self.assertEqual((last["state_key"], last["content"]["membership"]), (BOB, "leave"))
+
+    async def test_account_data_of_left_rooms(self) -> None:
+        await self.people()
+        room_id = await self.shared_room()
+        path = f"/_matrix/client/v3/user/{BOB}/rooms/{room_id}/account_data/x"
+        await self.ok("PUT", path, {"n": 1}, token=self.bob)
+        await self.leave(self.bob, room_id)
+        for wanted, more in (([{"type": "x", "content": {"n": 1}}], ""), ([], '"not_types":["x"]')):
+            filter = f'{{"room":{{"include_leave":true,"account_data":{{{more}}}}}}}'
+            room = (await self.sync(self.bob, filter=filter))["rooms"]["leave"][room_id]
+            self.assertEqual(room["account_data"]["events"], wanted)
 
     async def test_forgotten_rooms_never(self) -> None:
         await self.people()
@@ -153,7 +170,7 @@ class IncrementalSyncTests(SyncTestCase):
         self.assertEqual(ids(timeline(answer, room_id)), sent)
         self.assertFalse(joined(answer, room_id)["timeline"]["limited"])
         again = await self.sync(self.bob, since=answer["next_batch"])
-        self.assertEqual(set(again), {"next_batch"})
+        self.assertEqual(set(again), ALWAYS)
 
     async def test_gap(self) -> None:
         await self.people()
@@ -230,7 +247,7 @@ class IncrementalSyncTests(SyncTestCase):
             wanted = "ban" if "ban" in action else "leave"
             self.assertEqual(events[-1]["content"]["membership"], wanted, action)
             again = await self.sync(self.bob, since=answer["next_batch"])
-            self.assertEqual(set(again), {"next_batch"}, action)
+            self.assertEqual(set(again), ALWAYS, action)
 
     async def test_left_room_whose_history_is_for_members(self) -> None:
         await self.people()
@@ -315,7 +332,7 @@ class IncrementalSyncTests(SyncTestCase):
         answer = await self.sync(self.bob, since=since)
         self.assertEqual(ids(timeline(answer, room_id)), sent)
         again = await self.sync(self.bob, since=answer["next_batch"])
-        self.assertEqual(set(again), {"next_batch"})
+        self.assertEqual(set(again), ALWAYS)
 
     async def test_profile_change(self) -> None:
         await self.people()
@@ -387,7 +404,8 @@ class IncrementalSyncTests(SyncTestCase):
         await self.people()
         now = (await self.sync(self.alice))["next_batch"]
         answer = await self.sync(self.alice, since="s999999_0")
-        self.assertEqual(answer, {"next_batch": now})
+        self.assertEqual(answer["next_batch"], now)
+        self.assertEqual(set(answer), ALWAYS)
 
     async def test_wrong_queries(self) -> None:
         await self.people()
