@@ -109,7 +109,7 @@ class JoinedRooms:
             await breaks.take()
             row, (delta, heroes) = rows[room_nid], deltas[room_nid]
             if wish.room.lazy_members:
-                self._tell(request, upto, room_nid, delta)
+                self._tell(request, upto, room_nid, delta, is_whole=True)
             parts.append(
                 _room(
                     row.room_id,
@@ -178,7 +178,7 @@ class JoinedRooms:
                 if event.nid and event.nid not in told and wish.state.matches(event):
                     members[event.nid] = event
         unknown = self._lazy.news(request, room.nid, members.values())
-        self._tell(request, upto, room.nid, delta, unknown)
+        self._tell(request, upto, room.nid, delta, unknown, is_whole=False)
         return delta.state_with(unknown, wish)
 
     def _tell(
@@ -188,9 +188,12 @@ class JoinedRooms:
         room_nid: int,
         delta: RoomDelta,
         members: Sequence[Event] = (),
+        *,
+        is_whole: bool,
     ) -> None:
         timeline = [] if delta.is_after else delta.events
-        self._lazy.tell(request, upto, room_nid, (*timeline, *delta.state_events, *members))
+        events = (*timeline, *delta.state_events, *members)
+        self._lazy.tell(request, upto, room_nid, events, is_whole=is_whole)
 
     async def _has_no_name(self, room: Room) -> bool:
         state = await self._rooms.state(

@@ -19,8 +19,9 @@ class LazyMembers:
     """Remembers what connections were told."""
 
     def __init__(self) -> None:
-        # The position of a connection's first sync, before which it has forgotten everything.
-        self._began: Cache[_Connection, int] = Cache(20_000, "lazy_connections")
+        # The position at which a connection was told a room anew, in its first sync or after a
+        # join: what it was told before, it may have forgotten.
+        self._began: Cache[tuple[_Connection, int], int] = Cache(100_000, "lazy_rooms")
         # Whose membership (room_nid, user id) → the event's nid, and the answer's position.
         self._told: Cache[tuple[_Connection, int, str], tuple[int, int]] = Cache(
             100_000, "lazy_members"
@@ -31,7 +32,7 @@ class LazyMembers:
         if request.since is None or request.filter.room.redundant_members:
             return list(members)
         connection = _connection(request)
-        began, since = self._began.get(connection), request.since.position
+        began, since = self._began.get((connection, room_nid)), request.since.position
         if began is None:
             return list(members)
         news = []
@@ -41,14 +42,25 @@ class LazyMembers:
                 news.append(event)
         return news
 
-    def tell(self, request: SyncRequest, upto: int, room_nid: int, events: Iterable[Event]) -> None:
-        """The answer up to this position tells the state events of a room, members or not."""
+    def tell(
+        self,
+        request: SyncRequest,
+        upto: int,
+        room_nid: int,
+        events: Iterable[Event],
+        *,
+        is_whole: bool,
+    ) -> None:
+        """The answer up to this position tells these events of a room, members or not.
+
+        `is_whole`: it tells the room as one that is new to the client.
+        """
         since = 0 if request.since is None else request.since.position
         if since >= upto:
             return  # the client's next token will not show whether it got the answer
         connection = _connection(request)
-        if request.since is None or self._began.get(connection) is None:
-            self._began[connection] = upto
+        if is_whole or self._began.get((connection, room_nid)) is None:
+            self._began[connection, room_nid] = upto
         for event in events:
             if event.type == EventTypes.MEMBER and event.state_key is not None:
                 self._told[connection, room_nid, event.state_key] = (event.nid, upto)

@@ -272,6 +272,23 @@ class LazyMembersTests(SyncTestCase):
         room = joined(await self.sync(self.bob, filter=self.WISH, **query), room_id)
         self.assertEqual(self.members(room), {"@user7:test"})
 
+    async def test_who_comes_back_is_told_anew(self) -> None:
+        room_id, tokens = await self.big_room(name="Home")
+        since = (await self.sync(self.bob, filter=self.WISH))["next_batch"]
+        await self.send(tokens[7], room_id)
+        since = (await self.sync(self.bob, filter=self.WISH, since=since))["next_batch"]
+        await self.leave(self.bob, room_id)
+        since = (await self.sync(self.bob, filter=self.WISH, since=since))["next_batch"]
+        await self.join(self.bob, room_id)
+        for _ in range(3):
+            await self.send(self.alice, room_id)
+        answer = await self.sync(self.bob, filter=self.WISH, since=since)
+        self.assertEqual(self.members(joined(answer, room_id)), {ALICE, BOB})
+        await self.send(tokens[7], room_id)
+        query = {"since": answer["next_batch"]}
+        room = joined(await self.sync(self.bob, filter=self.WISH, **query), room_id)
+        self.assertEqual(self.members(room), {"@user7:test"})
+
     async def test_a_new_name_is_told(self) -> None:
         room_id, tokens = await self.big_room(name="Home")
         since = (await self.sync(self.bob, filter=self.WISH))["next_batch"]
