@@ -1,6 +1,7 @@
 """Client API: /sync, what it tells and when."""
 
 from typing import Any
+from unittest import mock
 
 from tests.rest.rooms import RoomTestCase, bodies, ids, room_path, sync_path
 
@@ -99,6 +100,27 @@ class InitialSyncTests(SyncTestCase):
         self.assertEqual(bodies(rooms[left]["timeline"]["events"]), ["seen"])
         last = rooms[left]["timeline"]["events"][-1]
         self.assertEqual((last["state_key"], last["content"]["membership"]), (BOB, "leave"))
+
+    async def test_more_rooms_take_no_more_queries(self) -> None:
+        await self.people()
+        queries = []
+        fetch = self.database.fetch
+
+        def counted(sql: str, *params: Any) -> Any:
+            queries.append(sql)
+            return fetch(sql, *params)
+
+        counts = []
+        for _ in range(3):
+            room_id = await self.shared_room()
+            await self.send(self.bob, room_id)
+            await self.sync(self.bob)
+            queries.clear()
+            with mock.patch.object(self.database, "fetch", counted):
+                await self.sync(self.bob)
+            counts.append(len(queries))
+        self.assertEqual(counts, counts[:1] * 3)
+        self.assertGreater(counts[0], 0)
 
     async def test_account_data_of_left_rooms(self) -> None:
         await self.people()
