@@ -71,6 +71,7 @@ from synapse.handlers.sync.elsewhere import RoomsElsewhere
 from synapse.handlers.sync.ephemeral import Ephemeral
 from synapse.handlers.sync.handler import Sync
 from synapse.handlers.sync.joined import JoinedRooms
+from synapse.handlers.sync.lazy_members import LazyMembers
 from synapse.handlers.sync.own_timelines import OwnTimelines
 from synapse.handlers.sync.presence import PresenceInSync
 from synapse.handlers.sync.unread import Unread
@@ -182,12 +183,17 @@ class Server:
         )
         self.recent_receipts = RecentReceipts(self.followers, position=database.position)
         self.receipt_store = ReceiptStore(database, moved=self.recent_receipts.committed)
-        self.account_data_store = AccountDataStore(database, self.followers.user_moved)
+        self.account_data_store = AccountDataStore(database, self._account_data_moved)
+        self.ignored_users = IgnoredUsers(self.account_data_store, self.names)
         self.thread_subscription_store = ThreadSubscriptionStore(
             database, self.followers.user_moved
         )
         # Not before all of a commit is told: its position covers what was not told yet, too.
         database.on_commit(lambda position: self.followers.wake())
+
+    def _account_data_moved(self, user_nid: int, position: int) -> None:
+        self.ignored_users.changed(user_nid)
+        self.followers.user_moved(user_nid, position)
 
     def _build_rooms(self, key: SigningKey) -> None:
         self.rooms = RoomCache(self.room_store, self.events, self.states, cache_size=_ROOMS_KEPT)
@@ -396,7 +402,12 @@ class Server:
         )
         states = States(self.rooms, self.states)
         self.timelines = Timelines(
-            self.rooms, self.events, self.relation_store, states, self.visibility
+            self.rooms,
+            self.events,
+            self.relation_store,
+            states,
+            self.visibility,
+            self.ignored_users,
         )
         self.thread_subscriptions = ThreadSubscriptions(
             self.thread_subscription_store, self.rooms, self.timelines
@@ -413,9 +424,8 @@ class Server:
             clock,
             limit=RateLimiter(clock, limits.rc_reports),
         )
-        ignored_users = IgnoredUsers(self.account_data_store, self.names)
         self.aggregations = Aggregations(
-            self.relation_store, self.events, self.rooms, self.visibility, ignored_users, clock
+            self.relation_store, self.events, self.rooms, self.visibility, self.ignored_users, clock
         )
         self.client_events = ClientEvents(self.events, self.aggregations, clock)
         self.relations = Relations(
@@ -424,7 +434,7 @@ class Server:
             self.events,
             self.rooms,
             self.visibility,
-            ignored_users,
+            self.ignored_users,
         )
         summaries = RoomSummaries(self.states, self.events)
         self.public_rooms = PublicRooms(
@@ -502,8 +512,9 @@ class Server:
             deltas,
             self.visibility,
             self.retention,
+            self.clock,
         )
-        timelines = OwnTimelines(self.events, self.aggregations, self.clock)
+        timelines = OwnTimelines(self.events, self.aggregations, self.ignored_users, self.clock)
         ephemeral = Ephemeral(self.receipt_store, self.recent_receipts, self.typing)
         unread = Unread(self.listeners, UnreadStore(self.database))
         joined = JoinedRooms(
@@ -515,6 +526,7 @@ class Server:
             timelines,
             ephemeral,
             unread,
+            LazyMembers(),
             self.clock,
         )
         elsewhere = RoomsElsewhere(
@@ -524,6 +536,7 @@ class Server:
             deltas,
             self.visibility,
             timelines,
+            self.ignored_users,
             self.config.rooms.room_prejoin_state,
         )
         self.sync = Sync(

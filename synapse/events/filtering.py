@@ -5,6 +5,7 @@ type's answer is remembered. Wildcards are matched piece by piece, from left to 
 regular expression, which a hostile pattern of many `*` would keep busy for minutes.
 """
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ class EventFilter:
 
     __slots__ = (
         "_contains_url",
+        "_ignored",
         "_is_type",
         "_not_rel_types",
         "_not_rooms",
@@ -58,6 +60,7 @@ class EventFilter:
         # What must relate to an event: who reads events for this filter asks the database for it.
         self.related_by_senders = _optional_set(definition.get("related_by_senders"))
         self.related_by_rel_types = _optional_set(definition.get("related_by_rel_types"))
+        self._ignored: frozenset[str] = frozenset()
         # Whether there is no condition at all.
         self.matches_all = (
             self._is_type is None
@@ -81,10 +84,21 @@ class EventFilter:
         """Whether only events are wanted to which others relate."""
         return self.related_by_senders is not None or self.related_by_rel_types is not None
 
+    def ignoring(self, users: frozenset[str]) -> "EventFilter":
+        """The same filter, which lets only state events of these users through."""
+        if not users:
+            return self
+        other = copy.copy(self)
+        other._ignored = users
+        other.matches_all = False
+        return other
+
     def matches(self, event: Event) -> bool:
         """Whether the event itself passes all conditions; the limit is not one of them."""
         if self.matches_all:
             return True
+        if event.state_key is None and event.sender in self._ignored:
+            return False
         return (
             self.matches_type(event.type)
             and self.matches_sender(event.sender)

@@ -71,11 +71,9 @@ class Aggregations:
     async def _children(self, requester: Requester, nids: list[int]) -> list[Child]:
         children = await self._relations.aggregated(nids, requester.user_nid) if nids else []
         if children:
-            ignored = await self._ignored_users.of(requester.user_nid)
+            ignored = await self._ignored_users.numbers_of(requester)
             if ignored:
-                return await self._relations.aggregated(
-                    nids, requester.user_nid, list(ignored.values())
-                )
+                return await self._relations.aggregated(nids, requester.user_nid, ignored)
         return children
 
     async def _shown(

@@ -83,7 +83,7 @@ class Relations:
         lower, upper = (stop, start) if wish.backwards else (start, stop)
         above = -_ENDS if lower is None else lower
         below = _ENDS if upper is None else upper + 1
-        ignored = await self._ignored_users.of(requester.user_nid)
+        ignored = await self._ignored_users.of(requester)
         found: list[Event] = []
         size = max(wish.limit, _READ_AT_ONCE)
         for _ in range(_MAX_READ // _READ_AT_ONCE):
@@ -129,13 +129,14 @@ class Relations:
         room = await room_of_member(self._rooms, room_id)
         reader = await self._visibility.reader(room, requester.user_id, requester.user_nid)
         below = _ENDS if start is None else parse_timeline_token(start) + 1
-        ignored = await self._ignored_users.of(requester.user_nid)
+        ignored = await self._ignored_users.of(requester)
+        ignored_nids = await self._ignored_users.numbers_of(requester)
         participant = requester.user_nid if only_participated else None
         found: list[Event] = []
         last = below
         for _ in range(_MAX_READ // _READ_AT_ONCE):
             ends, further = await self._relations.threads(
-                room.nid, below, _READ_AT_ONCE, list(ignored.values()), participant
+                room.nid, below, _READ_AT_ONCE, ignored_nids, participant
             )
             events = await self._events.by_nids(
                 nid for end in ends for nid in (end.root_nid, end.newest_nid)

@@ -11,6 +11,7 @@ from synapse.api.errors import Forbidden, NotFound
 from synapse.events.event import Event
 from synapse.events.filtering import EventFilter
 from synapse.handlers.auth import Requester
+from synapse.handlers.ignored_users import IgnoredUsers
 from synapse.handlers.room_access import room_of_member
 from synapse.handlers.states import States
 from synapse.handlers.visibility import Reader, Visibility
@@ -61,12 +62,14 @@ class Timelines:
         relations: RelationStore,
         states: States,
         visibility: Visibility,
+        ignored: IgnoredUsers,
     ) -> None:
         self._rooms = rooms
         self._events = events
         self._relations = relations
         self._states = states
         self._visibility = visibility
+        self._ignored = ignored
 
     async def messages(
         self,
@@ -89,6 +92,7 @@ class Timelines:
         else:
             place = await self._outermost(room, reader, backwards)
         bound = None if stop is None else await self.place(room, stop)
+        wish = wish.ignoring(await self._ignored.of(requester))
         events, end = await self._page(room, reader, place, wish, wish.limit, backwards, bound)
         state = None
         if wish.lazy_load_members:
@@ -120,6 +124,7 @@ class Timelines:
     ) -> Surroundings:
         """An event with up to `wish.limit` events around it, and the state at the last of them."""
         room, reader, event = await self.find(requester, room_id, event_id)
+        wish = wish.ignoring(await self._ignored.of(requester))
         half = wish.limit // 2
         around = await self._around(room, reader, event, wish, half, wish.limit - half)
         last = around.after[-1] if around.after else event

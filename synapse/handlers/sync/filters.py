@@ -22,10 +22,16 @@ class RoomFilter:
     timeline: EventFilter
     state: EventFilter
     render: Callable[..., bytes]  # (event, *, now_ms, transaction_id=None, unsigned=b"")
+    # Whether state is told as it is after the timeline, and not as before it (MSC4222).
+    state_after: bool = False
 
     @property
     def lazy_members(self) -> bool:
         return self.state.lazy_load_members
+
+    @property
+    def redundant_members(self) -> bool:
+        return self.state.include_redundant_members
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,9 @@ class SyncFilter:
         return room_id not in self.not_rooms and (self.rooms is None or room_id in self.rooms)
 
 
-def compile_filter(definition: dict[str, Any], *, max_limit: int) -> SyncFilter:
+def compile_filter(
+    definition: dict[str, Any], *, max_limit: int, state_after: bool = False
+) -> SyncFilter:
     """`definition` has the shape of `synapse.api.filter_shape.SYNC_FILTER`.
 
     A negative `max_limit` is none.
@@ -59,11 +67,11 @@ def compile_filter(definition: dict[str, Any], *, max_limit: int) -> SyncFilter:
     fields = definition.get("event_fields")
     form = definition.get("event_format", "client")
     key = orjson.dumps(
-        [room.get("timeline", {}), room.get("state", {}), fields, form],
+        [room.get("timeline", {}), room.get("state", {}), fields, form, state_after],
         option=orjson.OPT_SORT_KEYS,
     ).decode()
     return SyncFilter(
-        room=RoomFilter(key, timeline, state, _renderer(form, fields)),
+        room=RoomFilter(key, timeline, state, _renderer(form, fields), state_after),
         ephemeral=EventFilter.compile(room.get("ephemeral", {}), max_limit, max_limit),
         room_account_data=EventFilter.compile(room.get("account_data", {}), max_limit, max_limit),
         account_data=EventFilter.compile(definition.get("account_data", {}), max_limit, max_limit),
@@ -88,8 +96,7 @@ def _renderer(form: str, fields: Collection[str] | None) -> Callable[..., bytes]
         event: Event, *, now_ms: int, transaction_id: str | None = None, unsigned: bytes = b""
     ) -> bytes:
         full = render(event, now_ms=now_ms, transaction_id=transaction_id, unsigned=unsigned)
-        whole = orjson.loads(full)
-        return orjson.dumps(_pick(whole, paths))
+        return orjson.dumps(_pick(orjson.loads(full), paths))
 
     return render_fields
 

@@ -27,6 +27,10 @@ _MAX_TIMEOUT_MS = 10 * 60 * 1000
 _ANNOUNCED_SECONDS = 1
 
 
+# The server keeps no encryption keys for devices, and has to say so each time.
+_NO_KEYS = b'"device_one_time_keys_count":{},"device_unused_fallback_key_types":[]'
+
+
 @dataclass(slots=True)
 class _Answer:
     """The parts of an answer, as JSON members and events."""
@@ -46,7 +50,7 @@ class _Answer:
         return not (rooms or self.account_data or self.presence)
 
     def to_json(self, token: SyncToken) -> bytes:
-        members = [b'"next_batch":"%b"' % str(token).encode()]
+        members = [b'"next_batch":"%b"' % str(token).encode(), _NO_KEYS]
         if self.account_data:
             members.append(b'"account_data":{"events":[%b]}' % b",".join(self.account_data))
         if self.presence:
@@ -201,7 +205,7 @@ class Sync:
             answer.join += await self._joined.whole(new, request, upto, personal)
         answer.presence = await self._presence.news(follower, request, [r.room_nid for r in new])
         for row in changed:
-            await self._add_elsewhere(answer, row, request, since, upto)
+            await self._add_elsewhere(answer, row, request, since, upto, personal)
         if not whole:
             seen = {row.room_nid for row in new}
             await self._add_touched(answer, follower, request, since, upto, personal, seen)
@@ -254,17 +258,22 @@ class Sync:
         return [row for row in rows if self._is_wanted(request, ids[row.room_nid])]
 
     async def _add_elsewhere(
-        self, answer: _Answer, row: MemberRow, request: SyncRequest, since: int, upto: int
+        self,
+        answer: _Answer,
+        row: MemberRow,
+        request: SyncRequest,
+        since: int,
+        upto: int,
+        personal: PersonalNews,
     ) -> None:
-        user_id = request.requester.user_id
         if row.membership == Membership.INVITE:
-            answer.invite.append(await self._elsewhere.invited(row, user_id))
+            answer.invite.append(await self._elsewhere.invited(row, request.requester.user_id))
         elif row.membership == Membership.KNOCK:
-            answer.knock.append(await self._elsewhere.knocked(row, user_id))
+            answer.knock.append(await self._elsewhere.knocked(row, request.requester.user_id))
         elif row.membership != Membership.JOIN:
             # Of a room that was left before, a client wants to hear only if it wants all state.
             start = since if row.since > since else 0
-            answer.leave.append(await self._elsewhere.left(row, request, start, upto))
+            answer.leave.append(await self._elsewhere.left(row, request, start, upto, personal))
 
     async def _add_touched(
         self,
@@ -297,6 +306,11 @@ class Sync:
 
     def _is_wanted(self, request: SyncRequest, room_id: str) -> bool:
         return room_id not in self._excluded_rooms and request.filter.wants_room(room_id)
+
+
+def nothing_new(token: SyncToken) -> bytes:
+    """The answer to one who is to go on from this token."""
+    return _Answer().to_json(token)
 
 
 def _time_out(woken: "Deferred[None]", timed_out: list[bool]) -> None:

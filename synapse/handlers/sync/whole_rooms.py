@@ -17,6 +17,8 @@ from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.members import MemberRow, MemberStore
 from synapse.storage.stores.names import Names
 from synapse.storage.stores.states import StateStore
+from synapse.util.breaks import Breaks
+from synapse.util.clock import Clock
 
 
 class WholeRooms:
@@ -32,6 +34,7 @@ class WholeRooms:
         deltas: RoomDeltas,
         visibility: Visibility,
         retention: Retention,
+        clock: Clock,
     ) -> None:
         self._retention = retention
         self._rooms = rooms
@@ -41,6 +44,7 @@ class WholeRooms:
         self._names = names
         self._deltas = deltas
         self._visibility = visibility
+        self._clock = clock
 
     async def deltas(
         self,
@@ -66,12 +70,20 @@ class WholeRooms:
             members = await self._lazy_members(user_id, timelines, heroes)
         else:
             members = await self._states.members_of(room_nids)
-        replaced = await self._replaced(timelines)
+        replaced = {} if wish.state_after else await self._replaced(timelines)
+        joined_since = {row.room_nid: row.since for row in memberships}
         deltas: dict[int, tuple[RoomDelta, list[str]]] = {}
+        breaks = Breaks(self._clock)
         for room_nid, (timeline, end, limited) in timelines.items():
-            state = _before(timeline, [*states[room_nid], *members[room_nid]], replaced, upto)
+            await breaks.take()
+            state = [*states[room_nid], *members[room_nid]]
+            if not wish.state_after:
+                state = _before(timeline, state, replaced)
+            state = [event for event in state if event.nid <= upto]
             chosen = [event for event in state if wish.state.matches(event)]
-            delta = self._deltas.render(timeline, chosen, limited, wish, end)
+            delta = self._deltas.render(
+                timeline, chosen, limited, wish, end, joined_since=joined_since[room_nid]
+            )
             deltas[room_nid] = (delta, heroes.get(room_nid, []))
         return deltas
 
@@ -151,7 +163,7 @@ class _Timeline(NamedTuple):
 
 
 def _before(
-    timeline: Sequence[Event], state: Iterable[Event], replaced: dict[int, Event], upto: int
+    timeline: Sequence[Event], state: Iterable[Event], replaced: dict[int, Event]
 ) -> list[Event]:
     """The state before the timeline: the current one, with the timeline's changes undone."""
     before = {event.slot: event for event in state}
@@ -166,7 +178,7 @@ def _before(
             del before[event.slot]
         else:
             before[event.slot] = previous
-    return [event for event in before.values() if event.nid <= upto]
+    return list(before.values())
 
 
 def is_nameless(state: Iterable[Event]) -> bool:

@@ -15,6 +15,7 @@ UNSTABLE_FEATURES: Final[dict[str, bool]] = {
     "org.matrix.msc3026.busy_presence": True,
     "org.matrix.msc3391": True,
     "org.matrix.msc4155": True,
+    "org.matrix.msc4222": True,
     "org.matrix.msc4306": True,
     "org.matrix.msc4380": True,
     "org.matrix.msc4380.stable": True,
