@@ -49,6 +49,7 @@ from synapse.rest.client.room_state import (
     StateWithKey,
     StateWithoutKey,
 )
+from synapse.rest.client.sliding_sync import SlidingSyncResource
 from synapse.rest.client.sync import SyncResource
 from synapse.rest.client.typing import TypingResource
 from synapse.rest.client.versions import Versions
@@ -157,6 +158,7 @@ def _sync_resources(server: Server) -> list[Resource]:
             server.sync,
             max_timeline_limit=server.config.server.filter_timeline_limit,
         ),
+        SlidingSyncResource(auth, server.sliding_sync),
         TypingResource(auth, server.typing_notices),
         ReceiptResource(auth, server.receipts),
         ReadMarkersResource(auth, server.receipts),

@@ -17,7 +17,7 @@ from synapse.http.response import RawJson
 from synapse.streams.tokens import SyncToken
 from synapse.util.caches import Cache
 
-_PRESENCE = ("online", "offline", "unavailable", "busy")
+PRESENCE = ("online", "offline", "unavailable", "busy")
 
 
 class SyncResource(Resource):
@@ -37,7 +37,7 @@ class SyncResource(Resource):
     async def get(self, request: Request) -> RawJson:
         requester = await self._auth.requester(request, allow_guest=True)
         query = request.query
-        query.choice("set_presence", _PRESENCE, "online")
+        query.choice("set_presence", PRESENCE, "online")
         since = query.string("since")
         sync_request = SyncRequest(
             requester=requester,

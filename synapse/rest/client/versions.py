@@ -9,7 +9,7 @@ from synapse.http.response import Json
 # Clients gate features on these: a version stands here when what it added works.
 SPEC_VERSIONS: Final = ("r0.6.1", "v1.1")
 # Features ahead of the specification, by their proposals' names.
-UNSTABLE_FEATURES: Final[dict[str, bool]] = {}
+UNSTABLE_FEATURES: Final[dict[str, bool]] = {"org.matrix.simplified_msc3575": True}
 
 
 class Versions(Resource):
