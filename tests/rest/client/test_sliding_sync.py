@@ -1,6 +1,7 @@
 """Sliding sync: windows, what is new in rooms, connections."""
 
 from typing import Any
+from unittest.mock import patch
 
 from twisted.internet.defer import ensureDeferred
 
@@ -316,6 +317,27 @@ class ConnectionTests(_Case):
         )
         self.advance(31)
         self.assertEqual((await waiting)["rooms"], {})
+
+    async def test_an_idle_request_asks_the_database_nothing(self) -> None:
+        await self.arrange(3)
+        body: Any = {
+            "lists": {"all": a_list(required_state=[["*", "*"]], filters={"is_encrypted": False})},
+            "extensions": {
+                name: {"enabled": True} for name in ("account_data", "receipts", "typing")
+            },
+        }
+        first = await self.sliding(self.alice, **body)
+        second = await self.sliding(self.alice, first["pos"], **body)
+
+        def refuse(*args: object) -> None:
+            self.fail(f"asked for {args}")
+
+        with (
+            patch.object(self.database, "fetch", refuse),
+            patch.object(self.database, "fetch_one", refuse),
+        ):
+            third = await self.sliding(self.alice, second["pos"], **body)
+        self.assertEqual(third["rooms"], {})
 
     async def test_hostile_bodies(self) -> None:
         await self.arrange()
