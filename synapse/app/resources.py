@@ -151,14 +151,15 @@ def _room_resources(server: Server) -> list[Resource]:
 
 def _sync_resources(server: Server) -> list[Resource]:
     auth = server.auth
+    max_timeline_limit = server.config.server.filter_timeline_limit
     return [
         SyncResource(
             auth,
             server.filters,
             server.sync,
-            max_timeline_limit=server.config.server.filter_timeline_limit,
+            max_timeline_limit=max_timeline_limit,
         ),
-        SlidingSyncResource(auth, server.sliding_sync),
+        SlidingSyncResource(auth, server.sliding_sync, max_timeline_limit=max_timeline_limit),
         TypingResource(auth, server.typing_notices),
         ReceiptResource(auth, server.receipts),
         ReadMarkersResource(auth, server.receipts),

@@ -20,6 +20,8 @@ from synapse.streams.typing import Typing
 from synapse.util.clock import Clock
 
 _MAX_TIMEOUT_MS = 10 * 60 * 1000
+# Rooms of one answer; what is left out comes with the next one, which does not wait.
+MAX_ROOMS = 200
 
 
 @dataclass(slots=True)
@@ -111,7 +113,7 @@ class SlidingSync:
         rooms = await self._lists.of(follower, token.position)
         windows = await self._finder.find(rooms, request, told.rooms)
         answer = _Answer(windows, frozenset(windows.configs))
-        wanted = _wanted(rooms, windows, told)
+        wanted = _wanted(rooms, windows, told)[:MAX_ROOMS]
         moment = Moment(None if told.token is None else told.token.position, token.position)
         await self._add_rooms(answer, wanted, request, moment)
         scope = Scope(request, rooms, windows, told, answer.new_rooms, token)

@@ -244,13 +244,18 @@ class JoinedViews:
     ) -> dict[str, Any]:
         """What is told of a room whenever it is told of."""
         notifications, highlights = await unread_counts(requester.user_nid, room.nid)
-        part = {
+        part: dict[str, Any] = {
             "membership": "join",
-            "bump_stamp": bump_stamp(room, upto, item.entry.row.since),
             "notification_count": notifications,
             "highlight_count": highlights,
         }
-        if item.sent is None or item.is_new:
+        stamp = bump_stamp(room, upto)
+        if stamp is None and item.is_new:
+            # It is older than the events in memory.
+            stamp = room.tail[0].nid if room.tail else item.entry.row.since
+        if stamp is not None:
+            part["bump_stamp"] = stamp
+        if item.is_new:
             part["is_dm"] = item.is_dm
         return part
 

@@ -15,7 +15,8 @@ _MAX_SUBSCRIPTIONS = 100
 _MAX_REQUIRED = 100
 _MAX_NAMES = 200  # in one list of names
 _MAX_KEY = 64
-_MAX_TIMELINE = 1_000
+_MAX_TIMELINE = 100  # where the configuration sets no limit
+_MAX_NAME = 255
 
 EXTENSIONS = ("to_device", "e2ee", "account_data", "receipts", "typing")
 THREADS = "io.element.msc4308.thread_subscriptions"
@@ -88,13 +89,22 @@ class SlidingRequest:
 
 
 def parse_request(
-    body: JsonObject, requester: Requester, pos: str | None, timeout_ms: int
+    body: JsonObject,
+    requester: Requester,
+    pos: str | None,
+    timeout_ms: int,
+    *,
+    max_timeline_limit: int,
 ) -> SlidingRequest:
-    """Raises 400 `M_BAD_JSON`, `M_MISSING_PARAM` or, for too much, `M_INVALID_PARAM`."""
+    """Raises 400 `M_BAD_JSON`, `M_MISSING_PARAM` or, for too much, `M_INVALID_PARAM`.
+
+    A longer timeline than `max_timeline_limit` is cut; if that is negative, it is a default.
+    """
+    max_limit = _MAX_TIMELINE if max_timeline_limit < 0 else max_timeline_limit
     conn_id = body.optional_string("conn_id", "")
     txn_id = body.optional_string("txn_id")
     for name, text in (("conn_id", conn_id), ("txn_id", txn_id or "")):
-        if len(text) > 255:
+        if len(text) > _MAX_NAME:
             raise InvalidParam(f"'{name}' is too long")
     return SlidingRequest(
         requester,
@@ -103,18 +113,18 @@ def parse_request(
         timeout_ms,
         txn_id,
         {
-            name: _list(config, requester.user_id)
+            name: _list(config, requester.user_id, max_limit)
             for name, config in _objects(body, "lists", _MAX_LISTS, max_key=_MAX_KEY)
         },
         {
-            room_id: _room(config, requester.user_id)
+            room_id: _room(config, requester.user_id, max_limit)
             for room_id, config in _objects(body, "room_subscriptions", _MAX_SUBSCRIPTIONS)
         },
         _extensions(body),
     )
 
 
-def _list(body: JsonObject, user_id: str) -> ListConfig:
+def _list(body: JsonObject, user_id: str, max_limit: int) -> ListConfig:
     filters = body.optional_object("filters")
     ranges = body.optional_array("ranges")
     if ranges is None and "range" in body:
@@ -124,7 +134,7 @@ def _list(body: JsonObject, user_id: str) -> ListConfig:
     return ListConfig(
         None if ranges is None else tuple(_range(item) for item in ranges),
         ListFilters() if filters is None else _filters(filters),
-        _room(body, user_id),
+        _room(body, user_id, max_limit),
     )
 
 
@@ -136,7 +146,7 @@ def _range(item: Any) -> tuple[int, int]:
     return item[0], item[1]
 
 
-def _room(body: JsonObject, user_id: str) -> RoomConfig:
+def _room(body: JsonObject, user_id: str, max_limit: int) -> RoomConfig:
     limit = body.integer("timeline_limit")
     if limit < 0:
         raise InvalidParam("'timeline_limit' must not be negative")
@@ -145,8 +155,10 @@ def _room(body: JsonObject, user_id: str) -> RoomConfig:
     for pair in pairs:
         if type(pair) is not list or [type(part) for part in pair] != [str, str]:
             raise BadJson("'required_state' must be an array of pairs of a type and a state key")
+        if max(map(len, pair)) > _MAX_NAME:
+            raise InvalidParam("'required_state' has a name that is too long")
     slots: list[Slot] = [(pair[0], pair[1]) for pair in pairs]
-    return RoomConfig(min(limit, _MAX_TIMELINE), RequiredState.of(slots, user_id))
+    return RoomConfig(min(limit, max_limit), RequiredState.of(slots, user_id))
 
 
 def _filters(body: JsonObject) -> ListFilters:
@@ -207,7 +219,7 @@ def _extensions(body: JsonObject) -> dict[str, ExtensionConfig]:
 
 
 def _objects(
-    body: JsonObject, name: str, maximum: int, *, max_key: int = 255
+    body: JsonObject, name: str, maximum: int, *, max_key: int = _MAX_NAME
 ) -> list[tuple[str, JsonObject]]:
     """The members of an object, each of which is an object."""
     holder = body.optional_object(name)

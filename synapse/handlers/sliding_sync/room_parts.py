@@ -65,12 +65,15 @@ def heroes_part(heroes: Iterable[str], members: StateMap) -> list[dict[str, Any]
     return part
 
 
-def bump_stamp(room: Room, upto: int, otherwise: int) -> int:
-    """The place in time of the last event that people would call activity."""
+def bump_stamp(room: Room, upto: int) -> int | None:
+    """The place in time of the last event that people would call activity.
+
+    None if that is further back than memory reaches.
+    """
     for event in reversed(room.tail):
         if event.nid <= upto and event.type in _BUMPS:
             return event.nid
-    return otherwise
+    return None
 
 
 def speakers(timeline: Iterable[Event]) -> set[str]:

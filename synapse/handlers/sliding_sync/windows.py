@@ -42,6 +42,11 @@ class WindowFinder:
     async def find(self, rooms: RoomList, request: SlidingRequest, told: Container[int]) -> Windows:
         """`told` are the rooms that the client knows: also after leaving they are in its lists."""
         windows = Windows()
+        # First, since they are what people look at.
+        for room_id, room_config in request.subscriptions.items():
+            entry = rooms.named(room_id)
+            if entry is not None and (entry.is_shown or entry.row.membership == Membership.LEAVE):
+                windows.add(entry.row.room_nid, room_config)
         if any(config.filters.needs_facts for config in request.lists.values()):
             await self._learn_facts(rooms)
         for name, config in request.lists.items():
@@ -51,10 +56,6 @@ class WindowFinder:
             windows.of_lists[name] = set(chosen)
             for room_nid in chosen:
                 windows.add(room_nid, config.room)
-        for room_id, room_config in request.subscriptions.items():
-            entry = rooms.named(room_id)
-            if entry is not None and (entry.is_shown or entry.row.membership == Membership.LEAVE):
-                windows.add(entry.row.room_nid, room_config)
         return windows
 
     async def _learn_facts(self, rooms: RoomList) -> None:

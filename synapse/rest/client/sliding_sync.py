@@ -17,9 +17,10 @@ class SlidingSyncResource(Resource):
 
     PATHS = ("/_matrix/client/unstable/org.matrix.simplified_msc3575/sync",)
 
-    def __init__(self, auth: Auth, sliding_sync: SlidingSync) -> None:
+    def __init__(self, auth: Auth, sliding_sync: SlidingSync, *, max_timeline_limit: int) -> None:
         self._auth = auth
         self._sliding_sync = sliding_sync
+        self._max_timeline_limit = max_timeline_limit
 
     async def post(self, request: Request) -> RawJson:
         requester = await self._auth.requester(request, allow_guest=True)
@@ -30,6 +31,7 @@ class SlidingSyncResource(Resource):
             requester,
             query.string("pos"),
             query.integer("timeout", 0, minimum=0),
+            max_timeline_limit=self._max_timeline_limit,
         )
         request.cancel_on_disconnect()
         try:

@@ -59,6 +59,29 @@ class WindowTests(_Case):
         older = await self.messages(self.alice, top, **{"from": part["prev_batch"], "limit": 1})
         self.assertEqual(bodies(older["chunk"]), ["0"])
 
+    async def test_many_rooms_come_in_several_answers(self) -> None:
+        await self.arrange(5)
+        lists = {"all": a_list()}
+        pos: str | None = None
+        told: list[str] = []
+        with patch("synapse.handlers.sliding_sync.handler.MAX_ROOMS", 2):
+            for expected in (2, 2, 1, 0):
+                answer = await self.sliding(self.alice, pos, lists=lists)
+                self.assertEqual(len(answer["rooms"]), expected)
+                self.assertEqual(answer["lists"]["all"]["count"], 5)
+                pos, told = answer["pos"], [*told, *answer["rooms"]]
+        self.assertEqual(set(told), set(self.rooms_))
+
+    async def test_the_timeline_is_not_longer_than_configured(self) -> None:
+        self.reconfigure(server={"filter_timeline_limit": 3})
+        await self.arrange()
+        part = (await self.rooms(self.alice, limit=50))[self.room_id]
+        self.assertEqual(len(part["timeline"]), 3)
+
+    async def test_clients_are_told_of_it(self) -> None:
+        answer = await self.ok("GET", "/_matrix/client/versions", token=None)
+        self.assertTrue(answer["unstable_features"]["org.matrix.simplified_msc3575"])
+
     async def test_subscriptions(self) -> None:
         await self.arrange(2)
         hidden = await self.create(self.bob)
@@ -362,6 +385,7 @@ class ConnectionTests(_Case):
             {"lists": {"a": a_list(limit=-1)}},
             {"lists": {"a": a_list(required_state=[["a", "b"]] * 101)}},
             {"room_subscriptions": {f"!{n}:test": room for n in range(101)}},
+            {"lists": {"a": a_list(required_state=[["x" * 256, ""]])}},
             {"conn_id": "x" * 256},
         ):
             await self.refused(
