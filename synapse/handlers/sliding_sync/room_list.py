@@ -11,13 +11,17 @@ from typing import Any
 
 import orjson
 
+from synapse.api.constants import EventTypes
 from synapse.rooms.cache import RoomCache
+from synapse.rooms.room import Room
 from synapse.storage.stores.account_data import GLOBAL, AccountDataStore
 from synapse.storage.stores.members import MemberOverview, MemberRow, Membership, MemberStore
 from synapse.streams.followers import Follower
 from synapse.util.caches import Cache
 
 _USERS_KEPT = 2_000
+# Events after which filters may find a room to be another.
+_FACTUAL = (EventTypes.NAME, EventTypes.ENCRYPTION, EventTypes.REDACTION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +145,11 @@ class RoomLists:
             room = await self._rooms.get_by_nid(room_nid)
             newest = room.tail[-1].nid if room.tail else 0
             if newest > entry.activity:
-                moved.append((newest, entry))
-        for newest, entry in sorted(moved, key=lambda item: item[0]):
+                moved.append((newest, entry, room))
+        for newest, entry, room in sorted(moved, key=lambda item: item[0]):
+            if not _keeps_facts(room, entry.activity):
+                entry.facts = None
             entry.activity = newest
-            entry.facts = None
             rooms.put(entry)
 
 
@@ -159,6 +164,12 @@ def _entry(overview: MemberOverview) -> Entry:
     is_joined = row.membership == Membership.JOIN
     activity = overview.last_nid if is_joined else row.event_nid
     return Entry(row, overview.room_id, activity, is_shown)
+
+
+def _keeps_facts(room: Room, since: int) -> bool:
+    """Whether what came after a position is surely nothing that filters ask about."""
+    newer = [event for event in room.tail if event.nid > since]
+    return len(newer) < len(room.tail) and all(event.type not in _FACTUAL for event in newer)
 
 
 def _direct_rooms(content: Any) -> frozenset[str]:

@@ -26,6 +26,7 @@ class WindowTests(_Case):
         lists = {"top": a_list((0, 1))}
         first = await self.sliding(self.alice, lists=lists)
         self.assertEqual(first["lists"], {"top": {"count": 4}})
+        self.assertNotIn("txn_id", first)
         self.assertEqual(set(first["rooms"]), set(self.rooms_[2:]))
 
         await self.send(self.alice, self.rooms_[0], "up")
@@ -309,7 +310,8 @@ class ConnectionTests(_Case):
 
     async def test_connections_of_a_device_are_bounded(self) -> None:
         await self.arrange()
-        first = await self.sliding(self.alice, conn_id="first")
+        first = await self.sliding(self.alice, conn_id="first", txn_id="mine")
+        self.assertEqual(first["txn_id"], "mine")
         for n in range(10):
             await self.sliding(self.alice, conn_id=str(n))
         path = sliding_path(first["pos"])
@@ -434,6 +436,14 @@ class FilterTests(_Case):
         self.assertEqual(await self.matching(spaces=[space]), set())
         await self.set_state(self.alice, plain, "m.room.name", {"name": "Other"})
         self.assertEqual(await self.matching(room_name_like="other"), {plain})
+        await self.send(self.alice, plain)
+        await self.redact(
+            self.alice, plain, await self.set_state(self.alice, plain, "m.room.name", {"name": "x"})
+        )
+        self.assertEqual(await self.matching(room_name_like="x"), set())
+        await self.set_state(self.alice, plain, "m.room.encryption", {"algorithm": "x"})
+        await self.send(self.alice, plain)
+        self.assertEqual(await self.matching(is_encrypted=True), {plain, secret})
 
 
 class ExtensionTests(_Case):
