@@ -7,10 +7,11 @@ import orjson
 
 from synapse.handlers.sliding_sync.connections import Connections, News, SentRoom, Told
 from synapse.handlers.sliding_sync.extensions import Extensions, Extra, Scope
-from synapse.handlers.sliding_sync.joined import JoinedViews, Moment, Wanted
+from synapse.handlers.sliding_sync.joined import JoinedViews
 from synapse.handlers.sliding_sync.outside import OutsideViews
 from synapse.handlers.sliding_sync.request import SlidingRequest
 from synapse.handlers.sliding_sync.room_list import RoomList, RoomLists
+from synapse.handlers.sliding_sync.wanted import Moment, Wanted
 from synapse.handlers.sliding_sync.windows import WindowFinder, Windows
 from synapse.handlers.sync.waiting import wait_for
 from synapse.storage.database import Database

@@ -9,7 +9,7 @@ from synapse.api.errors import Forbidden
 from synapse.events.event import Event
 from synapse.handlers.auth import Requester
 from synapse.handlers.sliding_sync.connections import SentRoom
-from synapse.handlers.sliding_sync.joined import JoinedViews, Moment, Wanted, wish
+from synapse.handlers.sliding_sync.joined import JoinedViews, wish
 from synapse.handlers.sliding_sync.room_parts import (
     AVATAR,
     NAME,
@@ -18,6 +18,7 @@ from synapse.handlers.sliding_sync.room_parts import (
     timeline_part,
 )
 from synapse.handlers.sliding_sync.room_state import RequiredStates, chosen
+from synapse.handlers.sliding_sync.wanted import Moment, Wanted
 from synapse.handlers.sync.deltas import RoomDelta, RoomDeltas
 from synapse.handlers.sync.elsewhere import RoomsElsewhere
 from synapse.handlers.visibility import Visibility

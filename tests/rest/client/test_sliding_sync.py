@@ -451,7 +451,8 @@ class ExtensionTests(_Case):
         await self.arrange()
         await self.join(self.bob, self.room_id)
         event_id = await self.send(self.alice, self.room_id)
-        names = ("to_device", "e2ee", "account_data", "receipts", "typing")
+        threads = "io.element.msc4308.thread_subscriptions"
+        names = ("to_device", "e2ee", "account_data", "receipts", "typing", threads)
         body: Any = {
             "lists": {"all": a_list()},
             "extensions": {name: {"enabled": True} for name in names},
@@ -460,6 +461,7 @@ class ExtensionTests(_Case):
         extensions = first["extensions"]
         self.assertEqual(set(extensions), set(names))
         self.assertEqual(extensions["to_device"]["events"], [])
+        self.assertEqual(extensions[threads], {})
         types = [event["type"] for event in extensions["account_data"]["global"]]
         self.assertEqual(types, ["m.push_rules"])
         second = await self.sliding(self.alice, first["pos"], **body)
