@@ -9,6 +9,22 @@ from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room, Slot
 from synapse.storage.stores.states import StateStore
 
+_KEPT = frozenset(
+    (type_, "")
+    for type_ in (
+        EventTypes.CREATE,
+        EventTypes.NAME,
+        EventTypes.AVATAR,
+        EventTypes.TOPIC,
+        EventTypes.ENCRYPTION,
+        EventTypes.JOIN_RULES,
+        EventTypes.POWER_LEVELS,
+        EventTypes.HISTORY_VISIBILITY,
+        EventTypes.CANONICAL_ALIAS,
+        EventTypes.TOMBSTONE,
+    )
+)
+
 
 class RequiredStates:
     """Reads no more of a room's state than was asked for."""
@@ -20,11 +36,15 @@ class RequiredStates:
     async def current(self, room: Room, slots: Iterable[Slot]) -> StateMap:
         """What fills these slots, as far as it is committed.
 
-        What is not in memory is not kept there either: clients may name any slot.
+        Memory keeps what most clients ask for; not the rest, since they may name any slot.
         """
+        slots = list(dict.fromkeys(slots))
+        await self._rooms.state(
+            room, [slot for slot in slots if slot in _KEPT or slot[0] == EventTypes.MEMBER]
+        )
         found: StateMap = {}
         missing = []
-        for slot in dict.fromkeys(slots):
+        for slot in slots:
             event = room.current(slot) if room.knows(slot) else None
             if not room.knows(slot) or (event is not None and room.is_pending(event)):
                 missing.append(slot)
