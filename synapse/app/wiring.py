@@ -62,6 +62,14 @@ from synapse.handlers.search_pages import SearchPages
 from synapse.handlers.search_scope import SearchScope
 from synapse.handlers.sessions import Sessions
 from synapse.handlers.shared_secret import SharedSecretRegistration
+from synapse.handlers.sliding_sync.connections import Connections
+from synapse.handlers.sliding_sync.extensions import Extensions
+from synapse.handlers.sliding_sync.handler import SlidingSync
+from synapse.handlers.sliding_sync.joined import JoinedViews
+from synapse.handlers.sliding_sync.outside import OutsideViews
+from synapse.handlers.sliding_sync.room_list import RoomLists
+from synapse.handlers.sliding_sync.room_state import RequiredStates
+from synapse.handlers.sliding_sync.windows import WindowFinder
 from synapse.handlers.snapshots import Snapshots
 from synapse.handlers.space_hierarchy import SpaceHierarchy
 from synapse.handlers.state_events import StateEvents
@@ -562,6 +570,7 @@ class Server:
             self.clock,
             excluded_rooms=self.config.rooms.exclude_rooms_from_sync,
         )
+        self._build_sliding_sync(deltas, whole, ephemeral, elsewhere)
         self.typing_notices = TypingNotices(self.rooms, self.typing, self.presence)
         self.snapshots = Snapshots(
             self.database,
@@ -595,6 +604,43 @@ class Server:
             self.account_data_store,
             self.presence,
             unread,
+            self.clock,
+        )
+
+    def _build_sliding_sync(
+        self,
+        deltas: RoomDeltas,
+        whole: WholeRooms,
+        ephemeral: Ephemeral,
+        elsewhere: RoomsElsewhere,
+    ) -> None:
+        states = RequiredStates(self.rooms, self.states)
+        joined = JoinedViews(
+            self.rooms, self.events, self.members, states, deltas, whole, self.clock
+        )
+        self.sliding_sync = SlidingSync(
+            self.database,
+            self.followers,
+            self.typing,
+            Connections(),
+            RoomLists(
+                self.rooms,
+                self.members,
+                self.account_data_store,
+                excluded_rooms=self.config.rooms.exclude_rooms_from_sync,
+            ),
+            WindowFinder(self.states),
+            joined,
+            OutsideViews(
+                self.rooms,
+                self.events,
+                states,
+                deltas,
+                elsewhere,
+                self.visibility,
+                joined,
+            ),
+            Extensions(self.account_data_store, self.push_rules, self.receipt_store, ephemeral),
             self.clock,
         )
 

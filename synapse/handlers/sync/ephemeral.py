@@ -77,6 +77,12 @@ class Ephemeral:
         content = {"user_ids": self._typing.users(room_nid)}
         return [orjson.dumps({"content": content, "type": "m.typing"})]
 
+    def is_anyone_typing(self, room_nid: int) -> bool:
+        return bool(self._typing.users(room_nid))
+
+    def typing_changed(self, room_nid: int, serial: int) -> bool:
+        return self._typing.changed_since(room_nid, serial)
+
 
 def receipt_event(receipts: Iterable[Receipt], user_id: str) -> bytes | None:
     """An `m.receipt` event, or None if none of the receipts is for this user's eyes."""

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass, field, replace
 
-from twisted.internet.defer import CancelledError, Deferred
-
 from synapse.handlers.invite_permission import InvitePermission
 from synapse.handlers.push_rules import PushRules
 from synapse.handlers.sync.elsewhere import RoomsElsewhere
@@ -11,6 +9,7 @@ from synapse.handlers.sync.joined import JoinedRooms
 from synapse.handlers.sync.personal import PersonalNews, personal_news, push_rule_news
 from synapse.handlers.sync.presence import PresenceInSync
 from synapse.handlers.sync.request import SyncRequest
+from synapse.handlers.sync.waiting import wait_for
 from synapse.rooms.cache import RoomCache
 from synapse.storage.database import Database
 from synapse.storage.stores.account_data import AccountDataStore
@@ -125,7 +124,7 @@ class Sync:
                     # The rooms changed while the answer was made. Make one of a single moment, once
                     # the change has been announced; another process's never will be.
                     if follower.membership_moved < overtaken_by:
-                        await self._wait_for(follower, _ANNOUNCED_SECONDS)
+                        await wait_for(self._clock, follower, _ANNOUNCED_SECONDS)
                         if follower.membership_moved < overtaken_by:
                             unannounced = overtaken_by
                     continue
@@ -156,22 +155,7 @@ class Sync:
             return False
         if follower.has_news_since(token.position) or self._typing.serial != token.typing:
             return True  # it came while the answer was made
-        return await self._wait_for(follower, left)
-
-    async def _wait_for(self, follower: Follower, seconds: float) -> bool:
-        woken = follower.wait()
-        timed_out: list[bool] = []
-        timer = self._clock.call_later(seconds, _time_out, woken, timed_out)
-        try:
-            await woken
-        except CancelledError:
-            if not timed_out:
-                raise  # the client went away
-            return False
-        finally:
-            if timer.active():
-                timer.cancel()
-        return True
+        return await wait_for(self._clock, follower, left)
 
     async def _build(self, follower: Follower, request: SyncRequest, upto: int) -> _Answer:
         since = 0 if request.since is None else request.since.position
@@ -311,8 +295,3 @@ class Sync:
 def nothing_new(token: SyncToken) -> bytes:
     """The answer to one who is to go on from this token."""
     return _Answer().to_json(token)
-
-
-def _time_out(woken: "Deferred[None]", timed_out: list[bool]) -> None:
-    timed_out.append(True)
-    woken.cancel()

@@ -61,7 +61,7 @@ class WholeRooms:
         With lazily loaded members, those are told who speak in the timeline, the heroes, and the
         user's own.
         """
-        timelines = await self._timelines(user_id, memberships, since, upto, wish)
+        timelines = await self.timelines(user_id, memberships, since, upto, wish)
         room_nids = list(timelines)
         states = await self._states.without_members_of(room_nids)
         nameless = [room_nid for room_nid in room_nids if is_nameless(states[room_nid])]
@@ -87,17 +87,18 @@ class WholeRooms:
             deltas[room_nid] = (delta, heroes.get(room_nid, []))
         return deltas
 
-    async def _timelines(
+    async def timelines(
         self,
         user_id: str,
         memberships: Sequence[MemberRow],
         since: int,
         upto: int,
         wish: RoomFilter,
-    ) -> "dict[int, _Timeline]":
+    ) -> "dict[int, Timeline]":
+        """By room_nid: the newest events that a user who is in these rooms may see."""
         limit = wish.timeline.limit
         tails = await self._tails([row.room_nid for row in memberships], limit)
-        timelines: dict[int, _Timeline] = {}
+        timelines: dict[int, Timeline] = {}
         for row in memberships:
             tail = [event for event in tails[row.room_nid] if event.nid <= upto]
             end = tail[-1].pos if tail else 0
@@ -111,7 +112,7 @@ class WholeRooms:
             passed = [event for event in visible if wish.timeline.matches(event)]
             timeline = passed[-limit:] if limit else []
             limited = len(passed) > len(timeline) or not reaches_back
-            timelines[row.room_nid] = _Timeline(timeline, end or 0, limited)
+            timelines[row.room_nid] = Timeline(timeline, end or 0, limited)
         return timelines
 
     async def _tails(self, room_nids: list[int], limit: int) -> dict[int, list[Event]]:
@@ -131,7 +132,7 @@ class WholeRooms:
     async def _lazy_members(
         self,
         user_id: str,
-        timelines: "dict[int, _Timeline]",
+        timelines: "dict[int, Timeline]",
         heroes: dict[int, list[str]],
     ) -> dict[int, list[Event]]:
         wanted = {
@@ -143,7 +144,7 @@ class WholeRooms:
         pairs = [(room_nid, nids[user]) for room_nid, users in wanted.items() for user in users]
         return await self._states.members_among(list(wanted), pairs)
 
-    async def _replaced(self, timelines: "dict[int, _Timeline]") -> dict[int, Event]:
+    async def _replaced(self, timelines: "dict[int, Timeline]") -> dict[int, Event]:
         """The events that state events of the timelines replaced."""
         nids = {
             event.replaces_nid
@@ -154,7 +155,7 @@ class WholeRooms:
         return await self._events.by_nids(nids)
 
 
-class _Timeline(NamedTuple):
+class Timeline(NamedTuple):
     """The end of a room's timeline, oldest first."""
 
     events: list[Event]

@@ -11,7 +11,7 @@ from tests.rest.rooms import V3, bodies, room_path, sync_path
 class IgnoredUsersTests(SyncTestCase):
     async def ignore(self, *users: str) -> None:
         """Bob ignores these users alone."""
-        content = {"ignored_users": {user: {} for user in users}}
+        content: dict[str, Any] = {"ignored_users": {user: {} for user in users}}
         path = f"{V3}/user/{BOB}/account_data/m.ignored_user_list"
         await self.ok("PUT", path, content, token=self.bob)
 
