@@ -25,7 +25,7 @@ class Chores:
             self._readers.append(server.search_reader)
         # What migrations have left behind to do.
         updates = {"relations": fill_relations, "user_directory": index_users}
-        self._updates = BackgroundUpdates(server.database, server.clock, updates, Pace())
+        self.updates = BackgroundUpdates(server.database, server.clock, updates, Pace())
 
     def start(self) -> None:
         """Go on with what the last stop interrupted; then look every minute what there is to do."""
@@ -34,13 +34,13 @@ class Chores:
         background.spawn("resume profile changes", self._server.profile_changes.resume())
         background.spawn("resume presence", self._server.presence.resume())
         background.spawn("resume delayed events", self._server.delayed_sending.resume())
-        background.spawn("background updates", self._updates.run())
+        background.spawn("background updates", self.updates.run())
         for reader in self._readers:
             reader.start()
         self._tick()
 
     def stop(self) -> None:
-        self._updates.enabled = False
+        self.updates.enabled = False
         for reader in self._readers:
             reader.stop()
         self._server.delayed_sending.stop()
