@@ -14,10 +14,16 @@ from synapse.rest.client import (
     spaces,
     user_directory,
 )
+from tests.rest.base import PASSWORD
 from tests.rest.rooms import V3, RoomTestCase, sync_path
 
 V1 = "/_matrix/client/v1"
 MANY = 10**9
+PASSWORD_STAGE = {
+    "type": "m.login.password",
+    "identifier": {"type": "m.id.user", "user": "alice"},
+    "password": PASSWORD,
+}
 
 
 class Bound(NamedTuple):
@@ -33,7 +39,7 @@ class Bound(NamedTuple):
 
 
 def _search(**criteria: Any) -> dict[str, Any]:
-    return {"search_categories": {"room_events": {"search_term": "hello", **criteria}}}
+    return {"search_categories": {"room_events": {"search_term": "hello"} | criteria}}
 
 
 def _results(answer: Any) -> Any:
@@ -152,6 +158,42 @@ BOUNDS = (
     ),
 )
 
+# Requests with thousands of something, and whether they are refused.
+_IDS = [f"id{n}" for n in range(3_000)]
+_USERS = [f"@user{n}:test" for n in range(3_000)]
+_ROOMS = [f"!room{n}:test" for n in range(3_000)]
+HUGE: tuple[tuple[str, str, Any, bool], ...] = (
+    ("POST", "/delete_devices", {"devices": _IDS, "auth": PASSWORD_STAGE}, False),
+    ("POST", "/createRoom", {"invite": _USERS}, True),
+    ("POST", "/createRoom", {"creation_content": {"additional_creators": _USERS}}, False),
+    (
+        "POST",
+        "/createRoom",
+        {"initial_state": [{"type": id, "content": {}} for id in _IDS]},
+        True,
+    ),
+    ("POST", "/rooms/ROOM/upgrade", {"new_version": "12", "additional_creators": _USERS}, True),
+    ("POST", "/publicRooms", {"filter": {"room_types": _IDS}}, False),
+    ("POST", "/search", _search(filter={"rooms": _ROOMS, "senders": _USERS}), False),
+    ("POST", "/search", _search(search_term=" ".join(_IDS)), False),
+    ("POST", "/search", _search(keys=["content.body"] * 3_000), False),
+    ("POST", "/user_directory/search", {"search_term": " ".join(_IDS)}, False),
+    ("POST", "/user/@alice:test/filter", {"room": {"rooms": _ROOMS}}, False),
+    (
+        "PUT",
+        "/user/@alice:test/account_data/m.ignored_user_list",
+        {"ignored_users": {user: {} for user in _USERS}},
+        False,
+    ),
+    ("PUT", "/profile/@alice:test/org.example", {"org.example": _IDS}, False),
+    (
+        "PUT",
+        "/rooms/ROOM/state/m.room.power_levels",
+        {"users": dict.fromkeys(_USERS[:2_000], 50)},
+        False,
+    ),
+)
+
 
 class BoundsTests(RoomTestCase):
     async def arrange(self) -> None:
@@ -183,6 +225,20 @@ class BoundsTests(RoomTestCase):
                 with patch.object(bound.module, bound.name, maximum):
                     answer = await self.ok(bound.method, path, bound.body, token=self.alice)
                 self.assertEqual(bound.count(answer), maximum, what)
+
+    async def test_long_lists_are_not_asked_about_item_by_item(self) -> None:
+        await self.arrange()
+        for method, path, body, is_refused in HUGE:
+            what = f"{method} {path} {str(body)[:80]}"
+            before = self.questions()
+            path = V3 + path.replace("ROOM", self.room_id)
+            answer = await self.fetch(method, path, body, token=self.alice)
+            self.assertEqual(answer.status, 400 if is_refused else 200, f"{what}: {answer}")
+            self.assertLess(self.questions() - before, 30, what)
+
+    def questions(self) -> int:
+        """How many reads and writes there were."""
+        return sum(timing.count for timing in self.database.timings.values())
 
     async def test_timelines_of_a_sync(self) -> None:
         self.assertEqual(self.config.server.filter_timeline_limit, 100)
