@@ -64,13 +64,17 @@ class Accounts:
         await self._ui_auth.confirm(requester, "deactivate", body)
         await self._users.deactivate(Deactivation(requester.user_nid, erase))
         await self._sessions.end_all(requester.user_nid)
-        self._leave_rooms(requester.user_id)
+        self._leave_rooms(requester.user_nid, requester.user_id)
 
     async def resume(self) -> None:
         """At start: go on with the leaving that the last stop of the server interrupted."""
-        for user_id in await self._users.deactivated_in_rooms():
+        for user_nid, user_id in await self._users.unfinished_deactivations():
             logger.info("Resuming the deactivation of %s", user_id)
-            self._leave_rooms(user_id)
+            self._leave_rooms(user_nid, user_id)
 
-    def _leave_rooms(self, user_id: str) -> None:
-        self._background.spawn(f"leave rooms of {user_id}", self._leaver.leave_all_rooms(user_id))
+    def _leave_rooms(self, user_nid: int, user_id: str) -> None:
+        self._background.spawn(f"leave rooms of {user_id}", self._leave(user_nid, user_id))
+
+    async def _leave(self, user_nid: int, user_id: str) -> None:
+        await self._leaver.leave_all_rooms(user_id)
+        await self._users.left_rooms(user_nid)

@@ -26,7 +26,9 @@ from synapse.streams.typing import Typing
 from synapse.util.clock import Clock
 
 _MAX_TIMEOUT_MS = 10 * 60 * 1000
+# Of one room, and of all rooms together.
 _PAGE = EventFilter({}, 100)
+_MAX_EVENTS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,9 @@ class EventStream:
 
         async def read(since: SyncToken, upto: SyncToken) -> StreamPage:
             page = await self._page(requester, room_id, since)
-            return _merged([page], [], since, upto)
+            news = _News([])
+            news.add(page)
+            return news.page(since, upto)
 
         return await self._wait_for_news(
             since, timeout_ms, read, lambda: self._followers.watch(room.nid)
@@ -135,14 +139,13 @@ class EventStream:
                 asked.append(row.event_nid)
             elif not row.forgotten:
                 touched[row.room_nid] = None
-        pages = []
+        news = _News((await self._events.by_nids(asked)).values())
         for room_id in (await self._room_store.ids(touched)).values():
             try:
-                pages.append(await self._page(requester, room_id, since))
+                news.add(await self._page(requester, room_id, since))
             except Forbidden:
                 continue  # an invitation that was declined
-        invitations = (await self._events.by_nids(asked)).values()
-        return _merged(pages, invitations, since, upto)
+        return news.page(since, upto)
 
     async def _page(self, requester: Requester, room_id: str, since: SyncToken) -> Page:
         return await self._timelines.messages(
@@ -150,16 +153,32 @@ class EventStream:
         )
 
 
-def _merged(
-    pages: list[Page], more: Iterable[Event], since: SyncToken, upto: SyncToken
-) -> StreamPage:
+class _News:
     """The rooms' events in the order of their arrival, as far as all rooms were read."""
-    events = sorted(
-        [*more, *(event for page in pages for event in page.events)], key=lambda event: event.nid
-    )
-    ends = [page.events[-1].nid for page in pages if page.end is not None and page.events]
-    if ends:
-        events = [event for event in events if event.nid <= min(ends)]
-        return StreamPage(events, since, SyncToken(min(ends), since.typing))
-    newest = events[-1].nid if events else 0
-    return StreamPage(events, since, SyncToken(max(upto.position, newest), upto.typing))
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        self._events = list(events)
+        self._end: int | None = None  # the event_nid up to which all rooms are told
+        self._cut(None)
+
+    def add(self, page: Page) -> None:
+        """Add a room's news."""
+        self._events += page.events
+        has_more = page.end is not None and page.events
+        self._cut(page.events[-1].nid if has_more else None)
+
+    def page(self, since: SyncToken, upto: SyncToken) -> StreamPage:
+        events = sorted(self._events, key=lambda event: event.nid)
+        if self._end is not None:
+            return StreamPage(events, since, SyncToken(self._end, since.typing))
+        newest = events[-1].nid if events else 0
+        return StreamPage(events, since, SyncToken(max(upto.position, newest), upto.typing))
+
+    def _cut(self, end: int | None) -> None:
+        """Tell no more than fits, and nothing of what comes after `end`."""
+        ends = [nid for nid in (self._end, end) if nid is not None]
+        if len(self._events) > _MAX_EVENTS:
+            ends.append(sorted(event.nid for event in self._events)[_MAX_EVENTS - 1])
+        if ends:
+            self._end = min(ends)
+            self._events = [event for event in self._events if event.nid <= self._end]

@@ -16,6 +16,8 @@ MAX_ROOMS = 500
 _READ_AT_ONCE = 100
 # A search term that few rooms match makes us read on; a reader is not made to wait for ever.
 _MAX_READ = 5_000
+# The estimate of all rooms ends there: counting reads them.
+_MAX_COUNTED = 10_000
 _TOKEN = re.compile(r"([fb])([0-9]{1,18})_([0-9]{1,18})", re.ASCII)
 
 
@@ -62,7 +64,8 @@ class PublicRooms:
             return {"chunk": [], "total_room_count_estimate": 0}
         backwards = place is not None and place.backwards
         found, has_more = await self._find(wish, place)
-        answer: dict[str, Any] = {"total_room_count_estimate": await self._rooms.count_published()}
+        count = await self._rooms.count_published(_MAX_COUNTED)
+        answer: dict[str, Any] = {"total_room_count_estimate": count}
         if backwards:
             found.reverse()
         answer["chunk"] = [shown for _, shown in found]

@@ -98,8 +98,11 @@ class RoomStore:
         """Show the room in the directory, or no longer."""
         await self._database.write(_publish, (int(published), room_nid))
 
-    async def count_published(self) -> int:
-        row = await self._database.fetch_one("SELECT count(*) FROM rooms WHERE published = 1")
+    async def count_published(self, limit: int) -> int:
+        """How many rooms the directory has; it is counted up to a limit."""
+        row = await self._database.fetch_one(
+            "SELECT count(*) FROM (SELECT 1 FROM rooms WHERE published = 1 LIMIT ?) AS few", limit
+        )
         return 0 if row is None else row[0]
 
     async def published_after(
@@ -110,9 +113,8 @@ class RoomStore:
         joined, room_nid = place or (2**62, 0)
         rows = await self._database.fetch(
             """SELECT room_nid, room_id, version, state_nid, joined FROM rooms
-               WHERE published = 1 AND (joined < ? OR (joined = ? AND room_nid < ?))
+               WHERE published = 1 AND (joined, room_nid) < (?, ?)
                ORDER BY joined DESC, room_nid DESC LIMIT ?""",
-            joined,
             joined,
             room_nid,
             limit,
@@ -124,9 +126,8 @@ class RoomStore:
         joined, room_nid = place
         rows = await self._database.fetch(
             """SELECT room_nid, room_id, version, state_nid, joined FROM rooms
-               WHERE published = 1 AND (joined > ? OR (joined = ? AND room_nid > ?))
+               WHERE published = 1 AND (joined, room_nid) > (?, ?)
                ORDER BY joined, room_nid LIMIT ?""",
-            joined,
             joined,
             room_nid,
             limit,

@@ -72,10 +72,18 @@ _PRIVATE = (
     "openid_tokens",
     "delayed_events",
 )
-_STILL_IN_ROOMS = """
-    SELECT DISTINCT u.name FROM users u JOIN members m ON m.user_nid = u.user_nid
-    WHERE u.deactivated = 1 AND m.membership = ANY(?)
+_UNFINISHED = """
+    SELECT d.user_nid, n.name FROM unfinished_deactivations d JOIN names n ON n.nid = d.user_nid
 """
+_UNFINISHED_FROM_NOW = """
+    INSERT INTO unfinished_deactivations (user_nid) VALUES (?) ON CONFLICT (user_nid) DO NOTHING
+"""
+_FINISHED = """
+    DELETE FROM unfinished_deactivations WHERE user_nid = ? AND NOT EXISTS (
+        SELECT 1 FROM members WHERE user_nid = ? AND membership = ANY(?))
+"""
+# What a user has to leave.
+_PRESENT = [int(Membership.JOIN), int(Membership.INVITE), int(Membership.KNOCK)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +118,20 @@ class UserStore:
         await self._database.write(self._set_password_hashes, (user_nid, password_hash))
 
     async def deactivate(self, deactivation: Deactivation) -> None:
-        """Close the account and forget its secrets, sessions and private data."""
+        """Close the account and forget its secrets, sessions and private data.
+
+        Until it has left its rooms, the deactivation is `unfinished`.
+        """
         await self._database.write(self._deactivate, deactivation)
 
-    async def deactivated_in_rooms(self) -> list[str]:
-        """Closed accounts that are still in rooms: their leaving was interrupted."""
-        memberships = [int(Membership.JOIN), int(Membership.INVITE), int(Membership.KNOCK)]
-        return [name for (name,) in await self._database.fetch(_STILL_IN_ROOMS, memberships)]
+    async def unfinished_deactivations(self) -> list[tuple[int, str]]:
+        """Closed accounts (number and id) that may still be in rooms."""
+        rows = await self._database.fetch(_UNFINISHED)
+        return [(user_nid, name) for user_nid, name in rows]
+
+    async def left_rooms(self, user_nid: int) -> None:
+        """The deactivation is finished, unless there is still a room to leave."""
+        await self._database.write(_finish_deactivations, user_nid)
 
     def _register(self, txn: Transaction, users: list[NewUser]) -> list[int | None]:
         first = txn.stream(len(users))
@@ -179,5 +194,11 @@ class UserStore:
         tell_directory(txn, [item.user_nid for item in items], txn.stream(len(items)))
         for item in items:
             txn.execute(_DEACTIVATE, int(item.erase), item.user_nid)
+            txn.execute(_UNFINISHED_FROM_NOW, item.user_nid)
             for table in (*_PRIVATE, "profiles") if item.erase else _PRIVATE:
                 txn.execute(f"DELETE FROM {table} WHERE user_nid = ?", item.user_nid)
+
+
+def _finish_deactivations(txn: Transaction, user_nids: list[int]) -> None:
+    for user_nid in user_nids:
+        txn.execute(_FINISHED, user_nid, user_nid, _PRESENT)

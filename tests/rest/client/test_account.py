@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from synapse.storage.stores.users import Deactivation
 from tests.http.client import Answer
 from tests.rest.base import PASSWORD, RestTestCase
 from tests.rest.hostile import assert_survives
+from tests.rest.rooms import RoomTestCase
 
 CHANGE = "/_matrix/client/v3/account/password"
 DEACTIVATE = "/_matrix/client/v3/account/deactivate"
@@ -76,7 +78,7 @@ class PasswordTests(RestTestCase):
         await assert_survives(self, "POST", CHANGE, good, token=token)
 
 
-class DeactivateTests(RestTestCase):
+class DeactivateTests(RoomTestCase):
     async def deactivate(self, token: str, **body: Any) -> Answer:
         return await self.fetch("POST", DEACTIVATE, body, token=token)
 
@@ -96,6 +98,20 @@ class DeactivateTests(RestTestCase):
             "POST", "/_matrix/client/v3/register", {"username": "alice", "password": "x"}
         )
         self.assertEqual(answer.json["errcode"], "M_USER_IN_USE")
+
+    async def test_interrupted_leaving_goes_on_at_the_next_start(self) -> None:
+        alice, bob = await self.register("alice"), await self.register("bob")
+        room_id = await self.create_public(bob)
+        await self.join(alice, room_id)
+        user = await self.server.users.user("@alice:test")
+        assert user is not None
+        # The process dies between that and the leaving.
+        await self.server.users.deactivate(Deactivation(user.user_nid, erase=False))
+        self.start(self.config)
+        await self.server.accounts.resume()
+        await self.finish_background()
+        self.assertEqual(await self.membership(bob, room_id, "@alice:test"), "leave")
+        self.assertEqual(await self.server.users.unfinished_deactivations(), [])
 
     async def test_erasing_takes_the_profile_away(self) -> None:
         for erase, left in ((False, {"displayname": "bob"}), (True, {})):

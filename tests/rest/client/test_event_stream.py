@@ -1,15 +1,18 @@
 """Client API: /events, of all rooms and of one that is looked into."""
 
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import quote, urlencode
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
+from synapse.handlers import event_stream
 from synapse.util.clock import Clock
 from tests.http.client import Connection
 from tests.rest.rooms import V3, RoomTestCase, bodies, ids
 
+BOB = "@bob:test"
 WORLD_READABLE = {
     "type": "m.room.history_visibility",
     "content": {"history_visibility": "world_readable"},
@@ -83,6 +86,24 @@ class EventStreamTests(RoomTestCase):
             found += ids(events)
             token = page["end"]
         self.assertEqual(found, sent)
+
+    async def test_news_of_many_rooms_come_in_pages(self) -> None:
+        await self.arrange()
+        await self.join(self.bob, self.room_id)
+        token = await self.now(self.bob)
+        rooms = [self.room_id, *[await self.create_public(self.bob) for _ in range(4)]]
+        for room_id in rooms * 3:
+            await self.send(self.bob, room_id)
+        for n in range(3):
+            await self.create_public(self.alice, invite=[BOB], name=f"{n}")
+        whole = ids((await self.events(self.bob, **{"from": token}))["chunk"])
+        with patch.object(event_stream, "_MAX_EVENTS", 2):
+            found: list[str] = []
+            while events := (page := await self.events(self.bob, **{"from": token}))["chunk"]:
+                self.assertLessEqual(len(events), 2)
+                found += ids(events)
+                token = page["end"]
+        self.assertEqual(found, whole)
 
     async def test_waits_for_news(self) -> None:
         await self.arrange()

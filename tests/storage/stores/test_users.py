@@ -65,12 +65,22 @@ class UserStoreTests(StoreTestCase):
                 [(user_nid, room_nid, code) for room_nid, code in enumerate(memberships, 1)],
             )
 
+        def leave(txn: Transaction, user_nids: list[int]) -> None:
+            txn.execute("UPDATE members SET membership = 4 WHERE user_nid = ANY(?)", user_nids)
+
         user_nid = await self.users.register(ALICE)
         assert user_nid is not None
         await self.database.write(apply, 1)  # joined
-        self.assertEqual(await self.users.deactivated_in_rooms(), [])
-        await self.users.deactivate(Deactivation(user_nid, erase=False))
-        self.assertEqual(await self.users.deactivated_in_rooms(), ["@alice:test"])
+        self.assertEqual(await self.users.unfinished_deactivations(), [])
+        for _ in range(2):
+            await self.users.deactivate(Deactivation(user_nid, erase=False))
+        unfinished = [(user_nid, "@alice:test")]
+        self.assertEqual(await self.users.unfinished_deactivations(), unfinished)
+        await self.users.left_rooms(user_nid)  # one could not be left
+        self.assertEqual(await self.users.unfinished_deactivations(), unfinished)
+        await self.database.write(leave, user_nid)
+        await self.users.left_rooms(user_nid)
+        self.assertEqual(await self.users.unfinished_deactivations(), [])
 
     async def test_profile_changes_in_one_batch_keep_their_order(self) -> None:
         changes: list[dict[str, Any]] = [

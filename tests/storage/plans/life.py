@@ -1,0 +1,221 @@
+"""A day in the life of a server: whatever makes it ask its database something."""
+
+from typing import Any
+from unittest.mock import patch
+from urllib.parse import quote
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+
+from synapse.api.identifiers import localpart_of
+from synapse.app.chores import Chores
+from synapse.storage.stores import directory
+from synapse.storage.stores.delayed_events import DelayedEventStore
+from synapse.storage.stores.members import Membership
+from synapse.storage.transaction import Transaction
+from synapse.util.clock import Clock
+from tests.rest.base import PASSWORD
+from tests.rest.rooms import V3
+from tests.storage.plans.room_life import ALICE, BOB, CAROL, HOUR_MS, RoomLifeTestCase
+
+UNSTABLE = "/_matrix/client/unstable"
+
+
+class LifeTestCase(RoomLifeTestCase):
+    """`await self.live()`"""
+
+    async def live(self) -> None:
+        self.reconfigure(
+            retention={"enabled": True},
+            rooms={"max_event_delay_duration_ms": 24 * HOUR_MS},
+            server={"limit_profile_requests_to_users_who_share_rooms": True},
+            ui_auth={"session_timeout_ms": 1000},
+            presence={"include_offline_users_on_sync": True},
+        )
+        self.alice, self.bob = await self.register("alice"), await self.register("bob")
+        self.carol = await self.register("carol")
+        await self._make_rooms()
+        await self._sync_all()
+        await self._talk()
+        await self._keep_private_data()
+        await self._sync_all()
+        await self._read_timelines()
+        await self._read_state()
+        await self._change_memberships()
+        await self._use_directories()
+        await self._delay_events()
+        await self._restart()
+        await self._manage_accounts()
+        await self._do_chores()
+
+    async def _keep_private_data(self) -> None:
+        alice, mine = self.alice, f"{V3}/user/{ALICE}"
+        in_room = f"{mine}/rooms/{quote(self.room_id)}"
+        data = (f"{mine}/account_data/org.example", f"{in_room}/account_data/org.example")
+        for path in data:
+            await self.put(alice, path, {"a": 1})
+            await self.get(alice, path)
+        await self.put(alice, f"{in_room}/tags/u.work", {"order": 0.5})
+        await self.put(alice, f"{mine}/account_data/m.ignored_user_list", {"ignored_users": {}})
+        await self.get(alice, f"{in_room}/tags")
+        await self.ok("DELETE", f"{in_room}/tags/u.work", token=alice)
+        for path in data:
+            path = path.replace(V3, f"{UNSTABLE}/org.matrix.msc3391")
+            await self.ok("DELETE", path, token=alice)
+        uploaded = await self.post(alice, f"{mine}/filter", {"room": {"timeline": {"limit": 5}}})
+        await self.get(alice, f"{mine}/filter/{uploaded['filter_id']}")
+        await self.sync(alice, filter=uploaded["filter_id"])
+        rule = f"{V3}/pushrules/global/content/mine"
+        await self.put(alice, rule, {"pattern": "alice", "actions": ["notify"]})
+        await self.get(alice, f"{V3}/pushrules/")
+        await self.put(alice, f"{V3}/profile/{ALICE}/displayname", {"displayname": "Alice A."})
+        await self.put(alice, f"{V3}/profile/{ALICE}/org.example", {"org.example": 1})
+        await self.ok("DELETE", f"{V3}/profile/{ALICE}/org.example", token=alice)
+        await self.finish_background()
+        await self.get(self.bob, f"{V3}/profile/{ALICE}")
+        path = f"{UNSTABLE}/io.element.msc4306/rooms/{self.room_id}/thread/{self.event_id}"
+        await self.put(alice, f"{path}/subscription", {"automatic": self.reply})
+        await self.get(alice, f"{path}/subscription")
+        await self.ok("DELETE", f"{path}/subscription", token=alice)
+
+    async def _use_directories(self) -> None:
+        alias = f"{V3}/directory/room/%23other:test"
+        await self.put(self.alice, alias, {"room_id": self.room_id})
+        await self.get(self.bob, alias)
+        await self.ok("DELETE", alias, token=self.alice)
+        listed = f"{V3}/directory/list/room/{self.restricted}"
+        await self.put(self.alice, listed, {"visibility": "public"})
+        page = await self.get(self.bob, f"{V3}/publicRooms", limit=1)
+        page = await self.get(self.bob, f"{V3}/publicRooms", limit=1, since=page["next_batch"])
+        await self.get(self.bob, f"{V3}/publicRooms", limit=1, since=page["prev_batch"])
+        filtered = {"filter": {"generic_search_term": "home"}}
+        await self.post(self.bob, f"{V3}/publicRooms", filtered)
+        await self.set_state(self.alice, self.space, "m.room.join_rules", {"join_rule": "invite"})
+        await self.server.directory_reader.catch_up()
+        await self.server.search_reader.catch_up()
+        await self._search_users()
+        # As if more words began so than are looked at.
+        with patch.object(directory, "_IS_COMMON", "SELECT 1 WHERE ? <= ? AND 0 < ?"):
+            await self._search_users()
+        criteria = {
+            "search_term": "hello",
+            "event_context": {"before_limit": 1, "after_limit": 1, "include_profile": True},
+            "include_state": True,
+        }
+        by_sender: dict[str, Any] = {"filter": {"senders": [BOB], "rooms": [self.room_id]}}
+        for more in ({}, {"order_by": "recent"}, by_sender):
+            body = {"search_categories": {"room_events": {**criteria, **more}}}
+            await self.post(self.bob, f"{V3}/search", body)
+
+    async def _search_users(self) -> None:
+        for term in ("alice", "al", "@bob:test", "carol test"):
+            await self.post(self.bob, f"{V3}/user_directory/search", {"search_term": term})
+
+    async def _delay_events(self) -> None:
+        base = f"{UNSTABLE}/org.matrix.msc4140"
+        delays = []
+        for n in range(4):
+            path = f"{base}/rooms/{self.room_id}/delayed_event/m.room.message/delayed{n}"
+            body = {"delay_ms": 60_000, "content": {"body": f"{n}", "msgtype": "m.text"}}
+            delays.append((await self.put(self.bob, path, body))["delay_id"])
+        for delay_id, action in zip(delays, ("restart", "cancel", "send"), strict=False):
+            await self.post(self.bob, f"{base}/delayed_events/{delay_id}", {"action": action})
+        await self.get(self.bob, f"{base}/delayed_events")
+        await self.get(self.bob, f"{base}/delayed_events/{delays[0]}")
+        await self.wait_for(self._all_sent(base))
+
+    async def _all_sent(self, base: str) -> None:
+        while (await self.get(self.bob, f"{base}/delayed_events"))["delayed_events"]:
+            await Clock(reactor).sleep(0.001)
+
+    async def _restart(self) -> None:
+        """What was in memory is read again."""
+        self.server.delayed_sending.stop()
+        await self.server.presence.close()
+        self.start(self.config)
+        await self._ask_stores()
+        self.event_id = await self.send(self.alice, self.room_id, "hello again")
+        await self._sync_all()
+        await self._read_timelines()
+        await self._read_state()
+        await self.redact(self.alice, self.room_id, self.event_id)
+        await self.sync(self.bob, since=self.since[self.bob], timeout=0)
+        await self.get(self.bob, f"{V3}/presence/{ALICE}/status")
+
+    async def _ask_stores(self) -> None:
+        """What only other configurations, larger rooms or rare accidents ask for."""
+        server, store = self.server, self.server.members
+        alice = (await server.names.nids([ALICE, BOB]))[ALICE]
+        bob = (await server.names.nids([BOB]))[BOB]
+        mine = [row.room_nid for row in await store.rooms_of(alice)]
+        await store.of_rooms(mine, [Membership.JOIN])
+        await store.count_shared_rooms(alice, bob)
+        await store.some_of_ours(mine[0], 100)
+        await server.events.after(mine[0], 0, 10)
+        await server.events.pos_at(mine[0], self.database.position)
+        await server.receipt_store.rooms_with_receipts_since(mine, 0)
+        await server.presence_store.share_rooms(alice, [bob])
+        await server.presence_store.of_all_who_share_rooms(alice, 10_000)
+        await server.search_index.encrypted_rooms(mine, 1)
+        await server.slots.nids_of_type("m.room.name")
+        await server.slots.slots(range(1, 20))
+        await server.names.texts(range(1, 20))
+        await server.thread_subscription_store.changes(alice, 0, 2**60, 100)
+        await server.tokens.revoke(bob, 1)
+        await server.openid_store.user_of(b"", 0)
+        await DelayedEventStore(self.database).release("none")
+
+    async def _manage_accounts(self) -> None:
+        response = (await self.login("carol", refresh_token=True, device_id="PHONE")).json
+        fresh = {"refresh_token": response["refresh_token"]}
+        again = await self.ok("POST", f"{V3}/refresh", fresh, token=None)
+        await self.whoami(again["access_token"])
+        fresh = {"refresh_token": again["refresh_token"]}
+        await self.ok("POST", f"{V3}/refresh", fresh, token=None)
+        await self.get(self.carol, f"{V3}/devices")
+        await self.get(self.carol, f"{V3}/devices/PHONE")
+        await self.put(self.carol, f"{V3}/devices/PHONE", {"display_name": "telephone"})
+        identifier = {"type": "m.id.user", "user": "carol"}
+        auth = {"type": "m.login.password", "identifier": identifier, "password": PASSWORD}
+        devices = {"devices": ["PHONE"], "auth": auth}
+        await self.post(self.carol, f"{V3}/delete_devices", devices)
+        path = f"{V3}/user/{CAROL}/openid/request_token"
+        await self.post(self.carol, path, {})
+        body = {"new_password": "another", "logout_devices": True, "auth": auth}
+        await self.post(self.carol, f"{V3}/account/password", body)
+        await self.get(self.bob, f"{V3}/capabilities")
+        await self.ok("GET", f"{V3}/register/available?username=dave", token=None)
+        for path in ("/logout", "/logout/all"):
+            token = (await self.login("alice")).json["access_token"]
+            await self.post(token, f"{V3}{path}", {})
+        auth["password"] = "another"
+        await self.post(self.carol, f"{V3}/account/deactivate", {"auth": auth, "erase": True})
+        await self.finish_background()
+        guest, token = await self.guest()
+        await self.register(localpart_of(guest), guest_access_token=token)
+
+    async def _do_chores(self) -> None:
+        """A day later: what the server does when it starts, and every hour."""
+        self.advance(8 * 24 * 3600)
+        await self.database.write(_want_update, "user_directory")
+        self.start(self.config)
+        chores = Chores(self.server)
+        chores.start()
+        await self.wait_for(self.server.search_reader.catch_up())
+        await self.wait_for(self.server.directory_reader.catch_up())
+        await self.wait_for(self.finish_background())
+        chores.stop()
+
+    async def wait_for(self, work: Any) -> None:
+        """Let time go by until something is done."""
+        running = Deferred.fromCoroutine(work)
+        while not running.called:
+            self.advance(1)
+            await Clock(reactor).sleep(0.001)  # for the database's threads
+        await running
+
+
+def _want_update(txn: Transaction, names: list[str]) -> None:
+    txn.execute_many(
+        "INSERT INTO background_updates (name) VALUES (?)", [(name,) for name in names]
+    )
