@@ -49,7 +49,7 @@ class JsSdkTests(InteropTestCase):
 def _install() -> None:
     lock = _JS / "package-lock.json"
     if not _INSTALLED.exists() or _INSTALLED.stat().st_mtime < lock.stat().st_mtime:
-        _run("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
+        _run("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=5")
 
 
 def _run(*command: str) -> None:
