@@ -7,12 +7,13 @@ committed in groups: see `synapse.storage.commit` for what that means for the fu
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar, overload
 
 from synapse.logging.context import record_database
 from synapse.storage.commit import Apply, Committed, Committer, name_of
 from synapse.storage.engines.base import Connection, Engine
+from synapse.storage.gathering import Gathering
 from synapse.storage.migrations import migrate
 from synapse.storage.readers import Readers
 from synapse.storage.sql import Row, described
@@ -67,6 +68,7 @@ class Database:
             self._local = connection
         elif engine.in_process:
             self._local = engine.connect(read_only=True)
+        self._reactor = reactor
         self._readers = Readers(engine, reactor)
         self._writer = Writer(
             reactor,
@@ -125,6 +127,10 @@ class Database:
         return await self._in_thread(
             self._timing(name_of(fn)), lambda connection: _on_snapshot(connection, fn)
         )
+
+    def gathering(self, load: Callable[[Sequence[I]], Awaitable[Sequence[R]]]) -> Gathering[I, R]:
+        """Gathers what is asked for in one turn of the reactor; `load` then reads it together."""
+        return Gathering(self._reactor, load)
 
     @overload
     async def write(self, apply: Callable[[Transaction, list[I]], None], item: I) -> None: ...

@@ -42,6 +42,14 @@ class RoomCounts:
         return Count(sum(c.notify for c in counts), sum(c.highlight for c in counts))
 
 
+class _Hearing(NamedTuple):
+    """As whom a user hears a room."""
+
+    user_nid: int
+    room_nid: int
+    listener: Listener
+
+
 class ReadPoint(NamedTuple):
     """The event that a user has read a thread up to; the last three are `events`' columns."""
 
@@ -85,32 +93,40 @@ class _Facts:
 
 
 _ROOM, _READ, _PAST, _MARK = range(4)
+# How many users one statement asks about.
+_USERS_AT_ONCE = 200
 _UNREAD_MARK = """
     LEFT JOIN read_points p
         ON p.user_nid = m.user_nid AND p.room_nid = k.room_nid AND p.thread_id = k.thread_id
     LEFT JOIN read_points q
         ON q.user_nid = m.user_nid AND q.room_nid = k.room_nid AND q.thread_id = ''
-    WHERE m.user_nid = ? AND m.room_nid = ANY(?)
+    WHERE m.user_nid = ANY(?) AND m.room_nid = ANY(?)
         AND k.event_nid > m.since AND k.event_nid > COALESCE(q.event_nid, 0)
         AND k.event_nid > COALESCE(p.event_nid, 0)"""
+# Asked about one user and many rooms, or about one room and many users.
 _FACTS = f"""
-    SELECT {_ROOM}, m.room_nid, '', m.since, e.loud, e.shouts, ro.loud, ro.shouts,
+    SELECT {_ROOM}, m.user_nid, m.room_nid, '', m.since, e.loud, e.shouts, ro.loud, ro.shouts,
         ro.last_nid
     FROM members m JOIN rooms ro ON ro.room_nid = m.room_nid
-    JOIN events e ON e.event_nid = m.since WHERE m.user_nid = ? AND m.room_nid = ANY(?)
+    JOIN events e ON e.event_nid = m.since WHERE m.user_nid = ANY(?) AND m.room_nid = ANY(?)
     UNION ALL
-    SELECT {_READ}, room_nid, thread_id, event_nid, loud, shouts, 0, 0, 0
-    FROM read_points WHERE user_nid = ? AND room_nid = ANY(?)
+    SELECT {_READ}, user_nid, room_nid, thread_id, event_nid, loud, shouts, 0, 0, 0
+    FROM read_points WHERE user_nid = ANY(?) AND room_nid = ANY(?)
     UNION ALL
-    SELECT {_PAST}, room_nid, '', until_nid, loud, shouts, listener, quiet, 0
-    FROM past_listeners WHERE user_nid = ? AND room_nid = ANY(?)
+    SELECT {_PAST}, user_nid, room_nid, '', until_nid, loud, shouts, listener, quiet, 0
+    FROM past_listeners WHERE user_nid = ANY(?) AND room_nid = ANY(?)
     UNION ALL
-    SELECT {_MARK}, k.room_nid, k.thread_id, k.event_nid, k.notify, k.highlight, k.listener,
-        k.sender_nid, 0
+    SELECT {_MARK}, m.user_nid, k.room_nid, k.thread_id, k.event_nid, k.notify, k.highlight,
+        k.listener, k.sender_nid, 0
     FROM members m JOIN marks k ON k.room_nid = m.room_nid AND k.listener = ANY(?) {_UNREAD_MARK}
     UNION ALL
-    SELECT {_MARK}, k.room_nid, k.thread_id, k.event_nid, k.notify, k.highlight, k.listener,
-        k.sender_nid, 0
+    SELECT {_MARK}, m.user_nid, k.room_nid, k.thread_id, k.event_nid, k.notify, k.highlight,
+        k.listener, k.sender_nid, 0
+    FROM members m JOIN marks k ON k.room_nid = m.room_nid AND k.listener = m.user_nid
+    {_UNREAD_MARK}
+    UNION ALL
+    SELECT {_MARK}, m.user_nid, k.room_nid, k.thread_id, k.event_nid, k.notify, k.highlight,
+        k.listener, k.sender_nid, 0
     FROM members m JOIN past_listeners l ON l.user_nid = m.user_nid AND l.room_nid = m.room_nid
     JOIN marks k ON k.room_nid = l.room_nid AND k.listener = l.listener {_UNREAD_MARK}"""
 _UPSERT_POINT = """
@@ -126,28 +142,58 @@ class UnreadStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._one_room = database.gathering(self._counts_in_rooms)
 
     async def counts(self, user_nid: int, listeners: dict[int, Listener]) -> dict[int, RoomCounts]:
-        """By room_nid; `listeners` says as whom the user hears each of the rooms."""
-        rooms = list(listeners)
-        keys = list({0, user_nid, *(listener.key for listener in listeners.values())})
-        rows = await self._database.fetch(
-            _FACTS, *(user_nid, rooms) * 3, keys, user_nid, rooms, user_nid, rooms
-        )
-        facts: dict[int, _Facts] = {}
-        for kind, room_nid, thread_id, nid, loud, shouts, x, y, last_nid in sorted(rows):
+        """By room_nid; `listeners` says as whom the user hears each of the rooms.
+
+        What many users ask about one room in one turn of the reactor is read together.
+        """
+        if len(listeners) == 1:
+            ((room_nid, listener),) = listeners.items()
+            counts = await self._one_room.ask(_Hearing(user_nid, room_nid, listener))
+            return {} if counts is None else {room_nid: counts}
+        hearings = [_Hearing(user_nid, *item) for item in listeners.items()]
+        found = await self._counts(hearings)
+        return {room_nid: counts for (_, room_nid), counts in found.items()}
+
+    async def _counts_in_rooms(self, hearings: Sequence[_Hearing]) -> list[RoomCounts | None]:
+        by_room: dict[int, list[_Hearing]] = {}
+        for hearing in hearings:
+            by_room.setdefault(hearing.room_nid, []).append(hearing)
+        found: dict[tuple[int, int], RoomCounts] = {}
+        for in_room in by_room.values():
+            for start in range(0, len(in_room), _USERS_AT_ONCE):
+                found.update(await self._counts(in_room[start : start + _USERS_AT_ONCE]))
+        return [found.get((hearing.user_nid, hearing.room_nid)) for hearing in hearings]
+
+    async def _counts(self, hearings: Sequence[_Hearing]) -> dict[tuple[int, int], RoomCounts]:
+        """By user_nid and room_nid; of one user, or of one room."""
+        users = list({hearing.user_nid for hearing in hearings})
+        rooms = list({hearing.room_nid for hearing in hearings})
+        keys = list({0, *(hearing.listener.key for hearing in hearings)})
+        about = (users, rooms)
+        rows = await self._database.fetch(_FACTS, *about * 3, keys, *about * 3)
+        facts: dict[tuple[int, int], _Facts] = {}
+        for kind, user_nid, room_nid, thread_id, nid, loud, shouts, x, y, last_nid in sorted(rows):
             point = _Point(nid, loud, shouts)
             if kind == _ROOM:
-                facts[room_nid] = _Facts(_Point(last_nid, x, y), point)
-            elif room_nid not in facts:
+                facts[user_nid, room_nid] = _Facts(_Point(last_nid, x, y), point)
+                continue
+            known = facts.get((user_nid, room_nid))
+            if known is None:
                 continue  # the user never was in the room
-            elif kind == _READ:
-                facts[room_nid].read[thread_id] = point
+            if kind == _READ:
+                known.read[thread_id] = point
             elif kind == _PAST:
-                facts[room_nid].past.append(_Past(point, Listener(x, bool(y))))
+                known.past.append(_Past(point, Listener(x, bool(y))))
             else:
-                facts[room_nid].marks.add(_Mark(thread_id, nid, loud, shouts, x, y))
-        return {nid: _count(user_nid, f, listeners[nid]) for nid, f in facts.items()}
+                known.marks.add(_Mark(thread_id, nid, loud, shouts, x, y))
+        return {
+            (user_nid, room_nid): _count(user_nid, facts[user_nid, room_nid], listener)
+            for user_nid, room_nid, listener in hearings
+            if (user_nid, room_nid) in facts
+        }
 
     async def read_all(self, user_nid: int, room_nid: int, counts: RoomCounts) -> None:
         """Move the read point of everything to where the counts were made."""
