@@ -59,6 +59,10 @@ _HEROES = """
                   ORDER BY f.membership, f.event_nid LIMIT 1 OFFSET 5), 0))
     ORDER BY ro.room_nid, m.membership, m.event_nid
 """
+_GUESTS = """
+    SELECT u.name FROM members m JOIN users u ON u.user_nid = m.user_nid
+    WHERE m.room_nid = ? AND m.membership = 1 AND u.guest = 1
+"""
 
 
 class MemberStore:
@@ -169,11 +173,8 @@ class MemberStore:
 
     async def joined_guests(self, room_nid: int) -> list[str]:
         """The guest accounts of ours that are in a room."""
-        rows = await self._database.fetch(
-            """SELECT u.name FROM members m JOIN users u ON u.user_nid = m.user_nid
-               WHERE m.room_nid = ? AND m.membership = 1 AND u.guest = 1""",
-            room_nid,
-        )
+        # It looks at each member.
+        rows = await self._database.scan(lambda reader: reader.fetch(_GUESTS, room_nid))
         return [name for (name,) in rows]
 
     async def forget(self, user_nid: int, room_nid: int) -> None:
