@@ -33,6 +33,11 @@ ROOM_EVENT_FILTER: Shape = {
     "lazy_load_members": _BOOLEAN,
     "include_redundant_members": _BOOLEAN,
     "unread_thread_notifications": _BOOLEAN,
+    # Beyond the specification: MSC3440 and MSC3874.
+    "related_by_senders": _USER_IDS,
+    "related_by_rel_types": _STRINGS,
+    "rel_types": _STRINGS,
+    "not_rel_types": _STRINGS,
 }
 SYNC_FILTER: Shape = {
     "event_fields": _STRINGS,

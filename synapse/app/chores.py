@@ -5,6 +5,7 @@ from typing import Any
 from synapse.app.wiring import Server
 from synapse.storage.background_updates import BackgroundUpdates, Pace
 from synapse.storage.stores.directory_feed import index_users
+from synapse.storage.stores.relations import fill_relations
 from synapse.storage.stream_readers import StreamReader
 from synapse.util.clock import Timer
 
@@ -22,8 +23,9 @@ class Chores:
         self._readers: list[StreamReader[Any]] = [server.directory_reader]
         if server.config.search.enable_search:
             self._readers.append(server.search_reader)
-        updates = {"user_directory": index_users}
-        self._updates = BackgroundUpdates(server.database, server.clock, updates, Pace())
+        # What migrations have left behind to do.
+        updates = {"relations": fill_relations, "user_directory": index_users}
+        self.updates = BackgroundUpdates(server.database, server.clock, updates, Pace())
 
     def start(self) -> None:
         """Go on with what the last stop interrupted; then look every minute what there is to do."""
@@ -32,13 +34,13 @@ class Chores:
         background.spawn("resume profile changes", self._server.profile_changes.resume())
         background.spawn("resume presence", self._server.presence.resume())
         background.spawn("resume delayed events", self._server.delayed_sending.resume())
-        background.spawn("background updates", self._updates.run())
+        background.spawn("background updates", self.updates.run())
         for reader in self._readers:
             reader.start()
         self._tick()
 
     def stop(self) -> None:
-        self._updates.enabled = False
+        self.updates.enabled = False
         for reader in self._readers:
             reader.stop()
         self._server.delayed_sending.stop()

@@ -52,6 +52,7 @@ from synapse.rest.client.push_rules import (
 )
 from synapse.rest.client.receipts import ReadMarkersResource, ReceiptResource
 from synapse.rest.client.register import Register, RegisterAvailable
+from synapse.rest.client.relations import RelationsResource, Threads
 from synapse.rest.client.reports import ReportEvent, ReportRoom, ReportUser
 from synapse.rest.client.retention import RetentionConfiguration
 from synapse.rest.client.room_creation import CreateRoom
@@ -68,6 +69,7 @@ from synapse.rest.client.room_state import (
 from synapse.rest.client.room_summaries import RoomSummary, UnstableRoomSummary
 from synapse.rest.client.room_upgrades import UpgradeRoom
 from synapse.rest.client.search import SearchResource
+from synapse.rest.client.sliding_sync import SlidingSyncResource
 from synapse.rest.client.snapshots import EventAnywhere, Events, InitialSync, RoomInitialSync
 from synapse.rest.client.spaces import Hierarchy
 from synapse.rest.client.sync import SyncResource
@@ -182,6 +184,8 @@ def _room_resources(server: Server) -> list[Resource]:
         ReportEvent(auth, server.reports),
         ReportRoom(auth, server.reports),
         ReportUser(auth, server.reports),
+        RelationsResource(auth, server.relations, events),
+        Threads(auth, server.relations, events),
         RoomAlias(auth, aliases, server_name=server_name),
         AliasesOfRoom(auth, aliases),
         DirectoryVisibility(auth, aliases),
@@ -209,14 +213,16 @@ def _room_resources(server: Server) -> list[Resource]:
 
 def _sync_resources(server: Server) -> list[Resource]:
     auth = server.auth
+    max_timeline_limit = server.config.server.filter_timeline_limit
     return [
         SyncResource(
             auth,
             server.filters,
             server.sync,
             server.presence,
-            max_timeline_limit=server.config.server.filter_timeline_limit,
+            max_timeline_limit=max_timeline_limit,
         ),
+        SlidingSyncResource(auth, server.sliding_sync, max_timeline_limit=max_timeline_limit),
         PresenceStatus(auth, server.presence),
         InitialSync(auth, server.snapshots, server.client_events),
         RoomInitialSync(auth, server.snapshots, server.client_events),

@@ -4,12 +4,15 @@ Nothing looks anything up: what an object works with is handed to it here, once.
 same `Server` over a database and a clock of their own.
 """
 
+from collections.abc import Sequence
+
 from synapse.config.homeserver import HomeserverConfig
 from synapse.config.retention import RetentionConfig
 from synapse.crypto.signing import SigningKey
 from synapse.events.retention import RetentionRules
 from synapse.handlers.account_data import AccountData
 from synapse.handlers.accounts import Accounts
+from synapse.handlers.aggregations import Aggregations
 from synapse.handlers.aliases import Aliases
 from synapse.handlers.auth import Auth
 from synapse.handlers.auto_join import AutoJoin
@@ -24,7 +27,9 @@ from synapse.handlers.event_stream import EventStream
 from synapse.handlers.filters import Filters
 from synapse.handlers.guest_access import GuestAccess
 from synapse.handlers.guest_upgrade import GuestUpgrades
+from synapse.handlers.ignored_users import IgnoredUsers
 from synapse.handlers.invite_permission import InvitePermission
+from synapse.handlers.listeners import Listeners
 from synapse.handlers.login import Login
 from synapse.handlers.membership import Memberships
 from synapse.handlers.membership_limits import MembershipLimits
@@ -40,6 +45,8 @@ from synapse.handlers.push_rules import PushRules
 from synapse.handlers.ratelimits import RateLimiter
 from synapse.handlers.receipts import Receipts
 from synapse.handlers.registration import Registration
+from synapse.handlers.relation_rules import RelationRules
+from synapse.handlers.relations import Relations
 from synapse.handlers.reports import Reports
 from synapse.handlers.restricted_joins import RestrictedJoins
 from synapse.handlers.retention import Retention
@@ -55,6 +62,14 @@ from synapse.handlers.search_pages import SearchPages
 from synapse.handlers.search_scope import SearchScope
 from synapse.handlers.sessions import Sessions
 from synapse.handlers.shared_secret import SharedSecretRegistration
+from synapse.handlers.sliding_sync.connections import Connections
+from synapse.handlers.sliding_sync.extensions import Extensions
+from synapse.handlers.sliding_sync.handler import SlidingSync
+from synapse.handlers.sliding_sync.joined import JoinedViews
+from synapse.handlers.sliding_sync.outside import OutsideViews
+from synapse.handlers.sliding_sync.room_list import RoomLists
+from synapse.handlers.sliding_sync.room_state import RequiredStates
+from synapse.handlers.sliding_sync.windows import WindowFinder
 from synapse.handlers.snapshots import Snapshots
 from synapse.handlers.space_hierarchy import SpaceHierarchy
 from synapse.handlers.state_events import StateEvents
@@ -64,7 +79,10 @@ from synapse.handlers.sync.elsewhere import RoomsElsewhere
 from synapse.handlers.sync.ephemeral import Ephemeral
 from synapse.handlers.sync.handler import Sync
 from synapse.handlers.sync.joined import JoinedRooms
+from synapse.handlers.sync.lazy_members import LazyMembers
+from synapse.handlers.sync.own_timelines import OwnTimelines
 from synapse.handlers.sync.presence import PresenceInSync
+from synapse.handlers.sync.unread import Unread
 from synapse.handlers.sync.whole_rooms import WholeRooms
 from synapse.handlers.tags import Tags
 from synapse.handlers.thread_subscriptions import ThreadSubscriptions
@@ -95,6 +113,7 @@ from synapse.storage.stores.profiles import ProfileStore
 from synapse.storage.stores.purging import PurgeStore
 from synapse.storage.stores.push_rules import PushRuleStore
 from synapse.storage.stores.receipts import ReceiptStore
+from synapse.storage.stores.relations import RelationStore
 from synapse.storage.stores.reports import ReportStore
 from synapse.storage.stores.rooms import RoomStore
 from synapse.storage.stores.search_feed import SearchFeed
@@ -104,6 +123,7 @@ from synapse.storage.stores.states import StateStore
 from synapse.storage.stores.thread_subscriptions import ThreadSubscriptionStore
 from synapse.storage.stores.tokens import TokenStore
 from synapse.storage.stores.ui_auth import UiAuthStore
+from synapse.storage.stores.unread import UnreadStore
 from synapse.storage.stores.users import UserStore
 from synapse.storage.stream_readers import StreamReader
 from synapse.streams.followers import Followers
@@ -150,6 +170,7 @@ class Server:
         self.names = Names(database)
         self.slots = Slots(database, self.names)
         self.events = EventStore(database, cache_size=self.config.caches.event_cache_size)
+        self.relation_store = RelationStore(database)
         self.states = StateStore(database, self.names, self.slots, self.events)
         self.room_store = RoomStore(database)
         self.members = MemberStore(database)
@@ -170,16 +191,29 @@ class Server:
         )
         self.recent_receipts = RecentReceipts(self.followers, position=database.position)
         self.receipt_store = ReceiptStore(database, moved=self.recent_receipts.committed)
-        self.account_data_store = AccountDataStore(database, self.followers.user_moved)
+        self.account_data_store = AccountDataStore(database, self._account_data_moved)
+        self.ignored_users = IgnoredUsers(self.account_data_store, self.names)
         self.thread_subscription_store = ThreadSubscriptionStore(
             database, self.followers.user_moved
         )
-        self.push_rule_store = PushRuleStore(database, self.followers.user_moved)
         # Not before all of a commit is told: its position covers what was not told yet, too.
         database.on_commit(lambda position: self.followers.wake())
 
+    def _account_data_moved(self, user_nid: int, position: int) -> None:
+        self.ignored_users.changed(user_nid)
+        self.followers.user_moved(user_nid, position)
+
     def _build_rooms(self, key: SigningKey) -> None:
         self.rooms = RoomCache(self.room_store, self.events, self.states, cache_size=_ROOMS_KEPT)
+        self.push_rule_store = PushRuleStore(self.database, self._push_rules_moved)
+        self.listeners = Listeners(
+            self.rooms,
+            self.events,
+            self.members,
+            self.names,
+            self.push_rule_store,
+            server_name=self._server_name,
+        )
         announcer = Announcer(
             self.rooms,
             self.followers,
@@ -187,6 +221,7 @@ class Server:
             self.presence_changes,
             self.names,
             server_name=self._server_name,
+            membership_changed=self.listeners.membership_changed,
         )
         self.persister = Persister(
             self.database,
@@ -203,6 +238,7 @@ class Server:
             self.clock,
             server_name=self._server_name,
             key=key,
+            weigh=self.listeners.weigh,
         )
         self.transactions = Transactions(self.events)
         rules = _retention_rules(self.config.retention)
@@ -219,6 +255,10 @@ class Server:
         self.visibility = Visibility(
             self.rooms, self.members, self.events, self.states, self.retention
         )
+
+    def _push_rules_moved(self, user_nid: int, position: int, room_nids: Sequence[int]) -> None:
+        self.listeners.rules_changed(user_nid, room_nids)
+        self.followers.user_moved(user_nid, position)
 
     def _build_sessions(self, workers: Workers) -> None:
         config, clock, limits = self.config, self.clock, self.config.rate_limits
@@ -334,6 +374,7 @@ class Server:
             self.writer,
             self.transactions,
             self.presence,
+            RelationRules(self.relation_store, self.events, self.rooms),
             messages_limit=messages_limit,
             moderation_limit=None if redactions is None else RateLimiter(clock, redactions),
             server_name=self._server_name,
@@ -368,7 +409,14 @@ class Server:
             manage_limit=RateLimiter(clock, limits.rc_delayed_event_mgmt),
         )
         states = States(self.rooms, self.states)
-        self.timelines = Timelines(self.rooms, self.events, states, self.visibility)
+        self.timelines = Timelines(
+            self.rooms,
+            self.events,
+            self.relation_store,
+            states,
+            self.visibility,
+            self.ignored_users,
+        )
         self.thread_subscriptions = ThreadSubscriptions(
             self.thread_subscription_store, self.rooms, self.timelines
         )
@@ -384,7 +432,18 @@ class Server:
             clock,
             limit=RateLimiter(clock, limits.rc_reports),
         )
-        self.client_events = ClientEvents(self.events, clock)
+        self.aggregations = Aggregations(
+            self.relation_store, self.events, self.rooms, self.visibility, self.ignored_users, clock
+        )
+        self.client_events = ClientEvents(self.events, self.aggregations, clock)
+        self.relations = Relations(
+            self.timelines,
+            self.relation_store,
+            self.events,
+            self.rooms,
+            self.visibility,
+            self.ignored_users,
+        )
         summaries = RoomSummaries(self.states, self.events)
         self.public_rooms = PublicRooms(
             self.room_store, summaries, enabled=self.config.rooms.enable_room_list_search
@@ -461,16 +520,21 @@ class Server:
             deltas,
             self.visibility,
             self.retention,
+            self.clock,
         )
+        timelines = OwnTimelines(self.events, self.aggregations, self.ignored_users, self.clock)
         ephemeral = Ephemeral(self.receipt_store, self.recent_receipts, self.typing)
+        unread = Unread(self.listeners, UnreadStore(self.database))
         joined = JoinedRooms(
             self.rooms,
             self.room_store,
-            self.events,
             self.members,
             deltas,
             whole,
+            timelines,
             ephemeral,
+            unread,
+            LazyMembers(),
             self.clock,
         )
         elsewhere = RoomsElsewhere(
@@ -479,6 +543,8 @@ class Server:
             self.states,
             deltas,
             self.visibility,
+            timelines,
+            self.ignored_users,
             self.config.rooms.room_prejoin_state,
         )
         self.sync = Sync(
@@ -504,6 +570,7 @@ class Server:
             self.clock,
             excluded_rooms=self.config.rooms.exclude_rooms_from_sync,
         )
+        self._build_sliding_sync(deltas, whole, ephemeral, elsewhere)
         self.typing_notices = TypingNotices(self.rooms, self.typing, self.presence)
         self.snapshots = Snapshots(
             self.database,
@@ -536,6 +603,44 @@ class Server:
             self.receipt_store,
             self.account_data_store,
             self.presence,
+            unread,
+            self.clock,
+        )
+
+    def _build_sliding_sync(
+        self,
+        deltas: RoomDeltas,
+        whole: WholeRooms,
+        ephemeral: Ephemeral,
+        elsewhere: RoomsElsewhere,
+    ) -> None:
+        states = RequiredStates(self.rooms, self.states)
+        joined = JoinedViews(
+            self.rooms, self.events, self.members, states, deltas, whole, self.clock
+        )
+        self.sliding_sync = SlidingSync(
+            self.database,
+            self.followers,
+            self.typing,
+            Connections(),
+            RoomLists(
+                self.rooms,
+                self.members,
+                self.account_data_store,
+                excluded_rooms=self.config.rooms.exclude_rooms_from_sync,
+            ),
+            WindowFinder(self.states),
+            joined,
+            OutsideViews(
+                self.rooms,
+                self.events,
+                states,
+                deltas,
+                elsewhere,
+                self.visibility,
+                joined,
+            ),
+            Extensions(self.account_data_store, self.push_rules, self.receipt_store, ephemeral),
             self.clock,
         )
 

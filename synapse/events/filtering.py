@@ -5,10 +5,12 @@ type's answer is remembered. Wildcards are matched piece by piece, from left to 
 regular expression, which a hostile pattern of many `*` would keep busy for minutes.
 """
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from synapse.events.event import Event
+from synapse.events.relations import relation_of
 
 _Predicate = Callable[[str], bool]
 
@@ -21,9 +23,12 @@ class EventFilter:
 
     __slots__ = (
         "_contains_url",
+        "_ignored",
         "_is_type",
+        "_not_rel_types",
         "_not_rooms",
         "_not_senders",
+        "_rel_types",
         "_rooms",
         "_senders",
         "_types",
@@ -31,6 +36,8 @@ class EventFilter:
         "lazy_load_members",
         "limit",
         "matches_all",
+        "related_by_rel_types",
+        "related_by_senders",
         "unread_thread_notifications",
     )
 
@@ -48,13 +55,21 @@ class EventFilter:
         self._rooms = _optional_set(definition.get("rooms"))
         self._not_rooms = frozenset(definition.get("not_rooms") or ())
         self._contains_url: bool | None = definition.get("contains_url")
+        self._rel_types = _optional_set(definition.get("rel_types"))
+        self._not_rel_types = frozenset(definition.get("not_rel_types") or ())
+        # What must relate to an event: who reads events for this filter asks the database for it.
+        self.related_by_senders = _optional_set(definition.get("related_by_senders"))
+        self.related_by_rel_types = _optional_set(definition.get("related_by_rel_types"))
+        self._ignored: frozenset[str] = frozenset()
         # Whether there is no condition at all.
         self.matches_all = (
             self._is_type is None
             and self._senders is None
             and self._rooms is None
             and self._contains_url is None
-            and not (self._not_senders or self._not_rooms)
+            and self._rel_types is None
+            and not self.asks_for_children
+            and not (self._not_senders or self._not_rooms or self._not_rel_types)
         )
 
     @classmethod
@@ -64,15 +79,32 @@ class EventFilter:
         """`definition` has the shape of `synapse.api.filter_shape.ROOM_EVENT_FILTER`."""
         return cls(definition, min(definition.get("limit", default_limit), max_limit))
 
+    @property
+    def asks_for_children(self) -> bool:
+        """Whether only events are wanted to which others relate."""
+        return self.related_by_senders is not None or self.related_by_rel_types is not None
+
+    def ignoring(self, users: frozenset[str]) -> "EventFilter":
+        """The same filter, which lets only state events of these users through."""
+        if not users:
+            return self
+        other = copy.copy(self)
+        other._ignored = users
+        other.matches_all = False
+        return other
+
     def matches(self, event: Event) -> bool:
-        """Whether the event passes all conditions; the limit is not one of them."""
+        """Whether the event itself passes all conditions; the limit is not one of them."""
         if self.matches_all:
             return True
+        if event.state_key is None and event.sender in self._ignored:
+            return False
         return (
             self.matches_type(event.type)
             and self.matches_sender(event.sender)
             and self.matches_room(event.room_id)
             and (self._contains_url is None or _has_url(event) == self._contains_url)
+            and self._matches_relation(event)
         )
 
     def matches_type(self, type: str) -> bool:
@@ -94,6 +126,16 @@ class EventFilter:
         if room_id in self._not_rooms:
             return False
         return self._rooms is None or room_id in self._rooms
+
+    def _matches_relation(self, event: Event) -> bool:
+        if self._rel_types is None and not self._not_rel_types:
+            return True
+        relation = relation_of(event)
+        if relation is None:
+            return self._rel_types is None
+        if relation.rel_type in self._not_rel_types:
+            return False
+        return self._rel_types is None or relation.rel_type in self._rel_types
 
 
 def _has_url(event: Event) -> bool:

@@ -114,7 +114,10 @@ class DelayedSending:
             if self._has_lost_claims:
                 await self._store.release_all()
             self._has_lost_claims = True
-            while events := await self._store.claim_due(self._clock.now_ms(), _CLAIMED_AT_ONCE):
+            while not self._is_stopped:
+                events = await self._store.claim_due(self._clock.now_ms(), _CLAIMED_AT_ONCE)
+                if not events:
+                    break
                 if not await self._send_all(events):
                     return
             self._has_lost_claims = False

@@ -11,6 +11,7 @@ from synapse.events.power_levels import PowerLevels
 from synapse.handlers.auth import Requester
 from synapse.handlers.presence import Presence
 from synapse.handlers.ratelimits import RateLimiter
+from synapse.handlers.relation_rules import RelationRules
 from synapse.handlers.room_access import not_in_room, room_of_member
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
@@ -33,6 +34,7 @@ class Messages:
         writer: RoomWriter,
         transactions: Transactions,
         presence: Presence,
+        relation_rules: RelationRules,
         *,
         messages_limit: RateLimiter,
         moderation_limit: RateLimiter | None,
@@ -44,6 +46,7 @@ class Messages:
         self._writer = writer
         self._transactions = transactions
         self._presence = presence
+        self._relation_rules = relation_rules
         self._messages_limit = messages_limit
         self._moderation_limit = moderation_limit or messages_limit
         self._server_name = server_name
@@ -56,7 +59,10 @@ class Messages:
         content: dict[str, Any],
         txn_id: str | None,
     ) -> str:
-        """Send a message event; its id. Raises `Forbidden`, and what the builder refuses."""
+        """Send a message event; its id.
+
+        Raises `Forbidden`, what `RelationRules` and what the builder refuse.
+        """
         if type == EventTypes.REDACTION:
             target, content = _without_target(content)
             return await self.redact(requester, room_id, target, content, txn_id)
@@ -67,7 +73,8 @@ class Messages:
 
         async def send() -> str:
             self._messages_limit.check(requester.user_id)
-            event = await self._writer.send(room_id, draft)
+            async with self._relation_rules.kept(room, draft):
+                event = await self._writer.send(room_id, draft)
             self._presence.acted(requester)
             return event.event_id
 

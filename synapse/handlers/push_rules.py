@@ -1,10 +1,12 @@
 """Push rules: how a user wants to be notified, and of what."""
 
 from collections.abc import Callable
+from functools import partial
 
 import orjson
 
 from synapse.handlers.auth import Requester
+from synapse.handlers.listeners import listener_of
 from synapse.http.json_body import JsonObject
 from synapse.push.rule import actions_of, new_rule
 from synapse.push.rules import Rules
@@ -72,7 +74,7 @@ class PushRules:
             change(rules)
             return rules.to_stored()
 
-        await self._store.change(requester.user_nid, edit)
+        await self._store.change(requester.user_nid, edit, partial(listener_of, requester.user_id))
 
 
 def _content(requester: Requester, document: bytes | None) -> bytes:

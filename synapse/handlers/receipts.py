@@ -9,7 +9,10 @@ from synapse.events.event import Event
 from synapse.handlers.auth import Requester
 from synapse.handlers.presence import Presence
 from synapse.handlers.room_access import not_in_room, room_of_member
+from synapse.handlers.sync.unread import Unread
+from synapse.handlers.threads import thread_of
 from synapse.rooms.cache import RoomCache
+from synapse.rooms.noise import MAIN_THREAD
 from synapse.rooms.room import Room
 from synapse.storage.stores.account_data import AccountDataStore
 from synapse.storage.stores.events import EventStore
@@ -18,7 +21,6 @@ from synapse.util.clock import Clock
 
 FULLY_READ = "m.fully_read"
 RECEIPT_TYPES = ("m.read", "m.read.private")
-MAIN_THREAD = "main"
 
 
 class Receipts:
@@ -31,6 +33,7 @@ class Receipts:
         receipts: ReceiptStore,
         account_data: AccountDataStore,
         presence: Presence,
+        unread: Unread,
         clock: Clock,
     ) -> None:
         self._rooms = rooms
@@ -38,6 +41,7 @@ class Receipts:
         self._receipts = receipts
         self._account_data = account_data
         self._presence = presence
+        self._unread = unread
         self._clock = clock
 
     async def mark(
@@ -59,11 +63,15 @@ class Receipts:
             _check_thread(receipt_type, thread_id)
         room = await self._joined_room(requester, room_id)
         event = await self._event(room, event_id)
+        if thread_id is not None:
+            await self._require_in_thread(room, event, thread_id)
         self._presence.acted(requester)
         if receipt_type == FULLY_READ:
             await self._mark_fully_read(requester, room, event)
         else:
             await self._mark_read(requester, room, receipt_type, event, thread_id or "")
+            if thread_id is not None:
+                await self._unread.caught_up(requester, room.nid, room.room_id)
 
     async def _joined_room(self, requester: Requester, room_id: str) -> Room:
         room = await room_of_member(self._rooms, room_id)
@@ -77,6 +85,13 @@ class Receipts:
         if event is None or event.room_id != room.room_id or event.pos is None:
             raise NotFound("There is no such event in the room")
         return event
+
+    async def _require_in_thread(self, room: Room, event: Event, thread_id: str) -> None:
+        # A root stands in the main timeline, and begins its thread.
+        if event.event_id == thread_id:
+            return
+        if await thread_of(self._events, room.room_id, event.content) != thread_id:
+            raise InvalidParam("The event is not in the thread that thread_id names")
 
     async def _mark_fully_read(self, requester: Requester, room: Room, event: Event) -> None:
         before = await self._account_data.content(requester.user_nid, room.room_id, FULLY_READ)

@@ -6,6 +6,7 @@ rooms must name each other, so that no room can pass itself off as another one's
 
 import logging
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ import orjson
 from synapse.api.constants import EventTypes
 from synapse.api.errors import MatrixError, NotFound
 from synapse.api.identifiers import is_room_id
+from synapse.handlers.listeners import listener_of
 from synapse.handlers.tags import TAG
 from synapse.push.rule import Rule
 from synapse.push.rules import Rules
@@ -95,7 +97,7 @@ class RoomSuccession:
                 rules.set_enabled(kind, new_id, rule.enabled)
             return rules.to_stored()
 
-        await self._push_rules.change(user_nid, edit)
+        await self._push_rules.change(user_nid, edit, partial(listener_of, user_id))
 
 
 def _with_room(content: bytes, old_id: str, new_id: str) -> bytes | None:

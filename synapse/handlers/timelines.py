@@ -11,12 +11,14 @@ from synapse.api.errors import Forbidden, NotFound
 from synapse.events.event import Event
 from synapse.events.filtering import EventFilter
 from synapse.handlers.auth import Requester
+from synapse.handlers.ignored_users import IgnoredUsers
 from synapse.handlers.room_access import room_of_member
 from synapse.handlers.states import States
 from synapse.handlers.visibility import Reader, Visibility
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
 from synapse.storage.stores.events import EventStore
+from synapse.storage.stores.relations import RelationStore
 from synapse.streams.tokens import SyncToken, parse_timeline_token, timeline_token
 
 MAX_EVENTS = 1_000
@@ -25,6 +27,7 @@ _MAX_READ = 2_000
 _READ_AT_ONCE = 100
 # Before the first event of every room, however much history comes in later.
 _BEGINNING = -(2**60)
+_END = 2**60
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,20 @@ class Timelines:
     """Reads timelines as far as the reader may see them."""
 
     def __init__(
-        self, rooms: RoomCache, events: EventStore, states: States, visibility: Visibility
+        self,
+        rooms: RoomCache,
+        events: EventStore,
+        relations: RelationStore,
+        states: States,
+        visibility: Visibility,
+        ignored: IgnoredUsers,
     ) -> None:
         self._rooms = rooms
         self._events = events
+        self._relations = relations
         self._states = states
         self._visibility = visibility
+        self._ignored = ignored
 
     async def messages(
         self,
@@ -77,10 +88,11 @@ class Timelines:
         room = await room_of_member(self._rooms, room_id)
         reader = await self._visibility.reader(room, requester.user_id, requester.user_nid)
         if start is not None:
-            place = await self._place(room, start)
+            place = await self.place(room, start)
         else:
             place = await self._outermost(room, reader, backwards)
-        bound = None if stop is None else await self._place(room, stop)
+        bound = None if stop is None else await self.place(room, stop)
+        wish = wish.ignoring(await self._ignored.of(requester))
         events, end = await self._page(room, reader, place, wish, wish.limit, backwards, bound)
         state = None
         if wish.lazy_load_members:
@@ -90,13 +102,13 @@ class Timelines:
 
     async def last_before(self, room: Room, token: str) -> Event | None:
         """The event behind which a token stands; None at the room's beginning."""
-        newest = await self._before(room, await self._place(room, token) + 1, 1)
+        newest = await self._before(room, await self.place(room, token) + 1, 1)
         return newest[0] if newest else None
 
     async def event(self, requester: Requester, room_id: str, event_id: str) -> Event:
         """Raises `NotFound` also for who may not see the event."""
         try:
-            return (await self._find(requester, room_id, event_id))[2]
+            return (await self.find(requester, room_id, event_id))[2]
         except Forbidden:
             raise _no_event(event_id) from None
 
@@ -111,7 +123,8 @@ class Timelines:
         self, requester: Requester, room_id: str, event_id: str, wish: EventFilter
     ) -> Surroundings:
         """An event with up to `wish.limit` events around it, and the state at the last of them."""
-        room, reader, event = await self._find(requester, room_id, event_id)
+        room, reader, event = await self.find(requester, room_id, event_id)
+        wish = wish.ignoring(await self._ignored.of(requester))
         half = wish.limit // 2
         around = await self._around(room, reader, event, wish, half, wish.limit - half)
         last = around.after[-1] if around.after else event
@@ -152,9 +165,13 @@ class Timelines:
             state=[],
         )
 
-    async def _find(
+    async def find(
         self, requester: Requester, room_id: str, event_id: str
     ) -> tuple[Room, Reader, Event]:
+        """An event, its room, and the requester as its reader.
+
+        Raises `Forbidden` for who may not read the room, `NotFound` for who may not see the event.
+        """
         room = await room_of_member(self._rooms, room_id)
         reader = await self._visibility.reader(room, requester.user_id, requester.user_nid)
         event = await self._events.get(event_id)
@@ -166,7 +183,7 @@ class Timelines:
 
     # Places.
 
-    async def _place(self, room: Room, token: str) -> int:
+    async def place(self, room: Room, token: str) -> int:
         """The `pos` of the last event before a token."""
         if not token.startswith("s"):
             return parse_timeline_token(token)
@@ -213,6 +230,8 @@ class Timelines:
             inside = [event for event in page if _is_inside(event, bound, backwards)]
             is_last = is_last or len(inside) < len(page)
             wanted = [event for event in inside if wish.matches(event)]
+            if wish.asks_for_children:
+                wanted = await self._with_children(reader, wanted, wish)
             for event in await self._visibility.visible_to(reader, wanted):
                 found.append(event)
                 if len(found) == limit:
@@ -223,6 +242,19 @@ class Timelines:
             read += len(page)
             place = _behind(page[-1], backwards)
         return found, place
+
+    async def _with_children(
+        self, reader: Reader, events: list[Event], wish: EventFilter
+    ) -> list[Event]:
+        leave = reader.leave
+        nids = await self._relations.with_children(
+            [event.nid for event in events],
+            wish.related_by_senders,
+            wish.related_by_rel_types,
+            # Who has left doesn't learn what relates to it since.
+            below=_END if leave is None or leave.pos is None else leave.pos,
+        )
+        return [event for event in events if event.nid in nids]
 
     async def _read(self, room: Room, place: int, limit: int, backwards: bool) -> list[Event]:
         if backwards:

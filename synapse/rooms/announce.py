@@ -1,5 +1,7 @@
 """Announcing: what was committed becomes visible to the rooms in memory and to who waits."""
 
+from collections.abc import Callable
+
 from synapse.api.constants import EventTypes
 from synapse.events.event import Event
 from synapse.rooms.cache import RoomCache
@@ -23,13 +25,16 @@ class Announcer:
         names: Names,
         *,
         server_name: str,
+        membership_changed: Callable[[int, int], object],
     ) -> None:
+        """`membership_changed(user_nid, room_nid)` is told of users of ours."""
         self._rooms = rooms
         self._followers = followers
         self._typing = typing
         self._presence = presence
         self._names = names
         self._domain = ":" + server_name
+        self._tell_membership = membership_changed
 
     def committed(self, chunks: list[Chunk]) -> None:
         """Tell of chunks that were committed together."""
@@ -68,4 +73,5 @@ class Announcer:
         if user_nid is not None:
             if membership is Membership.JOIN:
                 self._presence.joined(user_nid, room_nid)
+            self._tell_membership(user_nid, room_nid)
             self._followers.membership_changed(user_nid, room_nid, membership, event.nid)

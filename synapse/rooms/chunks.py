@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from synapse.events.event import Event
+from synapse.rooms.noise import Noise
 from synapse.rooms.room import Room
 
 
@@ -27,6 +28,7 @@ class Chunk:
     after: "RoomNumbers"
     auth_events: list[Sequence[Event]]
     replaces: list[Event | None]
+    noise: list[Noise]
     txn: tuple[int, str] | None = None  # device_nid and transaction id of the (only) event
     redactions: list[Redaction] = field(default_factory=list)
     beginning: "Beginning | None" = None  # of a room that this chunk begins

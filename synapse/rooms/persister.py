@@ -141,11 +141,12 @@ class Persister:
 
     def _read_tips(self, txn: Transaction, room_nids: list[int]) -> dict[int, Tip]:
         rows = txn.execute(
-            "SELECT room_nid, head, state_nid FROM rooms WHERE room_nid = ANY(?)", room_nids
+            "SELECT room_nid, head, state_nid, loud, shouts FROM rooms WHERE room_nid = ANY(?)",
+            room_nids,
         )
         return {
-            room_nid: Tip(head, self._states.chain(txn, state_nid))
-            for room_nid, head, state_nid in rows
+            room_nid: Tip(head, self._states.chain(txn, state_nid), loud, shouts)
+            for room_nid, head, state_nid, loud, shouts in rows
         }
 
     def _update_rooms(self, txn: Transaction, chunks: list[Chunk], tips: dict[int, Tip]) -> None:
@@ -166,13 +167,15 @@ class Persister:
                     after.joined,
                     after.invited,
                     after.local_joined,
+                    tips[room_nid].loud,
+                    tips[room_nid].shouts,
                     room_nid,
                     first[room_nid].head,
                 )
             )
         changed = txn.execute_many(
             """UPDATE rooms SET head = ?, pos = ?, depth = ?, last_nid = ?, tips = ?,
-                   state_nid = ?, joined = ?, invited = ?, local_joined = ?
+                   state_nid = ?, joined = ?, invited = ?, local_joined = ?, loud = ?, shouts = ?
                WHERE room_nid = ? AND head = ?""",
             updates,
         )

@@ -9,10 +9,14 @@ import msgspec
 from synapse.api.constants import EventTypes
 from synapse.events.event import Event
 from synapse.rooms.chunks import Chunk, Redaction
+from synapse.rooms.noise import MAIN_THREAD, Noise
 from synapse.rooms.room import Room
+from synapse.storage.sql import Row
 from synapse.storage.stores.events import LIVE, REDACTED
 from synapse.storage.stores.members import Membership
+from synapse.storage.stores.relations import INSERT_RELATION, relation_row
 from synapse.storage.stores.states import Link, next_link
+from synapse.storage.stores.unread import ReadPoint, write_read_points
 from synapse.storage.transaction import Transaction
 
 
@@ -22,6 +26,9 @@ class Tip:
 
     head: int
     chain: list[Link]
+    # How many events outside threads notified and were highlighted by the predefined push rules.
+    loud: int = 0
+    shouts: int = 0
 
     @property
     def state_nid(self) -> int:
@@ -41,10 +48,13 @@ class Rows:
         # by comparing with the row before.
         self._member_rounds: list[dict[tuple[int, int], tuple[int, int]]] = []
         self._redactions: list[Redaction] = []
+        self._relations: list[Row] = []
+        self._marks: list[tuple[Any, ...]] = []
+        self._read_points: list[ReadPoint] = []
 
     def add(self, chunk: Chunk, tip: Tip, nid: int) -> Tip:
         """Take up a chunk whose first event gets `nid`; where the room stands after it."""
-        chain = tip.chain
+        chain, loud, shouts = tip.chain, tip.loud, tip.shouts
         for index, event in enumerate(chunk.events):
             event.nid = nid + index
             if event.state_key is not None:
@@ -52,9 +62,14 @@ class Rows:
                 event.replaces_nid = 0 if replaced is None else replaced.nid
                 chain = self._add_state(chunk.room, event, chain)
             event.state_nid = chain[-1].state_nid if chain else 0
-            self._add_event(chunk, event, chunk.auth_events[index])
+            noise = chunk.noise[index]
+            if noise.thread_id == MAIN_THREAD:
+                loud += noise.loud
+                shouts += noise.shout
+            self._add_event(chunk, event, chunk.auth_events[index], loud, shouts)
+            self._add_noise(chunk.room, event, noise, loud, shouts)
         self._redactions += chunk.redactions
-        return Tip(chunk.after.head, chain)
+        return Tip(chunk.after.head, chain, loud, shouts)
 
     def _add_state(self, room: Room, event: Event, chain: list[Link]) -> list[Link]:
         slot_nid = self._slots[event.slot]
@@ -76,7 +91,22 @@ class Rows:
         members[key] = (Membership.of(event.membership), event.nid)
         return chain
 
-    def _add_event(self, chunk: Chunk, event: Event, auth_events: Sequence[Event]) -> None:
+    def _add_noise(self, room: Room, event: Event, noise: Noise, loud: int, shouts: int) -> None:
+        sender, thread_id = self._names[event.sender], noise.thread_id
+        if thread_id != MAIN_THREAD and noise.loud:
+            self._marks.append(
+                (room.nid, 0, event.nid, thread_id, sender, int(noise.loud), int(noise.shout))
+            )
+        for mark in noise.marks:
+            self._marks.append(
+                (room.nid, mark.listener, event.nid, thread_id, sender, mark.notify, mark.highlight)
+            )
+        # Who says something has read what was said before.
+        self._read_points.append(ReadPoint(sender, room.nid, thread_id, event.nid, loud, shouts))
+
+    def _add_event(
+        self, chunk: Chunk, event: Event, auth_events: Sequence[Event], loud: int, shouts: int
+    ) -> None:
         is_state = event.state_key is not None
         device_nid, txn_id = chunk.txn or (None, None)
         self._events.append(
@@ -97,15 +127,21 @@ class Rows:
                 txn_id,
                 msgspec.msgpack.encode([e.nid for e in auth_events]) if is_state else None,
                 event.json,
+                loud,
+                shouts,
             )
         )
+        type_nid, sender_nid = self._names[event.type], self._names[event.sender]
+        relation = relation_row(event, chunk.room.nid, type_nid, sender_nid)
+        if relation is not None:
+            self._relations.append(relation)
 
     def write(self, txn: Transaction) -> None:
         txn.execute_many(
             """INSERT INTO events (event_nid, event_id, room_nid, pos, type_nid, sender_nid,
                    slot_nid, depth, origin_server_ts, flags, state_nid, replaces, device_nid,
-                   txn_id, auth, json)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                   txn_id, auth, json, loud, shouts)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
             self._events,
         )
         txn.execute_many(
@@ -126,6 +162,13 @@ class Rows:
                     for (user, room), (membership, nid) in members.items()
                 ],
             )
+        txn.execute_many(INSERT_RELATION, self._relations)
+        txn.execute_many(
+            "INSERT INTO marks (room_nid, listener, event_nid, thread_id, sender_nid, notify,"
+            " highlight) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            self._marks,
+        )
+        write_read_points(txn, self._read_points)
         self._write_redactions(txn)
 
     def _write_redactions(self, txn: Transaction) -> None:
@@ -139,6 +182,10 @@ class Rows:
             " WHERE event_nid = ? AND redacted_by IS NULL",
             [(r.redacted.json, r.by.nid, REDACTED, r.target.nid) for r in self._redactions],
         )
+        if self._redactions:
+            # What a redacted event said of its relation is gone; its own children stay.
+            targets = [r.target.nid for r in self._redactions]
+            txn.execute("DELETE FROM relations WHERE event_nid = ANY(?)", targets)
 
 
 _UPSERT_MEMBER = """

@@ -15,7 +15,7 @@ An event goes through named phases, each with one place:
 
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,7 @@ from synapse.events.builder import build
 from synapse.events.event import Event, StateMap
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.chunks import Beginning, Chunk, Redaction, RoomNumbers
+from synapse.rooms.noise import SILENCE, Noise
 from synapse.rooms.persister import Persister
 from synapse.rooms.redactions import redaction_of
 from synapse.rooms.room import HeadMoved, Room
@@ -54,6 +55,10 @@ class Draft:
     origin_server_ts: int | None = None  # None: now
 
 
+# Of a room, what is to be said in it, and the state by which it is judged.
+Weigh = Callable[[Room, Draft, StateMap], Awaitable[Noise]]
+
+
 class RoomWriter:
     """Adds events of this server's users to rooms."""
 
@@ -66,7 +71,9 @@ class RoomWriter:
         *,
         server_name: str,
         key: SigningKey,
+        weigh: Weigh,
     ) -> None:
+        """`weigh` tells whom an event reaches."""
         self._rooms = rooms
         self._events = events
         self._persister = persister
@@ -74,6 +81,7 @@ class RoomWriter:
         self._server_name = server_name
         self._domain = ":" + server_name
         self._key = key
+        self._weigh = weigh
         self._newest_room_ms = 0
 
     async def send(
@@ -98,16 +106,18 @@ class RoomWriter:
         room = await self._rooms.get(room_id)
         await room.turns.acquire()
         try:
+            state = await self._gather(room, draft)
+            target = await self._events.get(draft.redacts) if draft.redacts else None
+            noise = await self._weigh(room, draft, state)
+            # Not before all waits: a room that is lost meanwhile must not become busy again.
             if room.lost:
                 raise HeadMoved(room_id)
-            state = await self._gather(room, draft)
             # What is not yet committed may still fail: then it was not said.
             if unless is not None and (said := unless(room)) and not room.is_pending(said):
                 return said
-            target = await self._events.get(draft.redacts) if draft.redacts else None
             chunk = self._begin(room)
             try:
-                self._add(chunk, draft, state, target)
+                self._add(chunk, draft, state, target, noise)
             except BaseException:
                 self._abandon(chunk)
                 raise
@@ -173,11 +183,12 @@ class RoomWriter:
         await old.turns.acquire()
         try:
             state = await self._gather(old, tombstone)
+            noise = await self._weigh(old, tombstone, state)
             if old.lost or old.current((EventTypes.TOMBSTONE, "")) is not seen:
                 raise HeadMoved(old_room_id)
             last = self._begin(old)
             try:
-                self._add(last, tombstone, state, None)
+                self._add(last, tombstone, state, None, noise)
             except BaseException:
                 self._abandon(last)
                 raise
@@ -202,7 +213,8 @@ class RoomWriter:
         for draft in drafts:
             slots = self._slots(room, draft)
             state = {slot: e for slot in slots if (e := room.current(slot)) is not None}
-            self._add(chunk, draft, state, None)
+            # Nobody is there to hear it.
+            self._add(chunk, draft, state, None, SILENCE)
             if draft.type == EventTypes.CREATE:
                 room.room_id = chunk.events[0].room_id
         self._end(chunk)
@@ -225,9 +237,11 @@ class RoomWriter:
     # build, authorise, order
 
     def _begin(self, room: Room) -> Chunk:
-        return Chunk(room, [], room.head, _numbers(room), [], [])
+        return Chunk(room, [], room.head, _numbers(room), [], [], [])
 
-    def _add(self, chunk: Chunk, draft: Draft, state: StateMap, target: Event | None) -> None:
+    def _add(
+        self, chunk: Chunk, draft: Draft, state: StateMap, target: Event | None, noise: Noise
+    ) -> None:
         room = chunk.room
         wanted = auth_slots(draft.type, draft.state_key, draft.sender, draft.content, room.version)
         auth_events = [state[slot] for slot in wanted if slot in state]
@@ -258,6 +272,7 @@ class RoomWriter:
         chunk.events.append(event)
         chunk.auth_events.append(auth_events)
         chunk.replaces.append(replaced)
+        chunk.noise.append(noise)
         chunk.txn = draft.txn
         about_us = event.state_key is not None and event.state_key.endswith(self._domain)
         room.append(event, is_local=about_us)

@@ -36,6 +36,12 @@ class JsSdkTests(InteropTestCase):
     def test_spaces(self) -> None:
         self.play("spaces")
 
+    def test_relations(self) -> None:
+        self.play("relations")
+
+    def test_unread(self) -> None:
+        self.play("unread")
+
     def play(self, scenario: str) -> None:
         _run("node", "play.mjs", scenario, self.server.url)
 
@@ -43,7 +49,7 @@ class JsSdkTests(InteropTestCase):
 def _install() -> None:
     lock = _JS / "package-lock.json"
     if not _INSTALLED.exists() or _INSTALLED.stat().st_mtime < lock.stat().st_mtime:
-        _run("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
+        _run("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=5")
 
 
 def _run(*command: str) -> None:

@@ -72,10 +72,14 @@ class RestTestCase(StoreTestCase):
 
     def setUp(self) -> None:
         super().setUp()
+        self.prepare()
         self.time = task.Clock()
         self.time.advance(1_700_000_000)
         self.clock = Clock(self.time, real=False)
         self.start(default_config())
+
+    def prepare(self) -> None:
+        """Put something into the database before the server starts."""
 
     def start(self, config: HomeserverConfig) -> None:
         """Start the server, or start it again with another configuration."""

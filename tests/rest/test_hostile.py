@@ -151,7 +151,11 @@ BODIES: dict[str, dict[str, Any]] = {
     "Kick": {"user_id": "@bob:test", "reason": "r"},
     "Ban": {"user_id": "@carol:test", "reason": "r"},
     "Unban": {"user_id": "@carol:test", "reason": "r"},
-    "SendEvent": {"body": "b", "redacts": "$x"},
+    "SendEvent": {
+        "body": "b",
+        "redacts": "$x",
+        "m.relates_to": {"rel_type": "m.annotation", "event_id": "$x", "key": "k"},
+    },
     "RedactEvent": {"reason": "r", "redacts": "$x"},
     "StateWithKey": {"membership": "join", "alias": "#a:test", "alt_aliases": ["#a:test"]},
     "StateWithoutKey": {"name": "n", "users": {"@a:b": 1}, "alias": "#a:test"},
@@ -214,6 +218,7 @@ class HostileTests(RoomTestCase):
             "kind": "override",
             "rule_id": "mine",
             "tag": "u.work",
+            "rel_type": "m.thread",
         }
 
     def endpoints(self) -> Iterator[tuple[Resource, str]]:

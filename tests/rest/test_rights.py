@@ -21,6 +21,9 @@ ROOM_RIGHTS: list[tuple[Any, ...]] = [
     ("GET", "/context/LATE", None, 403, 403, 404, 404, 403, 200),
     ("GET", "/initialSync", None, 403, 403, 200, 200, 403, 200),
     ("POST", "/report/EARLY", {}, 404, 404, 404, 404, 403, 403),
+    ("GET", "/relations/EARLY", None, 404, 404, 200, 200, 404, 200),
+    ("GET", "/relations/LATE", None, 404, 404, 404, 404, 404, 200),
+    ("GET", "/threads", None, 403, 403, 200, 200, 403, 200),
     ("GET", "/aliases", None, 403, 403, 403, 403, 403, 200),
     ("PUT", "/send/m.room.message/t", _MESSAGE, 403, 403, 403, 403, 403, 200),
     ("PUT", "/state/x/SELF", {}, 403, 403, 403, 403, 403, 200),
@@ -60,6 +63,12 @@ OTHERS_DATA: list[tuple[str, str, Any]] = [
     ("PUT", "/directory/room/%23x:test", {"room_id": "ROOM"}),
     ("DELETE", "/directory/room/%23home:test", None),
 ]
+
+
+def endpoint(room_id: str, rest: str) -> str:
+    path = room_path(room_id, rest)
+    is_newer = rest.startswith(("/relations", "/threads"))
+    return path.replace(V3, "/_matrix/client/v1") if is_newer else path
 
 
 class RightsTests(RoomTestCase):
@@ -104,7 +113,7 @@ class RightsTests(RoomTestCase):
         await self.arrange()
         for method, rest, body, *statuses in ROOM_RIGHTS:
             for (user_id, token), status in zip(self.users, statuses, strict=True):
-                path = room_path(self.room_id, self.filled(rest, user_id))
+                path = endpoint(self.room_id, self.filled(rest, user_id))
                 answer = await self.fetch(method, path, self.filled(body, user_id), token=token)
                 what = f"{method} {rest} by {user_id}: {answer}"
                 self.assertEqual(answer.status, status, what)
@@ -118,7 +127,7 @@ class RightsTests(RoomTestCase):
         for method, rest, body, *_ in ROOM_RIGHTS:
             answers = []
             for room_id in (self.room_id, "!unknown:test"):
-                path = room_path(room_id, self.filled(rest, user_id))
+                path = endpoint(room_id, self.filled(rest, user_id))
                 answer = await self.fetch(method, path, self.filled(body, user_id), token=token)
                 answers.append((answer.status, answer.json["errcode"]))
             self.assertEqual(answers[0], answers[1], f"{method} {rest}")

@@ -9,6 +9,7 @@ from synapse.api.constants import EventTypes
 from synapse.api.errors import Forbidden, NotFound
 from synapse.api.room_versions import ROOM_VERSIONS
 from synapse.events.event import Event
+from synapse.rooms.noise import SILENCE
 from synapse.rooms.room import Room
 from synapse.rooms.writer import Draft
 from synapse.storage.transaction import Transaction
@@ -198,7 +199,7 @@ class LoadingTests(RoomsTestCase):
                 draft = Draft(EventTypes.MESSAGE, ALICE, {"body": "late"})
                 state = await self.server.rooms.state(room, self.server.writer._slots(room, draft))
                 chunk = self.server.writer._begin(room)
-                self.server.writer._add(chunk, draft, state, None)
+                self.server.writer._add(chunk, draft, state, None, SILENCE)
                 self.server.writer._end(chunk)
                 late.extend(chunk.events)
                 await self.server.persister.persist(chunk)

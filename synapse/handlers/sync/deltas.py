@@ -40,17 +40,37 @@ class RoomDelta:
     events: list[Event]
     rendered: list[bytes]  # the events, for any reader but their sender
     timeline: bytes  # `rendered`, joined
-    state_events: list[Event]  # without those that only introduce the timeline's senders
+    state_events: list[Event]
     state: bytes  # JSON of the state events, joined
+    # Members who only introduce the timeline's senders to clients that load them lazily.
+    speakers: list[Event]
+    is_after: bool  # the state is the one after the timeline, not before it
     limited: bool
     prev_batch: str
     senders: frozenset[str]
     naming_changed: bool  # the room's name or members
     made_ms: int
+    # The nid of the event with which all readers were joined for good; None: not all are.
+    joined_since: int | None
+
+    def unsigned_of(self, event: Event) -> bytes:
+        """What `unsigned` says of the reader at an event of the timeline, if it is known."""
+        return _membership_at(event, self.joined_since)
 
     @property
-    def is_empty(self) -> bool:
-        return not (self.events or self.state or self.limited)
+    def told_state(self) -> set[int]:
+        """The state events from which a client learns the state, by nid."""
+        return told_state(self.events, self.state_events, is_after=self.is_after)
+
+    def state_with(self, members: Sequence[Event], wish: RoomFilter) -> bytes:
+        """The JSON of the state events and of more of them, joined."""
+        more = [wish.render(event, now_ms=self.made_ms) for event in members]
+        return b",".join([self.state, *more] if self.state else more)
+
+    @property
+    def state_member(self) -> bytes:
+        """The name under which the state is told."""
+        return b"state_after" if self.is_after else b"state"
 
 
 class RoomDeltas:
@@ -68,7 +88,7 @@ class RoomDeltas:
     async def between(
         self, room: Room, since: int, upto: int, wish: RoomFilter, see: _See | None = None
     ) -> RoomDelta:
-        """What happened after position `since`, up to `upto`.
+        """What happened after position `since`, up to `upto`, for one who is joined all the time.
 
         `see` is for one who may not see all of it, and whose delta is nobody else's.
         """
@@ -88,13 +108,26 @@ class RoomDeltas:
         limit = wish.timeline.limit
         limited = len(chosen) > limit or not interval.is_whole
         timeline = chosen[:limit][::-1]
-        state = await self._state(interval.events, timeline, limited, since, wish)
+        if wish.state_after:
+            state = await self._state_after(interval, since, wish)
+        else:
+            state = await self._state(interval.events, timeline, limited, since, wish)
         speakers: list[Event] = []
         if wish.lazy_members:
-            told = {event.nid for event in (*timeline, *state)}
-            speakers = [e for e in await self._speakers(room, timeline, upto) if e.nid not in told]
+            told = told_state(timeline, state, is_after=wish.state_after)
+            speakers = [
+                event
+                for event in await self._speakers(room, timeline, upto)
+                if event.nid not in told and wish.state.matches(event)
+            ]
         delta = self.render(
-            timeline, state, limited, wish, _last_pos(room, upto), speakers=speakers
+            timeline,
+            state,
+            limited,
+            wish,
+            _last_pos(room, upto),
+            speakers=speakers,
+            joined_since=0 if see is None else None,
         )
         if key is not None:
             self._deltas[key] = delta
@@ -109,13 +142,17 @@ class RoomDeltas:
         end: int,
         *,
         speakers: Sequence[Event] = (),
+        joined_since: int | None = None,
     ) -> RoomDelta:
         """A delta of events that are chosen already; `timeline` is oldest first.
 
         `end` is where the timeline ends, for one that is empty.
         """
         now_ms = self._clock.now_ms()
-        rendered = [wish.render(event, now_ms=now_ms) for event in timeline]
+        rendered = [
+            wish.render(event, now_ms=now_ms, unsigned=_membership_at(event, joined_since))
+            for event in timeline
+        ]
         if timeline:
             assert timeline[0].pos is not None
             prev_batch = timeline_token(timeline[0].pos - 1)
@@ -126,12 +163,15 @@ class RoomDeltas:
             rendered=rendered,
             timeline=b",".join(rendered),
             state_events=list(state),
-            state=b",".join([wish.render(event, now_ms=now_ms) for event in (*state, *speakers)]),
+            state=b",".join([wish.render(event, now_ms=now_ms) for event in state]),
+            speakers=list(speakers),
+            is_after=wish.state_after,
             limited=limited,
             prev_batch=prev_batch,
             senders=frozenset(event.sender for event in timeline),
             naming_changed=any(event.type in _NAMING for event in (*timeline, *state)),
             made_ms=now_ms,
+            joined_since=joined_since,
         )
 
     async def _read(
@@ -194,6 +234,19 @@ class RoomDeltas:
                     changed[event.slot] = event
         return [event for event in changed.values() if wish.state.matches(event)]
 
+    async def _state_after(
+        self, interval: "_Interval", since: int, wish: RoomFilter
+    ) -> list[Event]:
+        """What changed the state until the interval ends."""
+        if interval.is_whole or not interval.events:
+            changed = {event.slot: event for event in reversed(interval.events) if event.is_state}
+            events = list(changed.values())
+        else:
+            snapshot = await self._states.at(interval.events[0].state_nid)
+            nids = [nid for nid in snapshot.values() if nid > since]
+            events = list((await self._events.by_nids(nids)).values())
+        return [event for event in events if wish.state.matches(event)]
+
     async def _speakers(self, room: Room, timeline: list[Event], upto: int) -> list[Event]:
         """The member events of the timeline's senders, for clients that load members lazily."""
         slots = {(EventTypes.MEMBER, event.sender) for event in timeline}
@@ -203,6 +256,21 @@ class RoomDeltas:
         if newer := [slot for slot, event in members.items() if not 0 < event.nid <= upto]:
             members.update(await self._states.events_at(timeline[-1].state_nid, newer))
         return list(members.values())
+
+
+def _membership_at(event: Event, joined_since: int | None) -> bytes:
+    if joined_since is None or event.nid < joined_since:
+        return b""
+    return b'"membership":"join"'
+
+
+def told_state(timeline: Sequence[Event], state: Sequence[Event], *, is_after: bool) -> set[int]:
+    """From which events (their nids) a client learns the state.
+
+    One that is told the state after the timeline takes none from the timeline.
+    """
+    told = {event.nid for event in state}
+    return told if is_after else told.union(event.nid for event in timeline)
 
 
 @dataclass(slots=True)

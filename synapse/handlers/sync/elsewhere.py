@@ -1,5 +1,6 @@
 """The rooms a user is not in: `rooms.invite`, `rooms.knock` and `rooms.leave` of a sync."""
 
+from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 
@@ -9,7 +10,12 @@ from synapse.api.constants import EventTypes
 from synapse.config.rooms import PrejoinStateConfig
 from synapse.events.client_format import stripped
 from synapse.events.event import Event
+from synapse.handlers.auth import Requester
+from synapse.handlers.ignored_users import IgnoredUsers, hides
 from synapse.handlers.sync.deltas import RoomDelta, RoomDeltas
+from synapse.handlers.sync.filters import RoomFilter
+from synapse.handlers.sync.own_timelines import OwnTimelines
+from synapse.handlers.sync.personal import PersonalNews
 from synapse.handlers.sync.request import SyncRequest
 from synapse.handlers.visibility import Visibility
 from synapse.rooms.cache import RoomCache
@@ -44,6 +50,8 @@ class RoomsElsewhere:
         states: StateStore,
         deltas: RoomDeltas,
         visibility: Visibility,
+        timelines: OwnTimelines,
+        ignored: IgnoredUsers,
         prejoin_state: PrejoinStateConfig,
     ) -> None:
         self._rooms = rooms
@@ -51,6 +59,8 @@ class RoomsElsewhere:
         self._states = states
         self._deltas = deltas
         self._visibility = visibility
+        self._timelines = timelines
+        self._ignored = ignored
         self._prejoin_state = prejoin_state
 
     async def invited(self, row: MemberRow, user_id: str) -> bytes:
@@ -82,20 +92,30 @@ class RoomsElsewhere:
                     state[event.slot] = event
         return [stripped(event) for event in state.values()]
 
-    async def left(self, row: MemberRow, request: SyncRequest, since: int, upto: int) -> bytes:
+    async def left(
+        self,
+        row: MemberRow,
+        request: SyncRequest,
+        since: int,
+        upto: int,
+        personal: PersonalNews,
+    ) -> bytes:
         """A member of `rooms.leave`: what the user saw before leaving, and the leave itself."""
         room = await self._rooms.get_by_nid(row.room_nid)
         newest = (await self._events.by_nids([row.event_nid]))[row.event_nid]
         delta = await self._until_left(room, row, newest, request, since, upto)
+        own = await self._timelines.own([delta], request)
         return (
             b'%b:{"timeline":{"events":[%b],"limited":%b,"prev_batch":"%b"},'
-            b'"state":{"events":[%b]},"account_data":{"events":[]}}'
+            b'"%b":{"events":[%b]},"account_data":{"events":[%b]}}'
         ) % (
             orjson.dumps(room.room_id),
-            delta.timeline,
+            self._timelines.render(delta, request, own),
             b"true" if delta.limited else b"false",
             delta.prev_batch.encode(),
-            delta.state,
+            delta.state_member,
+            delta.state_with(delta.speakers, request.filter.room),
+            b",".join(personal.of_room(room.nid, room.room_id, request.filter)),
         )
 
     async def _until_left(
@@ -116,19 +136,29 @@ class RoomsElsewhere:
             if event is not None and before is not None and before.membership == _JOIN
         ]
         if not ends:
-            return self._deltas.render([newest], [], False, wish, newest.pos or 0)
+            return self._deltas.render(
+                [newest], _followed([], newest, wish), False, wish, newest.pos or 0
+            )
         # Who wasn't in the room at `since` knows nothing of its state.
         was_in = own[-1].nid <= since and own[-1].membership == _JOIN
-        see = partial(self._visibility.visible, request.requester.user_id, row)
+        see = partial(self._shown, request.requester, row)
         delta = await self._deltas.between(
             room, since if was_in else 0, min(upto, ends[0].nid), wish, see
         )
         if ends[0] is newest:
             return delta
         timeline = [*delta.events, newest]
+        state = _followed(delta.state_events, newest, wish)
         return self._deltas.render(
-            timeline, delta.state_events, delta.limited, wish, newest.pos or 0
+            timeline, state, delta.limited, wish, newest.pos or 0, speakers=delta.speakers
         )
+
+    async def _shown(
+        self, requester: Requester, row: MemberRow, events: list[Event]
+    ) -> list[Event]:
+        visible = await self._visibility.visible(requester.user_id, row, events)
+        ignored = await self._ignored.of(requester)
+        return [event for event in visible if not hides(ignored, event)]
 
     async def _own_member_events(self, newest: Event, since: int) -> list[Event]:
         """The user's member events from the newest back to the one that stood at `since`."""
@@ -137,3 +167,11 @@ class RoomsElsewhere:
             nid = own[-1].replaces_nid
             own.append((await self._events.by_nids([nid]))[nid])
         return own
+
+
+def _followed(state: Sequence[Event], newest: Event, wish: RoomFilter) -> list[Event]:
+    """The state to tell if one more state event ends the timeline."""
+    if not wish.state_after:
+        return list(state)
+    others = [event for event in state if event.slot != newest.slot]
+    return [*others, newest] if wish.state.matches(newest) else others

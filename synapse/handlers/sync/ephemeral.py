@@ -43,6 +43,13 @@ class Ephemeral:
             events += self.typing(room_nid, wanted)
         return events
 
+    async def has_read(self, room_nid: int, user_id: str, since: int) -> bool:
+        """Whether the user has read on in a room after a position, at one of their devices."""
+        receipts = self._recent.since(room_nid, since)
+        if receipts is None:
+            receipts = await self._store.since([room_nid], since)
+        return any(receipt.user_id == user_id for receipt in receipts)
+
     async def all(
         self, room_nids: list[int], user_id: str, upto: int, wanted: EventFilter
     ) -> dict[int, list[bytes]]:
@@ -69,6 +76,12 @@ class Ephemeral:
             return []
         content = {"user_ids": self._typing.users(room_nid)}
         return [orjson.dumps({"content": content, "type": "m.typing"})]
+
+    def is_anyone_typing(self, room_nid: int) -> bool:
+        return bool(self._typing.users(room_nid))
+
+    def typing_changed(self, room_nid: int, serial: int) -> bool:
+        return self._typing.changed_since(room_nid, serial)
 
 
 def receipt_event(receipts: Iterable[Receipt], user_id: str) -> bytes | None:

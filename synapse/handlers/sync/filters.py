@@ -21,11 +21,17 @@ class RoomFilter:
     key: str  # equal for filters that show the same
     timeline: EventFilter
     state: EventFilter
-    render: Callable[..., bytes]  # (event, *, now_ms, transaction_id=None)
+    render: Callable[..., bytes]  # (event, *, now_ms, transaction_id=None, unsigned=b"")
+    # Whether state is told as it is after the timeline, and not as before it (MSC4222).
+    state_after: bool = False
 
     @property
     def lazy_members(self) -> bool:
         return self.state.lazy_load_members
+
+    @property
+    def redundant_members(self) -> bool:
+        return self.state.include_redundant_members
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +46,15 @@ class SyncFilter:
     rooms: frozenset[str] | None  # None: all
     not_rooms: frozenset[str]
     include_leave: bool
+    counts_by_thread: bool
 
     def wants_room(self, room_id: str) -> bool:
         return room_id not in self.not_rooms and (self.rooms is None or room_id in self.rooms)
 
 
-def compile_filter(definition: dict[str, Any], *, max_limit: int) -> SyncFilter:
+def compile_filter(
+    definition: dict[str, Any], *, max_limit: int, state_after: bool = False
+) -> SyncFilter:
     """`definition` has the shape of `synapse.api.filter_shape.SYNC_FILTER`.
 
     A negative `max_limit` is none.
@@ -58,11 +67,11 @@ def compile_filter(definition: dict[str, Any], *, max_limit: int) -> SyncFilter:
     fields = definition.get("event_fields")
     form = definition.get("event_format", "client")
     key = orjson.dumps(
-        [room.get("timeline", {}), room.get("state", {}), fields, form],
+        [room.get("timeline", {}), room.get("state", {}), fields, form, state_after],
         option=orjson.OPT_SORT_KEYS,
     ).decode()
     return SyncFilter(
-        room=RoomFilter(key, timeline, state, _renderer(form, fields)),
+        room=RoomFilter(key, timeline, state, _renderer(form, fields), state_after),
         ephemeral=EventFilter.compile(room.get("ephemeral", {}), max_limit, max_limit),
         room_account_data=EventFilter.compile(room.get("account_data", {}), max_limit, max_limit),
         account_data=EventFilter.compile(definition.get("account_data", {}), max_limit, max_limit),
@@ -70,6 +79,7 @@ def compile_filter(definition: dict[str, Any], *, max_limit: int) -> SyncFilter:
         rooms=frozenset(room["rooms"]) if "rooms" in room else None,
         not_rooms=frozenset(room.get("not_rooms", ())),
         include_leave=bool(room.get("include_leave", False)),
+        counts_by_thread=bool(room.get("timeline", {}).get("unread_thread_notifications", False)),
     )
 
 
@@ -82,20 +92,30 @@ def _renderer(form: str, fields: Collection[str] | None) -> Callable[..., bytes]
         return render
     paths = [_split_field(field) for field in fields]
 
-    def render_fields(event: Event, *, now_ms: int, transaction_id: str | None = None) -> bytes:
-        whole = orjson.loads(render(event, now_ms=now_ms, transaction_id=transaction_id))
-        return orjson.dumps(_pick(whole, paths))
+    def render_fields(
+        event: Event, *, now_ms: int, transaction_id: str | None = None, unsigned: bytes = b""
+    ) -> bytes:
+        full = render(event, now_ms=now_ms, transaction_id=transaction_id, unsigned=unsigned)
+        return orjson.dumps(_pick(orjson.loads(full), paths))
 
     return render_fields
 
 
-def _render_client(event: Event, *, now_ms: int, transaction_id: str | None = None) -> bytes:
-    return client_event(event, now_ms=now_ms, room_id=False, transaction_id=transaction_id)
+def _render_client(
+    event: Event, *, now_ms: int, transaction_id: str | None = None, unsigned: bytes = b""
+) -> bytes:
+    return client_event(
+        event, now_ms=now_ms, room_id=False, transaction_id=transaction_id, unsigned=unsigned
+    )
 
 
-def _render_federation(event: Event, *, now_ms: int, transaction_id: str | None = None) -> bytes:
-    more = b"" if transaction_id is None else sender_unsigned(transaction_id)
-    return federation_event(event, now_ms=now_ms, unsigned=more)
+def _render_federation(
+    event: Event, *, now_ms: int, transaction_id: str | None = None, unsigned: bytes = b""
+) -> bytes:
+    more = [unsigned] if unsigned else []
+    if transaction_id is not None:
+        more.append(sender_unsigned(transaction_id))
+    return federation_event(event, now_ms=now_ms, unsigned=b",".join(more))
 
 
 def _split_field(field: str) -> list[str]:

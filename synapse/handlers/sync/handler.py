@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass, field, replace
 
-from twisted.internet.defer import CancelledError, Deferred
-
 from synapse.handlers.invite_permission import InvitePermission
 from synapse.handlers.push_rules import PushRules
 from synapse.handlers.sync.elsewhere import RoomsElsewhere
@@ -11,6 +9,7 @@ from synapse.handlers.sync.joined import JoinedRooms
 from synapse.handlers.sync.personal import PersonalNews, personal_news, push_rule_news
 from synapse.handlers.sync.presence import PresenceInSync
 from synapse.handlers.sync.request import SyncRequest
+from synapse.handlers.sync.waiting import wait_for
 from synapse.rooms.cache import RoomCache
 from synapse.storage.database import Database
 from synapse.storage.stores.account_data import AccountDataStore
@@ -25,6 +24,10 @@ from synapse.util.clock import Clock
 _MAX_TIMEOUT_MS = 10 * 60 * 1000
 # How long a commit that a reader has seen may take to be announced.
 _ANNOUNCED_SECONDS = 1
+
+
+# The server keeps no encryption keys for devices, and has to say so each time.
+_NO_KEYS = b'"device_one_time_keys_count":{},"device_unused_fallback_key_types":[]'
 
 
 @dataclass(slots=True)
@@ -46,7 +49,7 @@ class _Answer:
         return not (rooms or self.account_data or self.presence)
 
     def to_json(self, token: SyncToken) -> bytes:
-        members = [b'"next_batch":"%b"' % str(token).encode()]
+        members = [b'"next_batch":"%b"' % str(token).encode(), _NO_KEYS]
         if self.account_data:
             members.append(b'"account_data":{"events":[%b]}' % b",".join(self.account_data))
         if self.presence:
@@ -121,7 +124,7 @@ class Sync:
                     # The rooms changed while the answer was made. Make one of a single moment, once
                     # the change has been announced; another process's never will be.
                     if follower.membership_moved < overtaken_by:
-                        await self._wait_for(follower, _ANNOUNCED_SECONDS)
+                        await wait_for(self._clock, follower, _ANNOUNCED_SECONDS)
                         if follower.membership_moved < overtaken_by:
                             unannounced = overtaken_by
                     continue
@@ -152,22 +155,7 @@ class Sync:
             return False
         if follower.has_news_since(token.position) or self._typing.serial != token.typing:
             return True  # it came while the answer was made
-        return await self._wait_for(follower, left)
-
-    async def _wait_for(self, follower: Follower, seconds: float) -> bool:
-        woken = follower.wait()
-        timed_out: list[bool] = []
-        timer = self._clock.call_later(seconds, _time_out, woken, timed_out)
-        try:
-            await woken
-        except CancelledError:
-            if not timed_out:
-                raise  # the client went away
-            return False
-        finally:
-            if timer.active():
-                timer.cancel()
-        return True
+        return await wait_for(self._clock, follower, left)
 
     async def _build(self, follower: Follower, request: SyncRequest, upto: int) -> _Answer:
         since = 0 if request.since is None else request.since.position
@@ -201,7 +189,7 @@ class Sync:
             answer.join += await self._joined.whole(new, request, upto, personal)
         answer.presence = await self._presence.news(follower, request, [r.room_nid for r in new])
         for row in changed:
-            await self._add_elsewhere(answer, row, request, since, upto)
+            await self._add_elsewhere(answer, row, request, since, upto, personal)
         if not whole:
             seen = {row.room_nid for row in new}
             await self._add_touched(answer, follower, request, since, upto, personal, seen)
@@ -254,17 +242,22 @@ class Sync:
         return [row for row in rows if self._is_wanted(request, ids[row.room_nid])]
 
     async def _add_elsewhere(
-        self, answer: _Answer, row: MemberRow, request: SyncRequest, since: int, upto: int
+        self,
+        answer: _Answer,
+        row: MemberRow,
+        request: SyncRequest,
+        since: int,
+        upto: int,
+        personal: PersonalNews,
     ) -> None:
-        user_id = request.requester.user_id
         if row.membership == Membership.INVITE:
-            answer.invite.append(await self._elsewhere.invited(row, user_id))
+            answer.invite.append(await self._elsewhere.invited(row, request.requester.user_id))
         elif row.membership == Membership.KNOCK:
-            answer.knock.append(await self._elsewhere.knocked(row, user_id))
+            answer.knock.append(await self._elsewhere.knocked(row, request.requester.user_id))
         elif row.membership != Membership.JOIN:
             # Of a room that was left before, a client wants to hear only if it wants all state.
             start = since if row.since > since else 0
-            answer.leave.append(await self._elsewhere.left(row, request, start, upto))
+            answer.leave.append(await self._elsewhere.left(row, request, start, upto, personal))
 
     async def _add_touched(
         self,
@@ -299,6 +292,6 @@ class Sync:
         return room_id not in self._excluded_rooms and request.filter.wants_room(room_id)
 
 
-def _time_out(woken: "Deferred[None]", timed_out: list[bool]) -> None:
-    timed_out.append(True)
-    woken.cancel()
+def nothing_new(token: SyncToken) -> bytes:
+    """The answer to one who is to go on from this token."""
+    return _Answer().to_json(token)

@@ -5,17 +5,20 @@ from collections.abc import Sequence
 import orjson
 
 from synapse.api.constants import EventTypes
+from synapse.events.event import Event
 from synapse.handlers.sync.deltas import RoomDelta, RoomDeltas
 from synapse.handlers.sync.ephemeral import Ephemeral
-from synapse.handlers.sync.filters import RoomFilter
+from synapse.handlers.sync.lazy_members import LazyMembers
+from synapse.handlers.sync.own_timelines import OwnTimelines
 from synapse.handlers.sync.personal import PersonalNews
 from synapse.handlers.sync.request import SyncRequest
+from synapse.handlers.sync.unread import Unread
 from synapse.handlers.sync.whole_rooms import WholeRooms, is_nameless
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
-from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.members import MemberRow, MemberStore
 from synapse.storage.stores.rooms import RoomStore
+from synapse.util.breaks import Breaks
 from synapse.util.clock import Clock
 
 
@@ -26,20 +29,24 @@ class JoinedRooms:
         self,
         rooms: RoomCache,
         room_store: RoomStore,
-        events: EventStore,
         members: MemberStore,
         deltas: RoomDeltas,
         whole: WholeRooms,
+        timelines: OwnTimelines,
         ephemeral: Ephemeral,
+        unread: Unread,
+        lazy: LazyMembers,
         clock: Clock,
     ) -> None:
         self._rooms = rooms
         self._room_store = room_store
-        self._events = events
         self._members = members
         self._deltas = deltas
         self._whole = whole
+        self._timelines = timelines
         self._ephemeral = ephemeral
+        self._unread = unread
+        self._lazy = lazy
         self._clock = clock
 
     async def news(
@@ -48,7 +55,7 @@ class JoinedRooms:
         """The room's member of `rooms.join`, or nothing if there is no news."""
         requester, wish = request.requester, request.filter
         delta = await self._deltas.between(room, since, upto, wish.room)
-        account_data = _account_data(personal, room.nid, room.room_id, request)
+        account_data = personal.of_room(room.nid, room.room_id, wish)
         ephemeral: list[bytes] = []
         if wish.ephemeral.matches_room(room.room_id):
             ephemeral = await self._ephemeral.news(
@@ -59,19 +66,25 @@ class JoinedRooms:
                 request.since.typing if request.since else 0,
                 wish.ephemeral,
             )
-        if delta.is_empty and not account_data and not ephemeral:
+        own = await self._timelines.own([delta], request)
+        timeline = self._timelines.render(delta, request, own)
+        is_still = not (timeline or delta.state or delta.limited or account_data or ephemeral)
+        if is_still and not await self._ephemeral.has_read(room.nid, requester.user_id, since):
             return b""
-        timeline = await self._own_timeline(delta, request)
+        unread = await self._unread.of_rooms(
+            requester, {room.nid: room.room_id}, by_thread=wish.counts_by_thread
+        )
         summary, state = b"", delta.state
+        heroes: list[str] = []
         if delta.naming_changed:
-            heroes: list[str] = []
             if await self._has_no_name(room):
                 named = await self._members.heroes([room.nid], requester.user_id)
                 heroes = named.get(room.nid, [])
             summary = _summary(room.joined, room.invited, heroes)
-            if heroes and wish.room.lazy_members:
-                state = await self._with_heroes(room, delta, heroes, wish.room)
-        return _room(room.room_id, delta, timeline, state, summary, ephemeral, account_data)
+        if wish.room.lazy_members:
+            state = await self._with_members(room, delta, heroes, request, upto)
+        more = summary + unread[room.nid]
+        return _room(room.room_id, delta, timeline, state, more, ephemeral, account_data)
 
     async def whole(
         self,
@@ -93,66 +106,70 @@ class JoinedRooms:
         deltas = await self._whole.deltas(requester.user_id, wanted, since, upto, wish.room)
         lively = [nid for nid in room_nids if wish.ephemeral.matches_room(rows[nid].room_id)]
         ephemeral = await self._ephemeral.all(lively, requester.user_id, upto, wish.ephemeral)
+        own = await self._timelines.own(
+            [delta for delta, _ in deltas.values()],
+            request,
+            {rows[row.room_nid].room_id: row for row in wanted},
+        )
+        unread = await self._unread.of_rooms(
+            requester,
+            {nid: rows[nid].room_id for nid in room_nids},
+            by_thread=wish.counts_by_thread,
+        )
+        breaks = Breaks(self._clock)
         parts = []
         for room_nid in room_nids:
+            await breaks.take()
             row, (delta, heroes) = rows[room_nid], deltas[room_nid]
+            if wish.room.lazy_members:
+                self._tell(request, upto, room_nid, delta, is_whole=True)
             parts.append(
                 _room(
                     row.room_id,
                     delta,
-                    await self._own_timeline(delta, request),
+                    self._timelines.render(delta, request, own),
                     delta.state,
-                    _summary(row.joined, row.invited, heroes),
+                    _summary(row.joined, row.invited, heroes) + unread[room_nid],
                     ephemeral.get(room_nid, []),
-                    _account_data(personal, room_nid, row.room_id, request),
+                    personal.of_room(room_nid, row.room_id, wish),
                 )
             )
         return parts
 
-    async def _own_timeline(self, delta: RoomDelta, request: SyncRequest) -> bytes:
-        """The timeline with the transaction ids of the events that this device sent."""
-        requester = request.requester
-        if requester.user_id not in delta.senders:
-            return delta.timeline
-        own = [event.nid for event in delta.events if event.sender == requester.user_id]
-        txn_ids = await self._events.txn_ids(requester.device_nid, own)
-        if not txn_ids:
-            return delta.timeline
-        render, now_ms = request.filter.room.render, self._clock.now_ms()
-        return b",".join(
-            render(event, now_ms=now_ms, transaction_id=txn_ids[event.nid])
-            if event.nid in txn_ids
-            else rendered
-            for event, rendered in zip(delta.events, delta.rendered, strict=True)
-        )
-
-    async def _with_heroes(
-        self, room: Room, delta: RoomDelta, heroes: list[str], wish: RoomFilter
+    async def _with_members(
+        self, room: Room, delta: RoomDelta, heroes: list[str], request: SyncRequest, upto: int
     ) -> bytes:
-        """The delta's state and the heroes' member events, without which they have no names."""
-        told = {event.nid for event in (*delta.events, *delta.state_events)}
-        members = await self._rooms.state(room, [(EventTypes.MEMBER, hero) for hero in heroes])
-        now_ms = self._clock.now_ms()
-        missing = [
-            wish.render(event, now_ms=now_ms)
-            for event in members.values()
-            if event.nid and event.nid not in told and wish.state.matches(event)
-        ]
-        return b",".join([delta.state, *missing] if delta.state else missing)
+        """The delta's state and the members, heroes included, that the client doesn't know yet."""
+        wish, told = request.filter.room, delta.told_state
+        members = {event.nid: event for event in delta.speakers}
+        if heroes:
+            slots = [(EventTypes.MEMBER, hero) for hero in heroes]
+            for event in (await self._rooms.state(room, slots)).values():
+                if event.nid and event.nid not in told and wish.state.matches(event):
+                    members[event.nid] = event
+        unknown = self._lazy.news(request, room.nid, members.values())
+        self._tell(request, upto, room.nid, delta, unknown, is_whole=False)
+        return delta.state_with(unknown, wish)
+
+    def _tell(
+        self,
+        request: SyncRequest,
+        upto: int,
+        room_nid: int,
+        delta: RoomDelta,
+        members: Sequence[Event] = (),
+        *,
+        is_whole: bool,
+    ) -> None:
+        timeline = [] if delta.is_after else delta.events
+        events = (*timeline, *delta.state_events, *members)
+        self._lazy.tell(request, upto, room_nid, events, is_whole=is_whole)
 
     async def _has_no_name(self, room: Room) -> bool:
         state = await self._rooms.state(
             room, [(EventTypes.NAME, ""), (EventTypes.CANONICAL_ALIAS, "")]
         )
         return is_nameless(state.values())
-
-
-def _account_data(
-    personal: PersonalNews, room_nid: int, room_id: str, request: SyncRequest
-) -> list[bytes]:
-    if not request.filter.room_account_data.matches_room(room_id):
-        return []
-    return personal.of_rooms.get(room_nid, [])
 
 
 def _summary(joined: int, invited: int, heroes: list[str]) -> bytes:
@@ -169,20 +186,21 @@ def _room(
     delta: RoomDelta,
     timeline: bytes,
     state: bytes,
-    summary: bytes,
+    more: bytes,
     ephemeral: list[bytes],
     account_data: list[bytes],
 ) -> bytes:
     return (
-        b'%b:{"timeline":{"events":[%b],"limited":%b,"prev_batch":"%b"},"state":{"events":[%b]}'
+        b'%b:{"timeline":{"events":[%b],"limited":%b,"prev_batch":"%b"},"%b":{"events":[%b]}'
         b'%b,"ephemeral":{"events":[%b]},"account_data":{"events":[%b]}}'
     ) % (
         orjson.dumps(room_id),
         timeline,
         b"true" if delta.limited else b"false",
         delta.prev_batch.encode(),
+        delta.state_member,
         state,
-        summary,
+        more,
         b",".join(ephemeral),
         b",".join(account_data),
     )

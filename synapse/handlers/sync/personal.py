@@ -7,6 +7,7 @@ import orjson
 from synapse.events.filtering import EventFilter
 from synapse.handlers.auth import Requester
 from synapse.handlers.push_rules import PUSH_RULES, PushRules
+from synapse.handlers.sync.filters import SyncFilter
 from synapse.storage.stores.account_data import GLOBAL, AccountDataStore
 
 
@@ -16,6 +17,12 @@ class PersonalNews:
 
     account_data: list[bytes] = field(default_factory=list)
     of_rooms: dict[int, list[bytes]] = field(default_factory=dict)
+
+    def of_room(self, room_nid: int, room_id: str, wish: SyncFilter) -> list[bytes]:
+        """What a filter lets through of a room's account data."""
+        if not wish.room_account_data.matches_room(room_id):
+            return []
+        return self.of_rooms.get(room_nid, [])
 
 
 async def personal_news(

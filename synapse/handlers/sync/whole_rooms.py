@@ -17,6 +17,8 @@ from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.members import MemberRow, MemberStore
 from synapse.storage.stores.names import Names
 from synapse.storage.stores.states import StateStore
+from synapse.util.breaks import Breaks
+from synapse.util.clock import Clock
 
 
 class WholeRooms:
@@ -32,6 +34,7 @@ class WholeRooms:
         deltas: RoomDeltas,
         visibility: Visibility,
         retention: Retention,
+        clock: Clock,
     ) -> None:
         self._retention = retention
         self._rooms = rooms
@@ -41,6 +44,7 @@ class WholeRooms:
         self._names = names
         self._deltas = deltas
         self._visibility = visibility
+        self._clock = clock
 
     async def deltas(
         self,
@@ -57,7 +61,7 @@ class WholeRooms:
         With lazily loaded members, those are told who speak in the timeline, the heroes, and the
         user's own.
         """
-        timelines = await self._timelines(user_id, memberships, since, upto, wish)
+        timelines = await self.timelines(user_id, memberships, since, upto, wish)
         room_nids = list(timelines)
         states = await self._states.without_members_of(room_nids)
         nameless = [room_nid for room_nid in room_nids if is_nameless(states[room_nid])]
@@ -66,26 +70,35 @@ class WholeRooms:
             members = await self._lazy_members(user_id, timelines, heroes)
         else:
             members = await self._states.members_of(room_nids)
-        replaced = await self._replaced(timelines)
+        replaced = {} if wish.state_after else await self._replaced(timelines)
+        joined_since = {row.room_nid: row.since for row in memberships}
         deltas: dict[int, tuple[RoomDelta, list[str]]] = {}
+        breaks = Breaks(self._clock)
         for room_nid, (timeline, end, limited) in timelines.items():
-            state = _before(timeline, [*states[room_nid], *members[room_nid]], replaced, upto)
+            await breaks.take()
+            state = [*states[room_nid], *members[room_nid]]
+            if not wish.state_after:
+                state = _before(timeline, state, replaced)
+            state = [event for event in state if event.nid <= upto]
             chosen = [event for event in state if wish.state.matches(event)]
-            delta = self._deltas.render(timeline, chosen, limited, wish, end)
+            delta = self._deltas.render(
+                timeline, chosen, limited, wish, end, joined_since=joined_since[room_nid]
+            )
             deltas[room_nid] = (delta, heroes.get(room_nid, []))
         return deltas
 
-    async def _timelines(
+    async def timelines(
         self,
         user_id: str,
         memberships: Sequence[MemberRow],
         since: int,
         upto: int,
         wish: RoomFilter,
-    ) -> "dict[int, _Timeline]":
+    ) -> "dict[int, Timeline]":
+        """By room_nid: the newest events that a user who is in these rooms may see."""
         limit = wish.timeline.limit
         tails = await self._tails([row.room_nid for row in memberships], limit)
-        timelines: dict[int, _Timeline] = {}
+        timelines: dict[int, Timeline] = {}
         for row in memberships:
             tail = [event for event in tails[row.room_nid] if event.nid <= upto]
             end = tail[-1].pos if tail else 0
@@ -99,7 +112,7 @@ class WholeRooms:
             passed = [event for event in visible if wish.timeline.matches(event)]
             timeline = passed[-limit:] if limit else []
             limited = len(passed) > len(timeline) or not reaches_back
-            timelines[row.room_nid] = _Timeline(timeline, end or 0, limited)
+            timelines[row.room_nid] = Timeline(timeline, end or 0, limited)
         return timelines
 
     async def _tails(self, room_nids: list[int], limit: int) -> dict[int, list[Event]]:
@@ -119,7 +132,7 @@ class WholeRooms:
     async def _lazy_members(
         self,
         user_id: str,
-        timelines: "dict[int, _Timeline]",
+        timelines: "dict[int, Timeline]",
         heroes: dict[int, list[str]],
     ) -> dict[int, list[Event]]:
         wanted = {
@@ -131,7 +144,7 @@ class WholeRooms:
         pairs = [(room_nid, nids[user]) for room_nid, users in wanted.items() for user in users]
         return await self._states.members_among(list(wanted), pairs)
 
-    async def _replaced(self, timelines: "dict[int, _Timeline]") -> dict[int, Event]:
+    async def _replaced(self, timelines: "dict[int, Timeline]") -> dict[int, Event]:
         """The events that state events of the timelines replaced."""
         nids = {
             event.replaces_nid
@@ -142,7 +155,7 @@ class WholeRooms:
         return await self._events.by_nids(nids)
 
 
-class _Timeline(NamedTuple):
+class Timeline(NamedTuple):
     """The end of a room's timeline, oldest first."""
 
     events: list[Event]
@@ -151,7 +164,7 @@ class _Timeline(NamedTuple):
 
 
 def _before(
-    timeline: Sequence[Event], state: Iterable[Event], replaced: dict[int, Event], upto: int
+    timeline: Sequence[Event], state: Iterable[Event], replaced: dict[int, Event]
 ) -> list[Event]:
     """The state before the timeline: the current one, with the timeline's changes undone."""
     before = {event.slot: event for event in state}
@@ -166,7 +179,7 @@ def _before(
             del before[event.slot]
         else:
             before[event.slot] = previous
-    return [event for event in before.values() if event.nid <= upto]
+    return list(before.values())
 
 
 def is_nameless(state: Iterable[Event]) -> bool:

@@ -65,16 +65,21 @@ class Context(_Reading):
     async def get(self, request: Request, room_id: str, event_id: str) -> RawJson:
         requester = await self._auth.requester(request, allow_guest=True)
         around = await self._timelines.surroundings(requester, room_id, event_id, _filter(request))
-        render = self._events.render_array
+        before, after = len(around.before), len(around.after)
+        # All at once: what is asked about events is asked for all of them.
+        rendered = await self._events.render(
+            requester, [around.event, *around.before, *around.after, *around.state]
+        )
         return RawJson(
-            b'{"event":%b,"events_before":%b,"events_after":%b,"start":"%b","end":"%b","state":%b}'
+            b'{"event":%b,"events_before":[%b],"events_after":[%b],"start":"%b","end":"%b",'
+            b'"state":[%b]}'
             % (
-                (await self._events.render(requester, [around.event]))[0],
-                await render(requester, around.before),
-                await render(requester, around.after),
+                rendered[0],
+                b",".join(rendered[1 : before + 1]),
+                b",".join(rendered[before + 1 : before + after + 1]),
                 around.start.encode(),
                 around.end.encode(),
-                await render(requester, around.state),
+                b",".join(rendered[before + after + 1 :]),
             )
         )
 

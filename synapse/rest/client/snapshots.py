@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator
 
 import orjson
+from twisted.internet.defer import CancelledError
 
 from synapse.handlers.auth import Auth, Requester
 from synapse.handlers.client_events import ClientEvents
-from synapse.handlers.event_stream import EventStream
+from synapse.handlers.event_stream import EventStream, StreamPage
 from synapse.handlers.snapshots import RoomSnapshot, Snapshots
 from synapse.handlers.sync.personal import PersonalNews
 from synapse.handlers.timelines import Timelines
@@ -88,10 +89,16 @@ class Events(Resource):
         timeout_ms = request.query.integer("timeout", 0, minimum=0)
         room_id = request.query.string("room_id")
         request.cancel_on_disconnect()
-        if room_id is None:
-            page = await self._stream.news(requester, since, timeout_ms)
-        else:
-            page = await self._stream.peek(requester, room_id, since, timeout_ms)
+        try:
+            if room_id is None:
+                page = await self._stream.news(requester, since, timeout_ms)
+            else:
+                page = await self._stream.peek(requester, room_id, since, timeout_ms)
+        except CancelledError:
+            if not request.server_stops or since is None:
+                raise
+            # There was no news until the server stopped: the next one goes on from there.
+            page = StreamPage([], since, since)
         return RawJson(
             b'{"start":"%b","end":"%b","chunk":%b}'
             % (

@@ -15,9 +15,11 @@ UNSTABLE_FEATURES: Final[dict[str, bool]] = {
     "org.matrix.msc3026.busy_presence": True,
     "org.matrix.msc3391": True,
     "org.matrix.msc4155": True,
+    "org.matrix.msc4222": True,
     "org.matrix.msc4306": True,
     "org.matrix.msc4380": True,
     "org.matrix.msc4380.stable": True,
+    "org.matrix.simplified_msc3575": True,
     "uk.half-shot.msc2666.query_mutual_rooms": True,
 }
 DELAYED_EVENTS: Final = "org.matrix.msc4140"

@@ -192,7 +192,7 @@ class EventStore:
         for row in rows:
             event = self._events.get(row[0])
             if event is None:
-                event = _from_row(row)
+                event = event_from_row(row)
                 self.remember(event)
             events.append(event)
         return events
@@ -235,7 +235,8 @@ class _Header(msgspec.Struct, gc=False):
 _decode_header = msgspec.json.Decoder(_Header).decode
 
 
-def _from_row(row: Sequence[Any]) -> Event:
+def event_from_row(row: Sequence[Any]) -> Event:
+    """The event of a row of `COLUMNS`."""
     (nid, event_id, room_id, version, pos, flags, state_nid, replaces, json) = row[:9]
     header = _decode_header(json)
     event = Event(
@@ -259,7 +260,7 @@ def _from_row(row: Sequence[Any]) -> Event:
     if row[9] is not None:
         unsigned.append(replaced_unsigned(row[9], row[10]))
     if row[11] is not None:
-        redaction = _from_row(
+        redaction = event_from_row(
             (0, row[11], room_id, version, None, 0, 0, 0, row[12], None, None, None, None, None)
         )
         unsigned.append(redacted_unsigned(redaction))

@@ -41,6 +41,16 @@ class MemberRow(NamedTuple):
     forgotten: bool
 
 
+class MemberOverview(NamedTuple):
+    """A user's membership of one room, with what orders and picks rooms in a list."""
+
+    row: MemberRow
+    room_id: str
+    last_nid: int  # the room's last event
+    sender_nid: int  # of the member event
+    is_first: bool  # the user had no member event before
+
+
 _COLUMNS = "room_nid, user_nid, membership, event_nid, since, forgotten"
 
 
@@ -118,6 +128,32 @@ class MemberStore:
             position,
         )
         return [MemberRow(*row) for row in rows]
+
+    async def joined_among(self, room_nid: int, user_nids: Sequence[int]) -> set[int]:
+        """Those of the users who are in a room."""
+        rows = await self._database.fetch(
+            "SELECT user_nid FROM members"
+            " WHERE user_nid = ANY(?) AND room_nid = ? AND membership = 1",
+            list(user_nids),
+            room_nid,
+        )
+        return {user_nid for (user_nid,) in rows}
+
+    async def overview(self, user_nid: int, position: int) -> list[MemberOverview]:
+        """The user's memberships whose member event came after a position; after 0: all."""
+        rows = await self._database.fetch(
+            """SELECT m.room_nid, m.user_nid, m.membership, m.event_nid, m.since, m.forgotten,
+                   r.room_id, r.last_nid, e.sender_nid, e.replaces
+               FROM members m JOIN rooms r ON r.room_nid = m.room_nid
+               JOIN events e ON e.event_nid = m.event_nid
+               WHERE m.user_nid = ? AND m.event_nid > ?""",
+            user_nid,
+            position,
+        )
+        return [
+            MemberOverview(MemberRow(*row[:6]), row[6], row[7], row[8], row[9] is None)
+            for row in rows
+        ]
 
     async def heroes(self, room_nids: Sequence[int], but: str) -> dict[int, list[str]]:
         """For each room five users who give it a name, without the one who asks.

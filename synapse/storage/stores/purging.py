@@ -45,9 +45,11 @@ _CANDIDATES = """
         AND origin_server_ts < ?
     ORDER BY origin_server_ts, pos LIMIT ?
 """
-# What is about single events, in tables that are keyed by them; the events themselves last.
+# What is about single events, in tables that are keyed by them; the events themselves last. (Unread
+# counts are differences of numbers that stay, so `marks`, which correct them, must stay as well.)
 _DELETIONS = (
     "DELETE FROM redacted_events WHERE event_nid = ANY(?)",
+    "DELETE FROM relations WHERE event_nid = ANY(?)",
     "DELETE FROM events WHERE event_nid = ANY(?)",
 )
 _SAVE_JOB = """

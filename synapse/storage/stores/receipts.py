@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from synapse.storage.database import Database
+from synapse.storage.stores.unread import ReadPoint, write_read_points
 from synapse.storage.transaction import Transaction
 
 
@@ -89,4 +90,22 @@ class ReceiptStore:
             _UPSERT,
             [(*key, r.event_nid, r.event_id, r.ts_ms, r.stream) for key, r in rows.items()],
         )
+        self._move_read_points(txn, list(rows.values()))
         txn.after_commit(lambda: self._moved(numbered))
+
+    def _move_read_points(self, txn: Transaction, receipts: list[Receipt]) -> None:
+        numbers = {
+            nid: (loud, shouts)
+            for nid, loud, shouts in txn.execute(
+                "SELECT event_nid, loud, shouts FROM events WHERE event_nid = ANY(?)",
+                list({receipt.event_nid for receipt in receipts}),
+            )
+        }
+        write_read_points(
+            txn,
+            [
+                ReadPoint(r.user_nid, r.room_nid, r.thread_id, r.event_nid, *numbers[r.event_nid])
+                for r in receipts
+                if r.event_nid in numbers
+            ],
+        )

@@ -81,6 +81,18 @@ class StateStore:
         events = await self._events.by_nids([nid for _, nid in rows])
         return {room_nid: events[nid] for room_nid, nid in rows}
 
+    async def current_of(
+        self, room_nids: Sequence[int], slots: Sequence[Slot]
+    ) -> dict[int, list[Event]]:
+        """What fills these slots, none of them a member's, in many rooms; in one query."""
+        nids = await self._slots.nids(slots)
+        rows = await self._database.fetch(
+            f"{_STATE} WHERE s.room_nid = ANY(?) AND s.slot_nid = ANY(?)",
+            list(room_nids),
+            list(nids.values()),
+        )
+        return await self._by_room(room_nids, rows)
+
     async def members(
         self, room_nid: int, memberships: Iterable[Membership] = tuple(Membership)
     ) -> list[Event]:

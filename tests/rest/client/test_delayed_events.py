@@ -222,6 +222,17 @@ class CrashTests(DelayedEventTestCase):
             again = (await self.messages(self.alice, self.room_id, limit=1))["chunk"][0]
             self.assertEqual(again["event_id"], newest["event_id"])
 
+    async def test_state_that_was_sent_but_not_noted_does_not_undo_newer_state(self) -> None:
+        await self.arrange()
+        delay_id = await self.schedule_state({"a": 1})
+        with patch.object(DelayedEventStore, "finalise", side_effect=RuntimeError("died")):
+            await self.pass_time(11)
+        await self.set_state(self.alice, self.room_id, "org.example", {"a": 2}, "k")
+        await self.restart()
+        content = await self.content(self.bob, self.room_id, "org.example", "k")
+        self.assertEqual(content, {"a": 2})
+        self.assertIn("event_id", await self.lookup(delay_id))
+
     async def test_a_send_before_its_time_that_was_interrupted(self) -> None:
         await self.arrange()
         delay_id = await self.schedule()

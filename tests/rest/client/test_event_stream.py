@@ -5,6 +5,7 @@ from unittest.mock import patch
 from urllib.parse import quote, urlencode
 
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 
 from synapse.handlers import event_stream
 from synapse.util.clock import Clock
@@ -153,6 +154,16 @@ class EventStreamTests(RoomTestCase):
         waiting.hang_up()
         await self.send(self.alice, self.room_id)
         self.assertEqual(self.server.followers._watchers, {})
+
+    async def test_the_server_stops(self) -> None:
+        await self.arrange(initial_state=[WORLD_READABLE])
+        now = await self.now(self.bob)
+        waiting = self.poll(self.bob, room_id=self.room_id, **{"from": now})
+        while not self.server.followers._watchers:
+            await Clock(reactor).sleep(0.01)  # for the database's threads
+        Deferred.fromCoroutine(self.site.site.stop())
+        answer = (await waiting.answered()).json
+        self.assertEqual(answer, {"start": now, "end": now, "chunk": []})
 
     async def test_strangers(self) -> None:
         await self.arrange()

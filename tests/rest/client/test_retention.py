@@ -70,6 +70,9 @@ class HidingTests(RetentionTestCase):
                 rooms = (await self.sync(self.bob, **query))["rooms"]["join"]
                 timeline = rooms[self.room_id]["timeline"]["events"]
                 self.assertEqual(bodies(timeline), ["new"], f"{query}, {restarted}")
+            few = '{"room":{"timeline":{"limit":3}}}'
+            rooms = (await self.sync(self.alice, filter=few))["rooms"]["join"]
+            self.assertEqual(bodies(rooms[self.room_id]["timeline"]["events"]), ["new"])
         snapshot = await self.ok("GET", room_path(self.room_id, "/initialSync"), token=self.bob)
         self.assertEqual(bodies(snapshot["messages"]["chunk"]), ["new"])
 

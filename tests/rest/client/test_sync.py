@@ -1,6 +1,7 @@
 """Client API: /sync, what it tells and when."""
 
 from typing import Any
+from unittest import mock
 
 from tests.rest.rooms import RoomTestCase, bodies, ids, room_path, sync_path
 
@@ -17,6 +18,10 @@ class SyncTestCase(RoomTestCase):
         room_id = await self.create_public(self.alice, **body)
         await self.join(self.bob, room_id)
         return room_id
+
+
+# What every answer says.
+ALWAYS = {"next_batch", "device_one_time_keys_count", "device_unused_fallback_key_types"}
 
 
 def joined(answer: Any, room_id: str) -> Any:
@@ -36,7 +41,9 @@ class InitialSyncTests(SyncTestCase):
     async def test_nothing_to_tell_of_rooms(self) -> None:
         await self.people()
         answer = await self.sync(self.alice)
-        self.assertEqual(set(answer), {"next_batch", "account_data", "presence"})
+        self.assertEqual(set(answer), {*ALWAYS, "account_data", "presence"})
+        self.assertEqual(answer["device_one_time_keys_count"], {})
+        self.assertEqual(answer["device_unused_fallback_key_types"], [])
 
     async def test_small_room_is_told_whole(self) -> None:
         await self.people()
@@ -93,6 +100,38 @@ class InitialSyncTests(SyncTestCase):
         self.assertEqual(bodies(rooms[left]["timeline"]["events"]), ["seen"])
         last = rooms[left]["timeline"]["events"][-1]
         self.assertEqual((last["state_key"], last["content"]["membership"]), (BOB, "leave"))
+
+    async def test_more_rooms_take_no_more_queries(self) -> None:
+        await self.people()
+        queries = []
+        fetch = self.database.fetch
+
+        def counted(sql: str, *params: Any) -> Any:
+            queries.append(sql)
+            return fetch(sql, *params)
+
+        counts = []
+        for _ in range(3):
+            room_id = await self.shared_room()
+            await self.send(self.bob, room_id)
+            await self.sync(self.bob)
+            queries.clear()
+            with mock.patch.object(self.database, "fetch", counted):
+                await self.sync(self.bob)
+            counts.append(len(queries))
+        self.assertEqual(counts, counts[:1] * 3)
+        self.assertGreater(counts[0], 0)
+
+    async def test_account_data_of_left_rooms(self) -> None:
+        await self.people()
+        room_id = await self.shared_room()
+        path = f"/_matrix/client/v3/user/{BOB}/rooms/{room_id}/account_data/x"
+        await self.ok("PUT", path, {"n": 1}, token=self.bob)
+        await self.leave(self.bob, room_id)
+        for wanted, more in (([{"type": "x", "content": {"n": 1}}], ""), ([], '"not_types":["x"]')):
+            filter = f'{{"room":{{"include_leave":true,"account_data":{{{more}}}}}}}'
+            room = (await self.sync(self.bob, filter=filter))["rooms"]["leave"][room_id]
+            self.assertEqual(room["account_data"]["events"], wanted)
 
     async def test_forgotten_rooms_never(self) -> None:
         await self.people()
@@ -153,7 +192,7 @@ class IncrementalSyncTests(SyncTestCase):
         self.assertEqual(ids(timeline(answer, room_id)), sent)
         self.assertFalse(joined(answer, room_id)["timeline"]["limited"])
         again = await self.sync(self.bob, since=answer["next_batch"])
-        self.assertEqual(set(again), {"next_batch"})
+        self.assertEqual(set(again), ALWAYS)
 
     async def test_gap(self) -> None:
         await self.people()
@@ -230,7 +269,7 @@ class IncrementalSyncTests(SyncTestCase):
             wanted = "ban" if "ban" in action else "leave"
             self.assertEqual(events[-1]["content"]["membership"], wanted, action)
             again = await self.sync(self.bob, since=answer["next_batch"])
-            self.assertEqual(set(again), {"next_batch"}, action)
+            self.assertEqual(set(again), ALWAYS, action)
 
     async def test_left_room_whose_history_is_for_members(self) -> None:
         await self.people()
@@ -315,7 +354,7 @@ class IncrementalSyncTests(SyncTestCase):
         answer = await self.sync(self.bob, since=since)
         self.assertEqual(ids(timeline(answer, room_id)), sent)
         again = await self.sync(self.bob, since=answer["next_batch"])
-        self.assertEqual(set(again), {"next_batch"})
+        self.assertEqual(set(again), ALWAYS)
 
     async def test_profile_change(self) -> None:
         await self.people()
@@ -362,6 +401,33 @@ class IncrementalSyncTests(SyncTestCase):
         for token, wanted in ((self.alice, "my-txn"), (other, None), (self.bob, None)):
             event = timeline(await self.sync(token), room_id)[-1]
             self.assertEqual(event["unsigned"].get("transaction_id"), wanted)
+
+    async def test_the_readers_membership_at_an_event(self) -> None:
+        await self.people()
+        room_id = await self.create_public(self.alice)
+        await self.send(self.alice, room_id)
+        await self.join(self.bob, room_id)
+        answer = await self.sync(self.bob)
+        *before, join = timeline(answer, room_id)
+        self.assertEqual(join["unsigned"]["membership"], "join")
+        for event in before:
+            self.assertNotEqual(event["unsigned"].get("membership"), "join")
+        await self.send(self.alice, room_id)
+        await self.send(self.bob, room_id)
+        for filter in ("{}", '{"event_format":"federation"}', '{"event_fields":["unsigned"]}'):
+            query = {"since": answer["next_batch"], "filter": filter}
+            events = timeline(await self.sync(self.bob, **query), room_id)
+            memberships = [event["unsigned"]["membership"] for event in events]
+            self.assertEqual(memberships, ["join", "join"])
+            self.assertIn("transaction_id", events[-1]["unsigned"])
+
+    async def test_a_token_from_the_future(self) -> None:
+        """As after a backup was restored: the client goes on from now."""
+        await self.people()
+        now = (await self.sync(self.alice))["next_batch"]
+        answer = await self.sync(self.alice, since="s999999_0")
+        self.assertEqual(answer["next_batch"], now)
+        self.assertNotIn("rooms", answer)
 
     async def test_wrong_queries(self) -> None:
         await self.people()

@@ -216,12 +216,15 @@ class LazyMembersTests(SyncTestCase):
 
     async def test_new_heroes_are_told(self) -> None:
         room_id, tokens = await self.big_room()
-        since = (await self.sync(self.bob, filter=self.WISH))["next_batch"]
+        answer = await self.sync(self.bob, filter=self.WISH)
+        before = self.members(joined(answer, room_id))
         await self.leave(tokens[0], room_id)
-        room = joined(await self.sync(self.bob, filter=self.WISH, since=since), room_id)
+        query = {"since": answer["next_batch"]}
+        room = joined(await self.sync(self.bob, filter=self.WISH, **query), room_id)
         heroes = room["summary"]["m.heroes"]
         self.assertNotIn("@user0:test", heroes)
-        self.assertLessEqual(set(heroes), self.members(room))
+        self.assertEqual(self.members(room), set(heroes) - before)
+        self.assertTrue(self.members(room))
         self.assertEqual(room["summary"]["m.joined_member_count"], 13)
 
     async def test_a_room_that_loses_its_name_tells_its_heroes(self) -> None:
@@ -230,3 +233,85 @@ class LazyMembersTests(SyncTestCase):
         await self.set_state(self.alice, room_id, "m.room.name", {})
         room = joined(await self.sync(self.bob, filter=self.WISH, since=since), room_id)
         self.assertEqual(len(room["summary"]["m.heroes"]), 5)
+
+    async def test_members_are_told_once(self) -> None:
+        room_id, tokens = await self.big_room(name="Home")
+        since = (await self.sync(self.bob, filter=self.WISH))["next_batch"]
+        told, redundant = [], []
+        wish = self.WISH.replace("true}", 'true,"include_redundant_members":true}')
+        for _ in range(2):
+            await self.send(tokens[7], room_id)
+            await self.send(self.alice, room_id)
+            query = {"since": since}
+            redundant.append(joined(await self.sync(self.bob, filter=wish, **query), room_id))
+            answer = await self.sync(self.bob, filter=self.WISH, **query)
+            told.append(joined(answer, room_id))
+            since = answer["next_batch"]
+        self.assertEqual([self.members(room) for room in told], [{"@user7:test"}, set()])
+        self.assertEqual([self.members(room) for room in redundant], [{ALICE, "@user7:test"}] * 2)
+
+    async def test_what_a_lost_answer_told_is_told_again(self) -> None:
+        room_id, tokens = await self.big_room(name="Home")
+        since = (await self.sync(self.bob, filter=self.WISH))["next_batch"]
+        await self.send(tokens[7], room_id)
+        for _ in range(2):
+            room = joined(await self.sync(self.bob, filter=self.WISH, since=since), room_id)
+            self.assertEqual(self.members(room), {"@user7:test"})
+
+    async def test_a_first_sync_forgets_what_was_told(self) -> None:
+        room_id, tokens = await self.big_room(name="Home")
+        since = (await self.sync(self.bob, filter=self.WISH))["next_batch"]
+        await self.send(tokens[7], room_id)
+        await self.sync(self.bob, filter=self.WISH, since=since)
+        for _ in range(3):
+            await self.send(self.alice, room_id)
+        answer = await self.sync(self.bob, filter=self.WISH)
+        self.assertEqual(self.members(joined(answer, room_id)), {ALICE, BOB})
+        await self.send(tokens[7], room_id)
+        query = {"since": answer["next_batch"]}
+        room = joined(await self.sync(self.bob, filter=self.WISH, **query), room_id)
+        self.assertEqual(self.members(room), {"@user7:test"})
+
+    async def test_who_comes_back_is_told_anew(self) -> None:
+        room_id, tokens = await self.big_room(name="Home")
+        since = (await self.sync(self.bob, filter=self.WISH))["next_batch"]
+        await self.send(tokens[7], room_id)
+        since = (await self.sync(self.bob, filter=self.WISH, since=since))["next_batch"]
+        await self.leave(self.bob, room_id)
+        since = (await self.sync(self.bob, filter=self.WISH, since=since))["next_batch"]
+        await self.join(self.bob, room_id)
+        for _ in range(3):
+            await self.send(self.alice, room_id)
+        answer = await self.sync(self.bob, filter=self.WISH, since=since)
+        self.assertEqual(self.members(joined(answer, room_id)), {ALICE, BOB})
+        await self.send(tokens[7], room_id)
+        query = {"since": answer["next_batch"]}
+        room = joined(await self.sync(self.bob, filter=self.WISH, **query), room_id)
+        self.assertEqual(self.members(room), {"@user7:test"})
+
+    async def test_a_new_name_is_told(self) -> None:
+        room_id, tokens = await self.big_room(name="Home")
+        since = (await self.sync(self.bob, filter=self.WISH))["next_batch"]
+        content = {"membership": "join", "displayname": "Ann"}
+        await self.set_state(self.alice, room_id, "m.room.member", content, ALICE)
+        for _ in range(4):
+            await self.send(tokens[7], room_id)
+        room = joined(await self.sync(self.bob, filter=self.WISH, since=since), room_id)
+        self.assertEqual(self.members(room), {ALICE, "@user7:test"})
+
+    async def test_another_device_is_told_anew(self) -> None:
+        room_id, _ = await self.big_room(name="Home")
+        since = (await self.sync(self.bob, filter=self.WISH))["next_batch"]
+        other = (await self.login("bob")).json["access_token"]
+        await self.send(self.alice, room_id)
+        room = joined(await self.sync(other, filter=self.WISH, since=since), room_id)
+        self.assertEqual(self.members(room), {ALICE})
+
+    async def test_who_speaks_in_a_room_that_was_left(self) -> None:
+        room_id, tokens = await self.big_room(name="Home")
+        since = (await self.sync(self.bob, filter=self.WISH))["next_batch"]
+        await self.send(tokens[7], room_id)
+        await self.leave(self.bob, room_id)
+        await self.change_membership(self.alice, room_id, "ban", BOB)
+        answer = await self.sync(self.bob, filter=self.WISH, since=since)
+        self.assertIn("@user7:test", self.members(answer["rooms"]["leave"][room_id]))

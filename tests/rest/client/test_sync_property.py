@@ -16,8 +16,9 @@ from tests.rest.rooms import RoomTestCase, ids, room_path
 
 USERS = ("alice", "bob", "carol")
 ROOMS = 3
-STEPS = 120
+STEPS = 150
 SEEDS = 8
+LAZY = {"lazy_load_members": True}
 
 
 class ClientRoom:
@@ -26,6 +27,7 @@ class ClientRoom:
     def __init__(self) -> None:
         self.timeline: list[str] = []
         self.state: dict[tuple[str, str], str] = {}
+        self.senders: set[str] = set()  # of what /sync told
 
     def take_state(self, events: list[Any]) -> None:
         for event in events:
@@ -36,32 +38,57 @@ class ClientRoom:
 class Client:
     """One device, which assembles what it is told."""
 
-    def __init__(self, case: "SyncPropertyTests", user: str, token: str, filter: Any) -> None:
+    def __init__(
+        self,
+        case: "SyncPropertyTests",
+        user: str,
+        token: str,
+        filter: Any,
+        *,
+        state_after: bool = False,
+    ) -> None:
         self.case = case
         self.user_id = f"@{user}:test"
         self.token = token
         self.filter = orjson.dumps(filter).decode()
+        self.state_after = state_after
         self.since: str | None = None
         self.rooms: dict[str, ClientRoom] = {}
+        self.invites: set[str] = set()
         self._lock = DeferredLock()
 
-    async def sync(self) -> None:
-        await self._lock.run(lambda: Deferred.fromCoroutine(self._sync()))
+    @property
+    def is_lazy(self) -> bool:
+        return "lazy" in self.filter
 
-    async def _sync(self) -> None:
+    async def sync(self, *, is_lost: bool = False) -> None:
+        """`is_lost`: the answer does not reach the client."""
+        await self._lock.run(lambda: Deferred.fromCoroutine(self._sync(is_lost)))
+
+    async def _sync(self, is_lost: bool) -> None:
         query = {"filter": self.filter, **({"since": self.since} if self.since else {})}
+        if self.state_after:
+            query["use_state_after"] = "true"
         answer = await self.case.sync(self.token, **query)
+        if is_lost:
+            return
         rooms = answer.get("rooms", {})
         for room_id in rooms.get("leave", {}):
             self.rooms.pop(room_id, None)
+            self.invites.discard(room_id)
+        for room_id in rooms.get("invite", {}):
+            self.rooms.pop(room_id, None)  # also if it was left in between
+            self.invites.add(room_id)
         for room_id, told in rooms.get("join", {}).items():
+            self.invites.discard(room_id)
             await self._take(room_id, told)
         self.since = answer["next_batch"]
 
     async def _take(self, room_id: str, told: Any) -> None:
-        events, state = told["timeline"]["events"], told["state"]["events"]
+        events = told["timeline"]["events"]
+        state = told["state_after" if self.state_after else "state"]["events"]
         room = self.rooms.get(room_id)
-        if room is None or self._has_joined([*state, *events]):
+        if room is None or self._has_joined(room, [*state, *events]):
             # What was before belongs to the last stay.
             self.rooms[room_id] = room = ClientRoom()
         elif told["timeline"]["limited"]:
@@ -72,12 +99,16 @@ class Client:
             )
             room.timeline += ids(older["chunk"])[::-1]
         room.timeline += ids(events)
+        room.senders |= {event["sender"] for event in events}
         room.take_state(state)
-        room.take_state(events)
+        if not self.state_after:
+            room.take_state(events)
 
-    def _has_joined(self, events: list[Any]) -> bool:
+    def _has_joined(self, room: ClientRoom, events: list[Any]) -> bool:
+        known = room.state.get(("m.room.member", self.user_id))
         return any(
             event.get("state_key") == self.user_id
+            and event["event_id"] != known  # a lazy client may be told again
             and event["content"]["membership"] == "join"
             and event["unsigned"].get("prev_content", {}).get("membership") != "join"
             for event in events
@@ -89,15 +120,19 @@ class SyncPropertyTests(RoomTestCase):
     seen = 0  # events that clients were found to have
 
     async def arrange(self, seed: int) -> None:
-        self.random = random.Random(seed)
+        self.seed, self.random = seed, random.Random(seed)
         self.tokens = {user: await self.register(f"{user}{seed}") for user in USERS}
         self.clients = [
-            Client(self, f"{user}{seed}", token, filter)
+            Client(self, f"{user}{seed}", token, filter, state_after=state_after)
             for user, token in self.tokens.items()
-            for filter in (
-                {},
-                {"room": {"timeline": {"limit": 2}}},
-                {"room": {"timeline": {"limit": 0}}},
+            for filter, state_after in (
+                ({}, False),
+                ({"room": {"timeline": {"limit": 2}}}, False),
+                ({"room": {"timeline": {"limit": 0}}}, False),
+                ({"room": {"timeline": {"limit": 3}}}, True),
+                ({"room": {"timeline": {"limit": 0}}}, True),
+                ({"room": {"state": LAZY, "timeline": {"limit": 2}}}, False),
+                ({"room": {"state": LAZY, "timeline": {"limit": 1}}}, True),
             )
         ]
         host = self.tokens["alice"]
@@ -113,10 +148,12 @@ class SyncPropertyTests(RoomTestCase):
             ["send"] * 5
             + ["topic"] * 2
             + ["join"] * 3
-            + ["leave", "name", "redact", "sync", "sync"]
+            + ["leave", "name", "redact", "lost"]
+            + ["sync"] * 6
+            + ["invite", "kick", "ban", "unban", "unban"]
         )
-        if action == "sync":
-            await self.random.choice(self.clients).sync()
+        if action in ("sync", "lost"):
+            await self.random.choice(self.clients).sync(is_lost=action == "lost")
         elif action == "send":
             path = f"/send/m.room.message/t{self.random.random()}"
             await self.fetch("PUT", room_path(room_id, path), {"body": "x"}, token=token)
@@ -127,7 +164,13 @@ class SyncPropertyTests(RoomTestCase):
         elif action == "redact":
             path = f"/redact/{await self.some_event(room_id)}/t{self.random.random()}"
             await self.fetch("PUT", room_path(room_id, path), {}, token=token)
-        elif user != "alice":  # who stays, so that the rooms live on
+        elif user == "alice":
+            pass  # she stays, so that the rooms live on
+        elif action in ("invite", "kick", "ban", "unban"):
+            body = {"user_id": f"@{user}{self.seed}:test"}
+            path = room_path(room_id, f"/{action}")
+            await self.fetch("POST", path, body, token=self.tokens["alice"])
+        else:
             await self.fetch("POST", room_path(room_id, f"/{action}"), {}, token=token)
 
     async def some_event(self, room_id: str) -> str:
@@ -144,7 +187,22 @@ class SyncPropertyTests(RoomTestCase):
             self.assertEqual(room.timeline, newest)
             self.seen += len(newest)
             state = await self.state(client.token, room_id)
-            self.assertEqual(room.state, {slot: event["event_id"] for slot, event in state.items()})
+            expected = {slot: event["event_id"] for slot, event in state.items()}
+            if client.is_lazy:
+                known = {key for type, key in room.state if type == "m.room.member"}
+                self.assertLessEqual(room.senders, known)
+                expected = {
+                    slot: event_id
+                    for slot, event_id in expected.items()
+                    if slot[0] != "m.room.member" or slot[1] in known
+                }
+            self.assertEqual(room.state, expected)
+        self.assertEqual(client.invites, await self.invites(client))
+
+    async def invites(self, client: Client) -> set[str]:
+        """The invites of which a first sync tells."""
+        rooms = (await self.sync(client.token)).get("rooms", {})
+        return set(rooms.get("invite", {}))
 
     async def test_clients_have_what_the_server_has(self) -> None:
         for seed in range(SEEDS if not self.on_postgres else 2):

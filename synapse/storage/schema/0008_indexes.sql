@@ -2,9 +2,6 @@
 -- have 10,000 rows read each time that their account data changes.
 CREATE INDEX members_by_user ON members (user_nid, event_nid);
 
--- Serves closing an account.
-CREATE INDEX openid_tokens_by_user ON openid_tokens (user_nid);
-
 -- Closed accounts that have not left all of their rooms yet.
 CREATE TABLE unfinished_deactivations (
     user_nid BIGINT PRIMARY KEY

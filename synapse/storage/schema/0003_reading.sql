@@ -36,6 +36,8 @@ CREATE TABLE openid_tokens (
     user_nid BIGINT NOT NULL,
     expires_ms BIGINT NOT NULL
 ) WITHOUT ROWID;
+-- Serves closing accounts.
+CREATE INDEX openid_tokens_by_user ON openid_tokens (user_nid);
 -- Serves forgetting expired ones.
 CREATE INDEX openid_tokens_by_expiry ON openid_tokens (expires_ms);
 
@@ -60,6 +62,8 @@ CREATE TABLE delayed_events (
 );
 -- Serves sending.
 CREATE INDEX delayed_events_due ON delayed_events (send_ms) WHERE finalised_ms IS NULL;
+-- Serves releasing claims that nobody acts on.
+CREATE INDEX delayed_events_sending ON delayed_events (delay_id) WHERE sending = 1;
 -- Serves lists and bounds of one user's.
 CREATE INDEX delayed_events_by_user ON delayed_events (user_nid, finalised_ms, send_ms);
 -- Serves idempotent scheduling.

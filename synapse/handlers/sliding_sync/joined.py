@@ -1,0 +1,222 @@
+"""The rooms a user is in: told whole when they are new to the client, else what changed."""
+
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from synapse.api.constants import EventTypes
+from synapse.events.event import Event, StateMap
+from synapse.handlers.auth import Requester
+from synapse.handlers.sliding_sync.connections import MEMBERS_KEPT, SentRoom
+from synapse.handlers.sliding_sync.required_state import RequiredState
+from synapse.handlers.sliding_sync.room_parts import (
+    AVATAR,
+    NAME,
+    bump_stamp,
+    heroes_part,
+    naming_part,
+    speakers,
+    timeline_part,
+)
+from synapse.handlers.sliding_sync.room_state import RequiredStates, chosen
+from synapse.handlers.sliding_sync.unread import unread_counts
+from synapse.handlers.sliding_sync.wanted import Moment, Wanted
+from synapse.handlers.sync.deltas import RoomDelta, RoomDeltas
+from synapse.handlers.sync.filters import RoomFilter, compile_filter
+from synapse.handlers.sync.whole_rooms import Timeline, WholeRooms
+from synapse.rooms.cache import RoomCache
+from synapse.rooms.room import Room
+from synapse.storage.stores.events import EventStore
+from synapse.storage.stores.members import MemberStore
+from synapse.util.clock import Clock
+
+
+class JoinedViews:
+    """Makes the parts of joined rooms."""
+
+    def __init__(
+        self,
+        rooms: RoomCache,
+        events: EventStore,
+        members: MemberStore,
+        states: RequiredStates,
+        deltas: RoomDeltas,
+        whole: WholeRooms,
+        clock: Clock,
+    ) -> None:
+        self._rooms = rooms
+        self._events = events
+        self._members = members
+        self._states = states
+        self._deltas = deltas
+        self._whole = whole
+        self._clock = clock
+
+    async def timelines(self, user_id: str, wanted: list[Wanted], upto: int) -> dict[int, Timeline]:
+        """The newest events of all rooms that are told from the beginning: read together."""
+        by_limit: dict[int, list[Wanted]] = {}
+        for item in wanted:
+            by_limit.setdefault(item.config.timeline_limit, []).append(item)
+        timelines: dict[int, Timeline] = {}
+        for limit, items in by_limit.items():
+            rows = [item.entry.row for item in items]
+            timelines.update(await self._whole.timelines(user_id, rows, 0, upto, wish(limit)))
+        return timelines
+
+    async def whole(
+        self, item: Wanted, requester: Requester, timeline: Timeline, moment: Moment
+    ) -> tuple[dict[str, Any], SentRoom, RoomDelta]:
+        """A room from nothing."""
+        room = await self._rooms.get_by_nid(item.entry.row.room_nid)
+        required = item.config.required
+        users = speakers(timeline.events) if required.lazy_members else set()
+        state = await self._states.required(room, required, users, (NAME, AVATAR))
+        delta = self._deltas.render(
+            timeline.events,
+            chosen(state, required, users),
+            timeline.limited,
+            wish(item.config.timeline_limit),
+            timeline.end,
+        )
+        part = {
+            "initial": True,
+            **await self._naming(room, requester.user_id, state),
+            **await self._facts(item, room, requester, moment.upto),
+            **_counts(room),
+            **timeline_part(delta, await self.own(delta, requester), moment.since),
+            "required_state": _fragments(delta.state),
+        }
+        return part, item.as_sent(moment.upto, users, item.config.timeline_limit), delta
+
+    async def news(
+        self, item: Wanted, requester: Requester, timeline: Timeline | None, moment: Moment
+    ) -> tuple[dict[str, Any], SentRoom, RoomDelta]:
+        """What is new in a room; `timeline`: instead of the new events, if the client wants more.
+
+        The part is empty if there is nothing.
+        """
+        sent = item.sent
+        assert sent is not None, "who was told nothing is told the room whole"
+        room = await self._rooms.get_by_nid(item.entry.row.room_nid)
+        limit = item.config.timeline_limit
+        delta = await self._deltas.between(room, sent.upto, moment.upto, wish(limit))
+        changes = {
+            event.slot: event for event in (*delta.state_events, *delta.events) if event.is_state
+        }
+        shown = delta
+        if timeline is not None:
+            shown = self._deltas.render(
+                timeline.events, (), timeline.limited, wish(limit), timeline.end
+            )
+        state, members = await self._changed_state(item, room, shown, changes, delta.limited)
+        part: dict[str, Any] = {}
+        if item.is_dm != sent.is_dm:
+            part["is_dm"] = item.is_dm
+        if timeline is not None:
+            part["unstable_expanded_timeline"] = True
+        if state:
+            part["required_state"] = [orjson.Fragment(self.render(event)) for event in state]
+        if shown.events or delta.limited:
+            part |= timeline_part(shown, await self.own(shown, requester), moment.since)
+        if changes:
+            part |= await self._renaming(room, requester.user_id, changes)
+        if part:
+            part |= await self._facts(item, room, requester, moment.upto)
+        known = limit if delta.limited or timeline is not None else max(limit, sent.timeline_limit)
+        return part, item.as_sent(moment.upto, members, known), shown
+
+    async def _changed_state(
+        self, item: Wanted, room: Room, shown: RoomDelta, changes: StateMap, limited: bool
+    ) -> tuple[list[Event], set[str]]:
+        """The required state that the client lacks, and whose member events it has then."""
+        sent, required = item.sent, item.config.required
+        assert sent is not None, "who was told nothing is told the room whole"
+        state = {slot: event for slot, event in changes.items() if required.matches(event)}
+        added = RequiredState(required.pairs - sent.required.pairs)
+        if added.pairs:
+            for event in chosen(await self._states.required(room, required, ()), required):
+                if not sent.required.matches(event):
+                    state.setdefault(event.slot, event)
+        if not required.lazy_members:
+            return list(state.values()), set()
+        users = speakers(shown.events)
+        for slot, event in changes.items():
+            is_member = slot[0] == EventTypes.MEMBER
+            if is_member and (not limited or slot[1] in users or slot[1] in sent.members):
+                state[slot] = event
+        told = {key for type_, key in state if type_ == EventTypes.MEMBER}
+        missing = [(EventTypes.MEMBER, user) for user in users - told - sent.members]
+        state |= await self._states.current(room, missing)
+        known = sent.members | users | told
+        return list(state.values()), set(known if len(known) <= MEMBERS_KEPT else users)
+
+    async def own(self, delta: RoomDelta, requester: Requester) -> list[bytes]:
+        """The rendered timeline, with the transaction ids of what this device sent."""
+        own = [event.nid for event in delta.events if event.sender == requester.user_id]
+        txn_ids = await self._events.txn_ids(requester.device_nid, own) if own else {}
+        if not txn_ids:
+            return delta.rendered
+        return [
+            self.render(event, txn_ids[event.nid]) if event.nid in txn_ids else rendered
+            for event, rendered in zip(delta.events, delta.rendered, strict=True)
+        ]
+
+    def render(self, event: Event, transaction_id: str | None = None) -> bytes:
+        return wish(0).render(event, now_ms=self._clock.now_ms(), transaction_id=transaction_id)
+
+    async def _naming(self, room: Room, user_id: str, state: StateMap) -> dict[str, Any]:
+        part = naming_part(state, whole=True)
+        if "name" not in part:
+            part |= await self._heroes(room, user_id)
+        return part
+
+    async def _renaming(self, room: Room, user_id: str, changes: StateMap) -> dict[str, Any]:
+        part = naming_part(changes, whole=False)
+        of_members = any(type_ == EventTypes.MEMBER for type_, _ in changes)
+        if of_members:
+            part |= _counts(room)
+        if of_members or NAME in changes:
+            state = await self._states.current(room, [NAME])
+            if "name" not in naming_part(state, whole=True):
+                part |= await self._heroes(room, user_id)
+        return part
+
+    async def _heroes(self, room: Room, user_id: str) -> dict[str, Any]:
+        heroes = (await self._members.heroes([room.nid], user_id)).get(room.nid, [])
+        members = await self._states.current(room, [(EventTypes.MEMBER, hero) for hero in heroes])
+        return {"heroes": heroes_part(heroes, members)} if heroes else {}
+
+    async def _facts(
+        self, item: Wanted, room: Room, requester: Requester, upto: int
+    ) -> dict[str, Any]:
+        """What is told of a room whenever it is told of."""
+        notifications, highlights = await unread_counts(requester.user_nid, room.nid)
+        part: dict[str, Any] = {
+            "membership": "join",
+            "notification_count": notifications,
+            "highlight_count": highlights,
+        }
+        stamp = bump_stamp(room, upto)
+        if stamp is None and item.is_new:
+            # It is older than the events in memory.
+            stamp = room.tail[0].nid if room.tail else item.entry.row.since
+        if stamp is not None:
+            part["bump_stamp"] = stamp
+        if item.is_new:
+            part["is_dm"] = item.is_dm
+        return part
+
+
+@lru_cache(maxsize=256)
+def wish(limit: int) -> RoomFilter:
+    """The filter of a timeline of this length, without further conditions."""
+    return compile_filter({"room": {"timeline": {"limit": limit}}}, max_limit=-1).room
+
+
+def _counts(room: Room) -> dict[str, int]:
+    return {"joined_count": room.joined, "invited_count": room.invited}
+
+
+def _fragments(joined: bytes) -> list[orjson.Fragment]:
+    return [orjson.Fragment(joined)] if joined else []

@@ -1,0 +1,162 @@
+"""The rooms a user is not in: invited to, knocked on, left, or removed from."""
+
+from functools import partial
+from typing import Any
+
+import orjson
+
+from synapse.api.errors import Forbidden
+from synapse.events.event import Event
+from synapse.handlers.auth import Requester
+from synapse.handlers.sliding_sync.connections import SentRoom
+from synapse.handlers.sliding_sync.joined import JoinedViews, wish
+from synapse.handlers.sliding_sync.room_parts import (
+    AVATAR,
+    NAME,
+    naming_part,
+    speakers,
+    timeline_part,
+)
+from synapse.handlers.sliding_sync.room_state import RequiredStates, chosen
+from synapse.handlers.sliding_sync.wanted import Moment, Wanted
+from synapse.handlers.sync.deltas import RoomDelta, RoomDeltas
+from synapse.handlers.sync.elsewhere import RoomsElsewhere
+from synapse.handlers.visibility import Visibility
+from synapse.rooms.cache import RoomCache
+from synapse.rooms.room import Room
+from synapse.storage.stores.events import EventStore
+from synapse.storage.stores.members import Membership
+
+_STRIPPED = {Membership.INVITE: "invite_state", Membership.KNOCK: "knock_state"}
+
+
+class OutsideViews:
+    """Makes the parts of rooms that a user is not in."""
+
+    def __init__(
+        self,
+        rooms: RoomCache,
+        events: EventStore,
+        states: RequiredStates,
+        deltas: RoomDeltas,
+        elsewhere: RoomsElsewhere,
+        visibility: Visibility,
+        joined: JoinedViews,
+    ) -> None:
+        self._rooms = rooms
+        self._events = events
+        self._states = states
+        self._deltas = deltas
+        self._elsewhere = elsewhere
+        self._visibility = visibility
+        self._joined = joined
+
+    async def part(
+        self, item: Wanted, requester: Requester, moment: Moment
+    ) -> tuple[dict[str, Any], SentRoom]:
+        """All that the user may know of the room."""
+        row = item.entry.row
+        room = await self._rooms.get_by_nid(row.room_nid)
+        part: dict[str, Any] = {
+            "membership": Membership(row.membership).text,
+            "bump_stamp": row.event_nid,
+            "is_dm": item.is_dm,
+            "notification_count": 0,
+            "highlight_count": 0,
+        }
+        stripped = _STRIPPED.get(Membership(row.membership))
+        if stripped is not None:
+            part["initial"] = True
+            part[stripped] = await self._elsewhere.stripped_state(room, requester.user_id)
+        else:
+            part |= await self._left(item, room, requester, moment)
+        return part, item.as_sent(moment.upto, set(), item.config.timeline_limit)
+
+    async def _left(
+        self, item: Wanted, room: Room, requester: Requester, moment: Moment
+    ) -> dict[str, Any]:
+        row, sent = item.entry.row, item.sent
+        newest = (await self._events.by_nids([row.event_nid]))[row.event_nid]
+        end = await self._end(room, requester)
+        if end is None:
+            # An invitation that came to nothing.
+            delta = self._render(item, [newest], [], newest, limited=False)
+            initial = True
+        elif sent is not None and sent.is_inside and sent.upto < end.nid:
+            delta = await self._until(item, room, requester, end, moment)
+            initial = False
+        else:
+            return await self._whole_until(item, room, requester, end, newest, moment)
+        if delta.events[-1:] != [newest]:
+            events = [*delta.events, newest]
+            delta = self._render(item, events, delta.state_events, newest, limited=delta.limited)
+        changes = [*delta.state_events, *(event for event in delta.events if event.is_state)]
+        required = chosen({e.slot: e for e in changes}, item.config.required)
+        part = await self._with_timeline(delta, required, requester, moment)
+        if initial:
+            part["initial"] = True
+        return part
+
+    async def _end(self, room: Room, requester: Requester) -> Event | None:
+        """What ended the user's last join; None for one who never was in the room."""
+        try:
+            reader = await self._visibility.reader(room, requester.user_id, requester.user_nid)
+        except Forbidden:
+            return None
+        return reader.leave
+
+    async def _until(
+        self, item: Wanted, room: Room, requester: Requester, end: Event, moment: Moment
+    ) -> RoomDelta:
+        sent = item.sent
+        assert sent is not None, "what came since is told to one who was told before"
+        see = partial(self._visibility.visible, requester.user_id, item.entry.row)
+        filter_ = wish(item.config.timeline_limit)
+        return await self._deltas.between(room, sent.upto, min(moment.upto, end.nid), filter_, see)
+
+    async def _whole_until(
+        self,
+        item: Wanted,
+        room: Room,
+        requester: Requester,
+        end: Event,
+        newest: Event,
+        moment: Moment,
+    ) -> dict[str, Any]:
+        """The room as it was when the user left, for a client that knows nothing of it."""
+        limit, required = item.config.timeline_limit, item.config.required
+        assert end.pos is not None, "who was in a room left it by an event of its timeline"
+        page = (await self._events.before(room.nid, end.pos + 1, limit + 1))[::-1]
+        visible = await self._visibility.visible(requester.user_id, item.entry.row, page)
+        timeline = visible[-limit:] if limit else []
+        if newest.nid != end.nid and limit:
+            timeline = [*timeline, newest][-limit:]
+        users = speakers(timeline) if required.lazy_members else set()
+        state = await self._states.required_at(end.state_nid, required, users, (NAME, AVATAR))
+        limited = len(page) > len(timeline)
+        delta = self._render(item, timeline, [], newest, limited=limited)
+        return {
+            "initial": True,
+            **naming_part(state, whole=True),
+            **await self._with_timeline(delta, chosen(state, required, users), requester, moment),
+        }
+
+    async def _with_timeline(
+        self, delta: RoomDelta, required: list[Event], requester: Requester, moment: Moment
+    ) -> dict[str, Any]:
+        return {
+            **timeline_part(delta, await self._joined.own(delta, requester), moment.since),
+            "required_state": [orjson.Fragment(self._joined.render(event)) for event in required],
+        }
+
+    def _render(
+        self,
+        item: Wanted,
+        timeline: list[Event],
+        state: list[Event],
+        newest: Event,
+        *,
+        limited: bool,
+    ) -> RoomDelta:
+        filter_ = wish(item.config.timeline_limit)
+        return self._deltas.render(timeline, state, limited, filter_, newest.pos or 0)

@@ -1,0 +1,92 @@
+"""What one client's timeline has beyond the shared one: its transaction ids, and aggregations; and
+what it has not: messages of users whom its user ignores.
+
+Aggregations differ from user to user (who takes part in a thread, who is ignored). Only a `limited`
+timeline has them: otherwise the client gets the related events themselves. So what waiting clients
+get, which is not limited, stays shared and costs nothing more.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from synapse.events.event import Event
+from synapse.handlers.aggregations import Aggregations
+from synapse.handlers.ignored_users import IgnoredUsers, hides
+from synapse.handlers.sync.deltas import RoomDelta
+from synapse.handlers.sync.request import SyncRequest
+from synapse.storage.stores.events import EventStore
+from synapse.storage.stores.members import MemberRow
+from synapse.util.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What is a client's own in some timelines, by event_nid."""
+
+    txn_ids: Mapping[int, str]
+    bundles: Mapping[int, bytes]
+    ignored: frozenset[str]
+
+    def changes(self, event: Event) -> bool:
+        """Whether the client gets the event in another form than others do."""
+        return event.nid in self.txn_ids or event.nid in self.bundles
+
+
+class OwnTimelines:
+    """Makes the JSON of timelines, without brackets, for one client."""
+
+    def __init__(
+        self, events: EventStore, aggregations: Aggregations, ignored: IgnoredUsers, clock: Clock
+    ) -> None:
+        self._events = events
+        self._aggregations = aggregations
+        self._ignored = ignored
+        self._clock = clock
+
+    async def own(
+        self,
+        deltas: Sequence[RoomDelta],
+        request: SyncRequest,
+        memberships: Mapping[str, MemberRow] | None = None,
+    ) -> Own:
+        """What `render` needs, in one query of each kind for all rooms."""
+        limited = [event for delta in deltas if delta.limited for event in delta.events]
+        return Own(
+            await self._txn_ids(deltas, request),
+            await self._aggregations.of(request.requester, limited, memberships),
+            await self._ignored.of(request.requester),
+        )
+
+    def render(self, delta: RoomDelta, request: SyncRequest, own: Own) -> bytes:
+        if own.ignored.isdisjoint(delta.senders) and not any(map(own.changes, delta.events)):
+            return delta.timeline
+        render, now_ms = request.filter.room.render, self._clock.now_ms()
+        return b",".join(
+            render(
+                event,
+                now_ms=now_ms,
+                transaction_id=own.txn_ids.get(event.nid),
+                unsigned=_joined(delta.unsigned_of(event), own.bundles.get(event.nid, b"")),
+            )
+            if own.changes(event)
+            else rendered
+            for event, rendered in zip(delta.events, delta.rendered, strict=True)
+            if not hides(own.ignored, event)
+        )
+
+    async def _txn_ids(self, deltas: Sequence[RoomDelta], request: SyncRequest) -> dict[int, str]:
+        """The transaction ids of the events that this device sent."""
+        requester = request.requester
+        sent = [
+            event.nid
+            for delta in deltas
+            if requester.user_id in delta.senders
+            for event in delta.events
+            if event.sender == requester.user_id
+        ]
+        return await self._events.txn_ids(requester.device_nid, sent) if sent else {}
+
+
+def _joined(one: bytes, other: bytes) -> bytes:
+    """Members of a JSON object, of both."""
+    return one + b"," + other if one and other else one or other

@@ -1,0 +1,199 @@
+"""Unread counts: how many events since a user's read points notify and highlight.
+
+A room numbers its loud events (`rooms.loud`, `events.loud`), and a count is the number now less
+the number where the user has read to: nothing is written for those who don't read. What differs
+from that is in `marks`: mentions, keywords, threads, and users with push rules of their own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from synapse.storage.database import Database
+from synapse.storage.transaction import Transaction
+
+
+class Listener(NamedTuple):
+    """As whom a user hears a room: see `marks`."""
+
+    key: int  # 0: with the predefined rules
+    is_quiet: bool
+
+
+@dataclass(slots=True)
+class Count:
+    notify: int = 0
+    highlight: int = 0
+
+
+@dataclass(slots=True)
+class RoomCounts:
+    """What a user has not read of a room."""
+
+    main: Count = field(default_factory=Count)
+    threads: dict[str, Count] = field(default_factory=dict)  # by their roots
+    made_at: tuple[int, int, int] = (0, 0, 0)  # the room's last event, and its numbers
+
+    def of_thread(self, thread_id: str) -> Count:
+        return self.main if thread_id == "main" else self.threads.setdefault(thread_id, Count())
+
+    def total(self) -> Count:
+        counts = [self.main, *self.threads.values()]
+        return Count(sum(c.notify for c in counts), sum(c.highlight for c in counts))
+
+
+class ReadPoint(NamedTuple):
+    """The event that a user has read a thread up to; the last three are `events`' columns."""
+
+    user_nid: int
+    room_nid: int
+    thread_id: str
+    event_nid: int
+    loud: int
+    shouts: int
+
+
+class _Point(NamedTuple):
+    event_nid: int
+    loud: int
+    shouts: int
+
+
+class _Past(NamedTuple):
+    until: _Point
+    listener: Listener
+
+
+class _Mark(NamedTuple):
+    thread_id: str
+    event_nid: int
+    notify: int
+    highlight: int
+    listener: int
+    sender_nid: int
+
+
+@dataclass(slots=True)
+class _Facts:
+    """What the database says of a user in a room."""
+
+    now: _Point
+    joined: _Point
+    read: dict[str, _Point] = field(default_factory=dict)
+    past: list[_Past] = field(default_factory=list)
+    marks: set[_Mark] = field(default_factory=set)
+
+
+_ROOM, _READ, _PAST, _MARK = range(4)
+_UNREAD_MARK = """
+    LEFT JOIN read_points p
+        ON p.user_nid = m.user_nid AND p.room_nid = k.room_nid AND p.thread_id = k.thread_id
+    LEFT JOIN read_points q
+        ON q.user_nid = m.user_nid AND q.room_nid = k.room_nid AND q.thread_id = ''
+    WHERE m.user_nid = ? AND m.room_nid = ANY(?)
+        AND k.event_nid > m.since AND k.event_nid > COALESCE(q.event_nid, 0)
+        AND k.event_nid > COALESCE(p.event_nid, 0)"""
+_FACTS = f"""
+    SELECT {_ROOM}, m.room_nid, '', m.since, e.loud, e.shouts, ro.loud, ro.shouts,
+        ro.last_nid
+    FROM members m JOIN rooms ro ON ro.room_nid = m.room_nid
+    JOIN events e ON e.event_nid = m.since WHERE m.user_nid = ? AND m.room_nid = ANY(?)
+    UNION ALL
+    SELECT {_READ}, room_nid, thread_id, event_nid, loud, shouts, 0, 0, 0
+    FROM read_points WHERE user_nid = ? AND room_nid = ANY(?)
+    UNION ALL
+    SELECT {_PAST}, room_nid, '', until_nid, loud, shouts, listener, quiet, 0
+    FROM past_listeners WHERE user_nid = ? AND room_nid = ANY(?)
+    UNION ALL
+    SELECT {_MARK}, k.room_nid, k.thread_id, k.event_nid, k.notify, k.highlight, k.listener,
+        k.sender_nid, 0
+    FROM members m JOIN marks k ON k.room_nid = m.room_nid AND k.listener = ANY(?) {_UNREAD_MARK}
+    UNION ALL
+    SELECT {_MARK}, k.room_nid, k.thread_id, k.event_nid, k.notify, k.highlight, k.listener,
+        k.sender_nid, 0
+    FROM members m JOIN past_listeners l ON l.user_nid = m.user_nid AND l.room_nid = m.room_nid
+    JOIN marks k ON k.room_nid = l.room_nid AND k.listener = l.listener {_UNREAD_MARK}"""
+_UPSERT_POINT = """
+    INSERT INTO read_points (user_nid, room_nid, thread_id, event_nid, loud, shouts)
+    VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (user_nid, room_nid, thread_id) DO UPDATE SET
+        event_nid = excluded.event_nid, loud = excluded.loud, shouts = excluded.shouts
+    WHERE excluded.event_nid > read_points.event_nid"""
+
+
+class UnreadStore:
+    """Counts what users have not read."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def counts(self, user_nid: int, listeners: dict[int, Listener]) -> dict[int, RoomCounts]:
+        """By room_nid; `listeners` says as whom the user hears each of the rooms."""
+        rooms = list(listeners)
+        keys = list({0, user_nid, *(listener.key for listener in listeners.values())})
+        rows = await self._database.fetch(
+            _FACTS, *(user_nid, rooms) * 3, keys, user_nid, rooms, user_nid, rooms
+        )
+        facts: dict[int, _Facts] = {}
+        for kind, room_nid, thread_id, nid, loud, shouts, x, y, last_nid in sorted(rows):
+            point = _Point(nid, loud, shouts)
+            if kind == _ROOM:
+                facts[room_nid] = _Facts(_Point(last_nid, x, y), point)
+            elif room_nid not in facts:
+                continue  # the user never was in the room
+            elif kind == _READ:
+                facts[room_nid].read[thread_id] = point
+            elif kind == _PAST:
+                facts[room_nid].past.append(_Past(point, Listener(x, bool(y))))
+            else:
+                facts[room_nid].marks.add(_Mark(thread_id, nid, loud, shouts, x, y))
+        return {nid: _count(user_nid, f, listeners[nid]) for nid, f in facts.items()}
+
+    async def read_all(self, user_nid: int, room_nid: int, counts: RoomCounts) -> None:
+        """Move the read point of everything to where the counts were made."""
+        point = ReadPoint(user_nid, room_nid, "", *counts.made_at)
+        await self._database.write(_write_read_points, point)
+
+
+def _count(user_nid: int, facts: _Facts, listener: Listener) -> RoomCounts:
+    everything = max(facts.joined, facts.read.get("", facts.joined))
+    main = max(everything, facts.read.get("main", everything))
+    past = [past for past in facts.past if past.until.event_nid > everything.event_nid]
+    counts = RoomCounts(made_at=facts.now)
+    start = main
+    for end, heard in [*past, (facts.now, listener)]:
+        if end is not facts.now and end.event_nid <= main.event_nid:
+            continue
+        if not heard.is_quiet:
+            counts.main.notify += end.loud - start.loud
+            counts.main.highlight += end.shouts - start.shouts
+        start = end
+    for mark in facts.marks:
+        if mark.thread_id == "main":
+            point = main
+        else:
+            point = max(everything, facts.read.get(mark.thread_id, everything))
+        if mark.sender_nid == user_nid or mark.event_nid <= point.event_nid:
+            continue
+        heard = next((p.listener for p in past if p.until.event_nid >= mark.event_nid), listener)
+        if mark.listener == 0:
+            concerned = not heard.is_quiet
+        else:
+            concerned = mark.listener in (user_nid, heard.key)
+        if concerned:
+            count = counts.of_thread(mark.thread_id)
+            count.notify += mark.notify
+            count.highlight += mark.highlight
+    return counts
+
+
+def write_read_points(txn: Transaction, points: Sequence[ReadPoint]) -> None:
+    """Move read points forwards; of several for one thread the newest counts."""
+    newest = {point[:3]: point for point in sorted(points, key=lambda point: point.event_nid)}
+    txn.execute_many(_UPSERT_POINT, list(newest.values()))
+
+
+def _write_read_points(txn: Transaction, points: list[ReadPoint]) -> None:
+    # Positions are locked before any row, by every writer.
+    txn.stream(0)
+    write_read_points(txn, points)
