@@ -58,6 +58,21 @@ _SHARED = """
     members m JOIN members o ON o.room_nid = m.room_nid AND o.user_nid = ? AND o.membership = 1
     WHERE m.user_nid = ? AND m.membership = 1
 """
+# Of each room the first six in the index: up to and with the sixth, if there are so many.
+_HEROES = """
+    SELECT ro.room_nid, n.name, m.membership FROM rooms ro
+    CROSS JOIN members m JOIN names n ON n.nid = m.user_nid
+    WHERE ro.room_nid = ANY(?) AND m.room_nid = ro.room_nid AND (m.membership, m.event_nid) <= (
+        coalesce((SELECT f.membership FROM members f WHERE f.room_nid = ro.room_nid
+                  ORDER BY f.membership, f.event_nid LIMIT 1 OFFSET 5), 9),
+        coalesce((SELECT f.event_nid FROM members f WHERE f.room_nid = ro.room_nid
+                  ORDER BY f.membership, f.event_nid LIMIT 1 OFFSET 5), 0))
+    ORDER BY ro.room_nid, m.membership, m.event_nid
+"""
+_GUESTS = """
+    SELECT u.name FROM members m JOIN users u ON u.user_nid = m.user_nid
+    WHERE m.room_nid = ? AND m.membership = 1 AND u.guest = 1
+"""
 
 
 class MemberStore:
@@ -145,16 +160,7 @@ class MemberStore:
 
         Those who joined first, then the invited; if there are neither, who has left or was banned.
         """
-        rows = await self._database.fetch(
-            """SELECT ro.room_nid, n.name, m.membership FROM rooms ro
-               JOIN members m ON m.room_nid = ro.room_nid AND m.user_nid IN (
-                   SELECT f.user_nid FROM members f
-                   WHERE f.room_nid = ro.room_nid
-                   ORDER BY f.membership, f.event_nid LIMIT 6)
-               JOIN names n ON n.nid = m.user_nid
-               WHERE ro.room_nid = ANY(?) ORDER BY ro.room_nid, m.membership, m.event_nid""",
-            list(room_nids),
-        )
+        rows = await self._database.fetch(_HEROES, list(room_nids))
         present: dict[int, list[str]] = {}
         gone: dict[int, list[str]] = {}
         for room_nid, name, membership in rows:
@@ -203,11 +209,8 @@ class MemberStore:
 
     async def joined_guests(self, room_nid: int) -> list[str]:
         """The guest accounts of ours that are in a room."""
-        rows = await self._database.fetch(
-            """SELECT u.name FROM members m JOIN users u ON u.user_nid = m.user_nid
-               WHERE m.room_nid = ? AND m.membership = 1 AND u.guest = 1""",
-            room_nid,
-        )
+        # It looks at each member.
+        rows = await self._database.scan(lambda reader: reader.fetch(_GUESTS, room_nid))
         return [name for (name,) in rows]
 
     async def forget(self, user_nid: int, room_nid: int) -> None:

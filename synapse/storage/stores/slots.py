@@ -9,6 +9,10 @@ from synapse.util.caches import Cache
 
 Slot = tuple[str, str]
 
+_BY_NUMBERS = """
+    SELECT type_nid, key_nid, slot_nid FROM slots WHERE type_nid = ANY(?) AND key_nid = ANY(?)
+"""
+
 
 class Slots:
     """Turns state slots into numbers and back. The caches work as those of `Names` do."""
@@ -24,16 +28,18 @@ class Slots:
         known = {slot: nid for slot in slots if (nid := self._nids.get(slot)) is not None}
         missing = [slot for slot in slots if slot not in known]
         if missing:
+            # By number: with joins to `names`, SQLite reads all slots of a type.
+            names = await self._names.nids(list({name for slot in missing for name in slot}))
+            numbers = {slot: (names.get(slot[0]), names.get(slot[1])) for slot in missing}
             rows = await self._database.fetch(
-                """SELECT t.name, k.name, s.slot_nid FROM slots s
-                   JOIN names t ON t.nid = s.type_nid JOIN names k ON k.nid = s.key_nid
-                   WHERE t.name = ANY(?) AND k.name = ANY(?)""",
-                list({slot[0] for slot in missing}),
-                list({slot[1] for slot in missing}),
+                _BY_NUMBERS,
+                list({type_nid for type_nid, _ in numbers.values() if type_nid is not None}),
+                list({key_nid for _, key_nid in numbers.values() if key_nid is not None}),
             )
-            found = {(type_, key): nid for type_, key, nid in rows}
+            nids = {(type_nid, key_nid): nid for type_nid, key_nid, nid in rows}
+            found = {slot: nids[pair] for slot, pair in numbers.items() if pair in nids}
             self._learn(found)
-            known.update((slot, found[slot]) for slot in missing if slot in found)
+            known.update(found)
         return known
 
     async def slots(self, nids: Iterable[int]) -> dict[int, Slot]:
@@ -84,8 +90,7 @@ class Slots:
             pairs,
         )
         rows = txn.execute(
-            "SELECT type_nid, key_nid, slot_nid FROM slots"
-            " WHERE type_nid = ANY(?) AND key_nid = ANY(?)",
+            _BY_NUMBERS,
             list({type_nid for type_nid, _ in pairs}),
             list({key_nid for _, key_nid in pairs}),
         )

@@ -24,6 +24,7 @@ _MORE_ROWS = {
     "account_data": 30_000,
     "directory_words": 20_000,
     "presence": 20_000,
+    "relations": 30_000,
 }
 # Whom something is still to be done for: few, and soon nobody.
 QUEUES = {"unspread_profiles": 5, "unfinished_deactivations": 5}
@@ -90,6 +91,8 @@ def _value(column: str, type_: str, nullable: bool) -> str:
     if column in _DISTINCT:
         number = f"(i % {_DISTINCT[column]}) * {_SPREAD.get(column, 1)}"
         value = f"'{column}' || ({number})" if type_ == "text" else f"{_BASE} + {number}"
+    elif column == "rel_type":  # there are partial indexes
+        value = "(ARRAY['m.thread', 'm.annotation', 'm.replace', 'm.reference'])[1 + i % 4]"
     elif type_ in ("smallint", "integer"):
         value = "CASE WHEN i % 20 = 0 THEN 1 ELSE 0 END"
     elif type_ == "tsvector":

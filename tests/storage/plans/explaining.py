@@ -8,6 +8,16 @@ from synapse.storage.engines.base import Connection
 from synapse.storage.sql import Params
 
 _PLACE = re.compile(r"(SCAN|SEARCH) (\w+)(.*)")
+# What one value of a column may stand in nearly as many rows as the table has: to find them all by
+# that column alone is to walk.
+_CROWDS = {
+    "events": "room_nid",
+    "members": "room_nid",
+    "receipts": "room_nid",
+    "slots": "type_nid",
+}
+# Columns of an index in PostgreSQL's conditions: (a = 1) AND (ROW(b, c) < ROW(2, 3)).
+_COMPARED = re.compile(r"(?<=\()(\w+)(?=(?:, \w+)*\)? (?:[=<>@]|IS))")
 
 
 class Walk(NamedTuple):
@@ -38,6 +48,7 @@ def walks_of_sqlite(
         else:
             # An automatic index is made of the whole table, for this one statement.
             is_walk = verb == "SCAN" or "AUTOMATIC" in how or "ANY(" in how
+            is_walk = is_walk or how.endswith(f"({_CROWDS.get(table)}=?)")
         if is_walk:
             yield Walk(table, detail)
 
@@ -62,10 +73,20 @@ def walks_of_postgres(
     (((root,),),) = connection.fetch(f"EXPLAIN (FORMAT JSON) {sql}", params)
     for node in _nodes(root["Plan"]):
         kind, table = node["Node Type"], node.get("Relation Name")
-        by_index = kind in ("Index Scan", "Index Only Scan")
-        is_walk = kind == "Seq Scan" or (by_index and "Index Cond" not in node)
-        if is_walk and table in tables:
+        if table in tables and (kind == "Seq Scan" or _is_loose(kind, table, node)):
             yield Walk(table, f"{kind} {node.get('Index Name', '')} on {table}")
+
+
+def _is_loose(kind: str, table: str, node: dict[str, Any]) -> bool:
+    """Whether an index is read as a whole, or for one value's crowd."""
+    if kind == "Bitmap Heap Scan":
+        condition = node["Recheck Cond"]
+    elif kind in ("Index Scan", "Index Only Scan"):
+        condition = node.get("Index Cond", "")
+    else:
+        return False
+    columns = set(_COMPARED.findall(condition))
+    return not columns or columns == {_CROWDS.get(table)}
 
 
 def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:

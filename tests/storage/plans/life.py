@@ -12,6 +12,7 @@ from synapse.app.chores import Chores
 from synapse.storage.stores import directory
 from synapse.storage.stores.delayed_events import DelayedEventStore
 from synapse.storage.stores.members import Membership
+from synapse.storage.stores.unread import RoomCounts, UnreadStore
 from synapse.storage.transaction import Transaction
 from synapse.util.clock import Clock
 from tests.rest.base import PASSWORD
@@ -37,6 +38,8 @@ class LifeTestCase(RoomLifeTestCase):
         await self._make_rooms()
         await self._sync_all()
         await self._talk()
+        await self._relate()
+        await self._slide()
         await self._keep_private_data()
         await self._sync_all()
         await self._read_timelines()
@@ -136,6 +139,7 @@ class LifeTestCase(RoomLifeTestCase):
         await self._ask_stores()
         self.event_id = await self.send(self.alice, self.room_id, "hello again")
         await self._sync_all()
+        await self._slide()
         await self._read_timelines()
         await self._read_state()
         await self.redact(self.alice, self.room_id, self.event_id)
@@ -151,11 +155,14 @@ class LifeTestCase(RoomLifeTestCase):
         await store.of_rooms(mine, [Membership.JOIN])
         await store.count_shared_rooms(alice, bob)
         await store.some_of_ours(mine[0], 100)
+        await store.joined_among(mine[0], [alice, bob])
+        await UnreadStore(self.database).read_all(alice, mine[0], RoomCounts())
         await server.events.after(mine[0], 0, 10)
         await server.events.pos_at(mine[0], self.database.position)
-        await server.receipt_store.rooms_with_receipts_since(mine, 0)
+        await server.receipt_store.rooms_with_receipts_since(mine, self.database.position)
         await server.presence_store.share_rooms(alice, [bob])
         await server.presence_store.of_all_who_share_rooms(alice, 10_000)
+        await server.states.current_of(mine, [("m.room.name", ""), ("m.room.topic", "")])
         await server.search_index.encrypted_rooms(mine, 1)
         await server.slots.nids_of_type("m.room.name")
         await server.slots.slots(range(1, 20))
@@ -201,8 +208,7 @@ class LifeTestCase(RoomLifeTestCase):
         self.start(self.config)
         chores = Chores(self.server)
         chores.start()
-        await self.wait_for(self.server.search_reader.catch_up())
-        await self.wait_for(self.server.directory_reader.catch_up())
+        self.advance(2)  # the readers of the stream begin later
         await self.wait_for(self.finish_background())
         chores.stop()
 

@@ -8,6 +8,7 @@ from tests.rest.rooms import V3, RoomTestCase, room_path
 V1 = "/_matrix/client/v1"
 ALICE, BOB, CAROL = "@alice:test", "@bob:test", "@carol:test"
 HOUR_MS = 3600 * 1000
+_SLIDING = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync"
 _LEVELS = {"events": {"m.room.name": 0}, "users_default": 0}
 
 
@@ -95,6 +96,40 @@ class RoomLifeTestCase(RoomTestCase):
             path = f"{V3}/presence/{user}/status"
             await self.put(token, path, {"presence": "online", "status_msg": "here"})
         await self.get(self.bob, f"{V3}/presence/{ALICE}/status")
+
+    async def _relate(self) -> None:
+        for relation in (
+            {"rel_type": "m.annotation", "key": "+1"},
+            {"rel_type": "m.reference"},
+            {"rel_type": "m.replace"},
+        ):
+            content = {"m.relates_to": {"event_id": self.event_id, **relation}}
+            if relation["rel_type"] == "m.annotation":
+                await self.send_event(self.bob, self.room_id, "m.reaction", content)
+            else:
+                content["m.new_content"] = {"body": "new", "msgtype": "m.text"}
+                await self.send(self.bob, self.room_id, "related", **content)
+        related = f"{V1}/rooms/{self.room_id}/relations/{self.event_id}"
+        for path in (related, f"{related}/m.thread", f"{related}/m.thread/m.room.message"):
+            await self.get(self.bob, path)
+            await self.get(self.bob, path, recurse="true", dir="f")
+        for include in ("all", "participated"):
+            await self.get(self.bob, f"{V1}/rooms/{self.room_id}/threads", include=include)
+        await self.get(self.bob, room_path(self.room_id, f"/event/{self.event_id}"))
+        wanted = '{"related_by_rel_types": ["m.thread"], "related_by_senders": ["@bob:test"]}'
+        await self.messages(self.bob, self.room_id, filter=wanted)
+
+    async def _slide(self) -> None:
+        state = [["m.room.name", ""], ["m.room.member", "$LAZY"]]
+        body = {
+            "lists": {"all": {"ranges": [[0, 9]], "timeline_limit": 5, "required_state": state}},
+            "extensions": {
+                name: {"enabled": True} for name in ("receipts", "typing", "account_data")
+            },
+        }
+        for token in (self.alice, self.bob):
+            pos = (await self.post(token, f"{_SLIDING}?timeout=0", body))["pos"]
+            await self.post(token, f"{_SLIDING}?timeout=0&pos={pos}", body)
 
     async def _read_timelines(self) -> None:
         since = self.since[self.bob]
