@@ -39,6 +39,7 @@ from synapse.rest.client.membership import (
     Unban,
 )
 from synapse.rest.client.mutual_rooms import MutualRoomsResource
+from synapse.rest.client.notifications import NotificationsResource
 from synapse.rest.client.openid import RequestOpenIdToken
 from synapse.rest.client.presence import PresenceStatus
 from synapse.rest.client.profiles import Profile, ProfileField
@@ -232,6 +233,7 @@ def _sync_resources(server: Server) -> list[Resource]:
         ReceiptResource(auth, server.receipts),
         ReadMarkersResource(auth, server.receipts),
         ThreadSubscriptionResource(auth, server.thread_subscriptions),
+        NotificationsResource(auth, server.notifications, server.client_events),
     ]
 
 

@@ -36,6 +36,7 @@ from synapse.handlers.membership_limits import MembershipLimits
 from synapse.handlers.messages import Messages
 from synapse.handlers.mutual_rooms import MutualRooms
 from synapse.handlers.new_accounts import NewAccounts
+from synapse.handlers.notifications import Notifications
 from synapse.handlers.openid import OpenId
 from synapse.handlers.passwords import Passwords, Workers
 from synapse.handlers.presence import Presence
@@ -107,6 +108,7 @@ from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.filters import FilterStore
 from synapse.storage.stores.members import MemberStore
 from synapse.storage.stores.names import Names
+from synapse.storage.stores.notifications import NotificationStore
 from synapse.storage.stores.openid import OpenIdStore
 from synapse.storage.stores.presence import PresenceStore
 from synapse.storage.stores.profiles import ProfileStore
@@ -524,7 +526,8 @@ class Server:
         )
         timelines = OwnTimelines(self.events, self.aggregations, self.ignored_users, self.clock)
         ephemeral = Ephemeral(self.receipt_store, self.recent_receipts, self.typing)
-        unread = Unread(self.listeners, UnreadStore(self.database))
+        unread_store = UnreadStore(self.database)
+        unread = Unread(self.listeners, unread_store)
         joined = JoinedRooms(
             self.rooms,
             self.room_store,
@@ -595,6 +598,18 @@ class Server:
             self.timelines,
             self.followers,
             self.typing,
+            self.clock,
+        )
+        self.notifications = Notifications(
+            NotificationStore(self.database),
+            unread_store,
+            self.room_store,
+            self.members,
+            self.events,
+            self.states,
+            self.listeners,
+            self.visibility,
+            self.ignored_users,
             self.clock,
         )
         self.receipts = Receipts(

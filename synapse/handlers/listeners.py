@@ -8,7 +8,7 @@ each group once. Only who is mentioned is looked at in person.
 from collections.abc import Sequence
 
 from synapse.api.constants import EventTypes
-from synapse.events.event import StateMap
+from synapse.events.event import Event, StateMap
 from synapse.events.power_levels import PowerLevels
 from synapse.handlers.threads import thread_of
 from synapse.push.conditions import Facts
@@ -93,12 +93,7 @@ class Listeners:
         self, user_id: str, user_nid: int, room_ids: dict[int, str]
     ) -> dict[int, Listener]:
         """As whom a user hears these rooms, by room_nid."""
-        document = self._documents.get(user_nid)
-        if document is None:
-            changes = self._changes
-            document = await self._push_rules.document(user_nid) or _NONE
-            if self._changes == changes:
-                self._documents[user_nid] = document
+        document = await self._document(user_nid)
         if document == _NONE:
             return dict.fromkeys(room_ids, _ORDINARY)
         listeners = {}
@@ -110,11 +105,24 @@ class Listeners:
             listeners[room_nid] = known[1]
         return listeners
 
+    async def document(self, user_nid: int) -> bytes | None:
+        """What a user has made of the push rules; None: nothing."""
+        return await self._document(user_nid) or None
+
+    async def _document(self, user_nid: int) -> bytes:
+        document = self._documents.get(user_nid)
+        if document is None:
+            changes = self._changes
+            document = await self._push_rules.document(user_nid) or _NONE
+            if self._changes == changes:
+                self._documents[user_nid] = document
+        return document
+
     # Writing.
 
     async def weigh(self, room: Room, draft: Draft, state: StateMap) -> Noise:
         """Whom an event reaches that is about to be written. Hold the room's lock."""
-        facts = _facts(room, draft, state)
+        facts = facts_of(draft, room.room_id, room.joined, state)
         usual = _PREDEFINED.outcome(facts)
         audience = await self._audience(room)
         heard: dict[int, Outcome] = {}
@@ -203,21 +211,22 @@ class Listeners:
             audience.stale.add(user_nid)
 
 
-def _facts(room: Room, draft: Draft, state: StateMap) -> Facts:
-    event = {
-        "type": draft.type,
-        "sender": draft.sender,
-        "room_id": room.room_id,
-        "content": draft.content,
+def facts_of(event: Draft | Event, room_id: str, member_count: int, state: StateMap) -> Facts:
+    """What push rules may ask of an event. `state` holds the room's creation and power levels."""
+    described = {
+        "type": event.type,
+        "sender": event.sender,
+        "room_id": room_id,
+        "content": event.content,
     }
-    if draft.state_key is not None:
-        event["state_key"] = draft.state_key
+    if event.state_key is not None:
+        described["state_key"] = event.state_key
     power_levels = state.get((EventTypes.POWER_LEVELS, ""))
     levels = None if power_levels is None else power_levels.content.get("notifications")
     return Facts(
-        event,
-        member_count=room.joined,
-        sender_level=PowerLevels.of(state).of_user(draft.sender),
+        described,
+        member_count=member_count,
+        sender_level=PowerLevels.of(state).of_user(event.sender),
         notification_levels=levels if type(levels) is dict else {},
     )
 

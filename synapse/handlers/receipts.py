@@ -105,11 +105,7 @@ class Receipts:
     async def _mark_read(
         self, requester: Requester, room: Room, receipt_type: str, event: Event, thread_id: str
     ) -> None:
-        before = await self._receipts.get(room.nid, requester.user_nid, receipt_type, thread_id)
-        if before is not None:
-            read = (await self._events.by_nids([before.event_nid])).get(before.event_nid)
-            if not _is_ahead(event, read):
-                return
+        assert event.pos is not None, "a receipt is for an event of the timeline"
         await self._receipts.put(
             Receipt(
                 room_nid=room.nid,
@@ -121,7 +117,8 @@ class Receipts:
                 event_id=event.event_id,
                 ts_ms=self._clock.now_ms(),
                 stream=0,
-            )
+            ),
+            event.pos,
         )
 
 

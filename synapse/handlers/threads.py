@@ -19,7 +19,7 @@ async def thread_of(events: EventStore, room_id: str, content: dict[str, Any]) -
         if type(relation) is not dict:
             return MAIN_THREAD
         target = relation.get("event_id")
-        if type(target) is not str or not 0 < len(target) <= 255:
+        if type(target) is not str or not 0 < len(target) <= 255 or "\0" in target:
             return MAIN_THREAD
         if relation.get("rel_type") == "m.thread":
             return target

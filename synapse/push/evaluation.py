@@ -9,7 +9,7 @@ get the same out of each event, so it is asked once for all of them.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -78,16 +78,21 @@ def ruleset(user_id: str, stored: bytes | None, room_id: str, *, shared: bool = 
 
     `stored` is as for `Rules`.
     """
-    rules = Rules(user_id, stored)
-    short: list[tuple[list[Any], Outcome]] = []
+    short = [
+        (conditions, outcome_of(rule.actions))
+        for rule, conditions in rules_in(Rules(user_id, stored), room_id)
+        if not (shared and rule.default and rule.rule_id in _ABOUT_OWNER)
+    ]
+    return Ruleset(short, user_id)
+
+
+def rules_in(rules: Rules, room_id: str) -> Iterator[tuple[Rule, list[Any]]]:
+    """The enabled rules that can match in a room, in their order, with what is left to ask."""
     for kind in KINDS:
         for rule in rules.of_kind(kind):
-            if not rule.enabled or (shared and rule.default and rule.rule_id in _ABOUT_OWNER):
-                continue
-            conditions = _in_room(kind, rule, room_id)
+            conditions = _in_room(kind, rule, room_id) if rule.enabled else None
             if conditions is not None:
-                short.append((conditions, _outcome(rule.actions)))
-    return Ruleset(short, user_id)
+                yield rule, conditions
 
 
 def _in_room(kind: str, rule: Rule, room_id: str) -> list[Any] | None:
@@ -112,8 +117,8 @@ def _only_room(room_id: str) -> Facts:
     return Facts({"room_id": room_id}, member_count=0, sender_level=0)
 
 
-def _outcome(actions: Iterable[Any]) -> Outcome:
-    actions = list(actions)
+def outcome_of(actions: Sequence[Any]) -> Outcome:
+    """What a rule's actions come to."""
     if "notify" not in actions:
         return SILENT
     return Outcome(True, any(_is_highlight(action) for action in actions))

@@ -78,6 +78,7 @@ QUERIES = (
     "format",
     "max_depth",
     "suggested_only",
+    "only",
     "via",
     "user_id",
     "userid",

@@ -153,6 +153,7 @@ class RightsTests(RoomTestCase):
             ("PUT", "/profile/SELF/avatar_url", {"avatar_url": "x"}),
             ("PUT", "/profile/SELF/org.example", {"org.example": "x"}),
             ("POST", "/search", {}),
+            ("GET", "/notifications", None),
             ("POST", "/user_directory/search", {"search_term": "x"}),
         ):
             path = V3 + self.filled(path, user_id)

@@ -29,7 +29,12 @@ _UPSERT = """
     ON CONFLICT (room_nid, user_nid, receipt_type, thread_id) DO UPDATE SET
         event_nid = excluded.event_nid, event_id = excluded.event_id,
         ts_ms = excluded.ts_ms, stream = excluded.stream
+    WHERE NOT EXISTS (
+        SELECT 1 FROM events a JOIN events b ON a.pos <= b.pos
+        WHERE a.event_nid = excluded.event_nid AND b.event_nid = receipts.event_nid)
 """
+_ACCEPTED = "SELECT stream FROM receipts WHERE room_nid = ANY(?) AND stream >= ?"
+_Key = tuple[int, int, str, str]
 _COLUMNS = """
     r.room_nid, r.user_nid, n.name, r.receipt_type, r.thread_id, r.event_nid, r.event_id,
     r.ts_ms, r.stream FROM receipts r JOIN names n ON n.nid = r.user_nid"""
@@ -44,22 +49,13 @@ class ReceiptStore:
         self._moved = moved
         self._write = self._put
 
-    async def put(self, receipt: Receipt) -> None:
-        """Remember a receipt; its `stream` is given out here."""
-        await self._database.write(self._write, receipt)
+    async def put(self, receipt: Receipt, pos: int) -> None:
+        """Remember a receipt for the event at this `pos` of its room; `stream` is given out here.
 
-    async def get(
-        self, room_nid: int, user_nid: int, receipt_type: str, thread_id: str
-    ) -> Receipt | None:
-        row = await self._database.fetch_one(
-            f"""SELECT {_COLUMNS} WHERE r.room_nid = ? AND r.user_nid = ?
-                AND r.receipt_type = ? AND r.thread_id = ?""",
-            room_nid,
-            user_nid,
-            receipt_type,
-            thread_id,
-        )
-        return None if row is None else Receipt(*row)
+        Receipts for one place only move forwards: nothing happens if there is one for the same
+        event or a later one.
+        """
+        await self._database.write(self._write, (receipt, pos))
 
     async def since(self, room_nids: Sequence[int], position: int) -> list[Receipt]:
         """The receipts of these rooms that came after a position."""
@@ -79,19 +75,28 @@ class ReceiptStore:
         )
         return [room_nid for (room_nid,) in rows]
 
-    def _put(self, txn: Transaction, receipts: list[Receipt]) -> None:
-        first = txn.stream(len(receipts))
-        numbered = [
-            receipt._replace(stream=stream) for stream, receipt in enumerate(receipts, first)
-        ]
-        # Of several receipts for one place the last one counts: an upsert may not meet it twice.
-        rows = {(r.room_nid, r.user_nid, r.receipt_type, r.thread_id): r for r in numbered}
+    def _put(self, txn: Transaction, puts: list[tuple[Receipt, int]]) -> None:
+        first = txn.stream(len(puts))
+        # Of several receipts for one place the furthest counts: an upsert may not meet it twice.
+        furthest: dict[_Key, tuple[Receipt, int]] = {}
+        for stream, (receipt, pos) in enumerate(puts, first):
+            key = (receipt.room_nid, receipt.user_nid, receipt.receipt_type, receipt.thread_id)
+            if key not in furthest or furthest[key][1] < pos:
+                furthest[key] = (receipt._replace(stream=stream), pos)
         txn.execute_many(
             _UPSERT,
-            [(*key, r.event_nid, r.event_id, r.ts_ms, r.stream) for key, r in rows.items()],
+            [
+                (*key, r.event_nid, r.event_id, r.ts_ms, r.stream)
+                for key, (r, _) in furthest.items()
+            ],
         )
-        self._move_read_points(txn, list(rows.values()))
-        txn.after_commit(lambda: self._moved(numbered))
+        # Positions are locked, so whatever has one from here on is of these.
+        accepted = set(txn.execute(_ACCEPTED, list({key[0] for key in furthest}), first))
+        moved = [receipt for receipt, _ in furthest.values() if (receipt.stream,) in accepted]
+        if moved:
+            moved.sort(key=lambda receipt: receipt.stream)
+            self._move_read_points(txn, moved)
+            txn.after_commit(lambda: self._moved(moved))
 
     def _move_read_points(self, txn: Transaction, receipts: list[Receipt]) -> None:
         numbers = {

@@ -195,6 +195,19 @@ class UnreadStore:
             if (user_nid, room_nid) in facts
         }
 
+    async def read_up_to(
+        self, user_nid: int, room_nids: Sequence[int], thread_ids: Sequence[str]
+    ) -> dict[tuple[int, str], int]:
+        """By room and thread the event_nid that the user has read up to, where there is one."""
+        rows = await self._database.fetch(
+            "SELECT room_nid, thread_id, event_nid FROM read_points"
+            " WHERE user_nid = ? AND room_nid = ANY(?) AND thread_id = ANY(?)",
+            user_nid,
+            list(room_nids),
+            list(thread_ids),
+        )
+        return {(room_nid, thread_id): nid for room_nid, thread_id, nid in rows}
+
     async def read_all(self, user_nid: int, room_nid: int, counts: RoomCounts) -> None:
         """Move the read point of everything to where the counts were made."""
         point = ReadPoint(user_nid, room_nid, "", *counts.made_at)

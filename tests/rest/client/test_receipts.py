@@ -2,6 +2,11 @@
 
 from typing import Any
 
+from synapse.app.resources import client_resources
+from synapse.app.wiring import Server
+from synapse.http.routing import Router
+from tests.http.client import FakeSite
+from tests.rest.base import KEY, AtOnce
 from tests.rest.rooms import V3, RoomTestCase, room_path
 
 BOB = "@bob:test"
@@ -81,3 +86,49 @@ class ReceiptTests(RoomTestCase):
         content = room["ephemeral"]["events"][0]["content"]
         self.assertEqual(list(content[self.events[1]]), ["m.read"])
         self.assertEqual(list(content[self.events[2]]), ["m.read.private"])
+
+    async def read(self) -> list[str]:
+        """Where bob's receipts stand, as alice sees them."""
+        room = (await self.sync(self.alice))["rooms"]["join"][self.room_id]
+        return [
+            event_id
+            for event in room["ephemeral"]["events"]
+            if event["type"] == "m.receipt"
+            for event_id, receipts in event["content"].items()
+            if BOB in receipts["m.read"]
+        ]
+
+    async def test_receipts_at_once_do_not_move_backwards(self) -> None:
+        await self.arrange()
+        for order in ((0, 1), (2, 1, 0)):
+            paths = [self.receipt("m.read", self.events[n]) for n in order]
+            asked = [self.site.start("POST", path, {}, token=self.bob) for path in paths]
+            for request in asked:
+                self.assertEqual((await request.answered()).status, 200)
+            self.assertEqual(await self.read(), [self.events[max(order)]])
+
+    async def test_a_receipt_behind_wakes_nobody(self) -> None:
+        await self.arrange()
+        await self.ok("POST", self.receipt("m.read", self.events[1]), {}, token=self.bob)
+        since = (await self.sync(self.alice))["next_batch"]
+        for n in (0, 1):
+            await self.ok("POST", self.receipt("m.read", self.events[n]), {}, token=self.bob)
+            self.assertNotIn("rooms", await self.sync(self.alice, since=since))
+        await self.ok("POST", self.receipt("m.read", self.events[2]), {}, token=self.bob)
+        self.assertIn("rooms", await self.sync(self.alice, since=since))
+
+    async def test_two_processes_do_not_move_receipts_backwards(self) -> None:
+        await self.arrange()
+        other = Server(self.config, self.open(), self.clock, AtOnce(), KEY)
+        self.addCleanup(other.presence_changes.close)
+        sites = [self.site, FakeSite(Router(client_resources(other)))]
+        for in_turn, marked in ((sites, (1, 0)), (sites[::-1], (2, 0))):
+            asked = [
+                site.start("POST", self.receipt("m.read", self.events[n]), {}, token=self.bob)
+                for site, n in zip(in_turn, marked, strict=True)
+            ]
+            for request in asked:
+                self.assertEqual((await request.answered()).status, 200)
+            room = await self.server.rooms.get(self.room_id)
+            stored = await self.server.receipt_store.since([room.nid], 0)
+            self.assertEqual([r.event_id for r in stored], [self.events[max(marked)]])
