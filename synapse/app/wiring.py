@@ -570,7 +570,7 @@ class Server:
             self.clock,
             excluded_rooms=self.config.rooms.exclude_rooms_from_sync,
         )
-        self._build_sliding_sync(deltas, whole, ephemeral, elsewhere)
+        self._build_sliding_sync(deltas, whole, ephemeral, unread, elsewhere)
         self.typing_notices = TypingNotices(self.rooms, self.typing, self.presence)
         self.snapshots = Snapshots(
             self.database,
@@ -612,11 +612,12 @@ class Server:
         deltas: RoomDeltas,
         whole: WholeRooms,
         ephemeral: Ephemeral,
+        unread: Unread,
         elsewhere: RoomsElsewhere,
     ) -> None:
         states = RequiredStates(self.rooms, self.states)
         joined = JoinedViews(
-            self.rooms, self.events, self.members, states, deltas, whole, self.clock
+            self.rooms, self.events, self.members, states, deltas, whole, unread, self.clock
         )
         self.sliding_sync = SlidingSync(
             self.database,
@@ -640,6 +641,7 @@ class Server:
                 self.visibility,
                 joined,
             ),
+            ephemeral,
             Extensions(self.account_data_store, self.push_rules, self.receipt_store, ephemeral),
             self.clock,
         )

@@ -20,15 +20,16 @@ from synapse.handlers.sliding_sync.room_parts import (
     timeline_part,
 )
 from synapse.handlers.sliding_sync.room_state import RequiredStates, chosen
-from synapse.handlers.sliding_sync.unread import unread_counts
 from synapse.handlers.sliding_sync.wanted import Moment, Wanted
 from synapse.handlers.sync.deltas import RoomDelta, RoomDeltas
 from synapse.handlers.sync.filters import RoomFilter, compile_filter
+from synapse.handlers.sync.unread import Unread
 from synapse.handlers.sync.whole_rooms import Timeline, WholeRooms
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.members import MemberStore
+from synapse.storage.stores.unread import Count
 from synapse.util.clock import Clock
 
 
@@ -43,6 +44,7 @@ class JoinedViews:
         states: RequiredStates,
         deltas: RoomDeltas,
         whole: WholeRooms,
+        unread: Unread,
         clock: Clock,
     ) -> None:
         self._rooms = rooms
@@ -51,6 +53,7 @@ class JoinedViews:
         self._states = states
         self._deltas = deltas
         self._whole = whole
+        self._unread = unread
         self._clock = clock
 
     async def timelines(self, user_id: str, wanted: list[Wanted], upto: int) -> dict[int, Timeline]:
@@ -64,8 +67,20 @@ class JoinedViews:
             timelines.update(await self._whole.timelines(user_id, rows, 0, upto, wish(limit)))
         return timelines
 
+    async def unread(self, requester: Requester, wanted: list[Wanted]) -> dict[int, Count]:
+        """What is unread in all rooms of an answer, by room_nid."""
+        entries = [item.entry for item in wanted]
+        return await self._unread.totals(
+            requester, {entry.row.room_nid: entry.room_id for entry in entries if entry.is_joined}
+        )
+
     async def whole(
-        self, item: Wanted, requester: Requester, timeline: Timeline, moment: Moment
+        self,
+        item: Wanted,
+        requester: Requester,
+        timeline: Timeline,
+        unread: Count,
+        moment: Moment,
     ) -> tuple[dict[str, Any], SentRoom, RoomDelta]:
         """A room from nothing."""
         room = await self._rooms.get_by_nid(item.entry.row.room_nid)
@@ -82,7 +97,7 @@ class JoinedViews:
         part = {
             "initial": True,
             **await self._naming(room, requester.user_id, state),
-            **await self._facts(item, room, requester, moment.upto),
+            **_facts(item, room, unread, moment.upto),
             **_counts(room),
             **timeline_part(delta, await self.own(delta, requester), moment.since),
             "required_state": _fragments(delta.state),
@@ -90,7 +105,12 @@ class JoinedViews:
         return part, item.as_sent(moment.upto, users, item.config.timeline_limit), delta
 
     async def news(
-        self, item: Wanted, requester: Requester, timeline: Timeline | None, moment: Moment
+        self,
+        item: Wanted,
+        requester: Requester,
+        timeline: Timeline | None,
+        unread: Count,
+        moment: Moment,
     ) -> tuple[dict[str, Any], SentRoom, RoomDelta]:
         """What is new in a room; `timeline`: instead of the new events, if the client wants more.
 
@@ -121,8 +141,8 @@ class JoinedViews:
             part |= timeline_part(shown, await self.own(shown, requester), moment.since)
         if changes:
             part |= await self._renaming(room, requester.user_id, changes)
-        if part:
-            part |= await self._facts(item, room, requester, moment.upto)
+        if part or item.has_read:
+            part |= _facts(item, room, unread, moment.upto)
         known = limit if delta.limited or timeline is not None else max(limit, sent.timeline_limit)
         return part, item.as_sent(moment.upto, members, known), shown
 
@@ -187,31 +207,29 @@ class JoinedViews:
         members = await self._states.current(room, [(EventTypes.MEMBER, hero) for hero in heroes])
         return {"heroes": heroes_part(heroes, members)} if heroes else {}
 
-    async def _facts(
-        self, item: Wanted, room: Room, requester: Requester, upto: int
-    ) -> dict[str, Any]:
-        """What is told of a room whenever it is told of."""
-        notifications, highlights = await unread_counts(requester.user_nid, room.nid)
-        part: dict[str, Any] = {
-            "membership": "join",
-            "notification_count": notifications,
-            "highlight_count": highlights,
-        }
-        stamp = bump_stamp(room, upto)
-        if stamp is None and item.is_new:
-            # It is older than the events in memory.
-            stamp = room.tail[0].nid if room.tail else item.entry.row.since
-        if stamp is not None:
-            part["bump_stamp"] = stamp
-        if item.is_new:
-            part["is_dm"] = item.is_dm
-        return part
-
 
 @lru_cache(maxsize=256)
 def wish(limit: int) -> RoomFilter:
     """The filter of a timeline of this length, without further conditions."""
     return compile_filter({"room": {"timeline": {"limit": limit}}}, max_limit=-1).room
+
+
+def _facts(item: Wanted, room: Room, unread: Count, upto: int) -> dict[str, Any]:
+    """What is told of a room whenever it is told of."""
+    part: dict[str, Any] = {
+        "membership": "join",
+        "notification_count": unread.notify,
+        "highlight_count": unread.highlight,
+    }
+    stamp = bump_stamp(room, upto)
+    if stamp is None and item.is_new:
+        # It is older than the events in memory.
+        stamp = room.tail[0].nid if room.tail else item.entry.row.since
+    if stamp is not None:
+        part["bump_stamp"] = stamp
+    if item.is_new:
+        part["is_dm"] = item.is_dm
+    return part
 
 
 def _counts(room: Room) -> dict[str, int]:

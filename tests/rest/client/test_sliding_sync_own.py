@@ -1,0 +1,88 @@
+"""Sliding sync: what is made for the user alone, or kept from them."""
+
+from typing import Any
+from unittest.mock import patch
+
+from synapse.storage.stores.unread import UnreadStore
+from tests.rest.client.sliding import SlidingTestCase, a_list, sliding_path
+from tests.rest.rooms import room_path
+
+ALICE, BOB = "@alice:test", "@bob:test"
+
+
+class _Case(SlidingTestCase):
+    async def arrange(self, **options: Any) -> None:
+        self.alice, self.bob = await self.register("alice"), await self.register("bob")
+        self.room_id = await self.create_public(self.alice, **options)
+        await self.join(self.bob, self.room_id)
+        self.pos: str | None = None
+
+    async def next(self, **config: Any) -> Any:
+        """What the next answer tells Bob of the room."""
+        answer = await self.sliding(self.bob, self.pos, lists={"all": a_list(**config)})
+        self.pos = answer["pos"]
+        return answer["rooms"].get(self.room_id, {})
+
+
+class UnreadTests(_Case):
+    async def read(self, event_id: str, type: str = "m.read", token: str | None = None) -> None:
+        path = room_path(self.room_id, f"/receipt/{type}/{event_id}")
+        await self.ok("POST", path, {}, token=token or self.bob)
+
+    async def test_counts(self) -> None:
+        await self.arrange()
+        await self.send(self.alice, self.room_id)
+        self.assertEqual(counts(await self.next()), (1, 0))
+        mention: Any = {"m.mentions": {"user_ids": [BOB]}}
+        await self.send(self.alice, self.room_id, **mention)
+        self.assertEqual(counts(await self.next()), (2, 1))
+
+    async def test_reading_is_news(self) -> None:
+        await self._is_news("m.read")
+
+    async def test_reading_in_private_is_news(self) -> None:
+        await self._is_news("m.read.private")
+
+    async def _is_news(self, type: str) -> None:
+        await self.arrange()
+        phone = (await self.login("bob")).json["access_token"]
+        event_id = await self.send(self.alice, self.room_id)
+        self.assertEqual(counts(await self.next()), (1, 0))
+        path, body = sliding_path(self.pos, 9000), {"lists": {"all": a_list()}}
+        waiting = self.site.start("POST", path, body, token=self.bob)
+        await self.read(event_id, type, phone)
+        answer = (await waiting.answered()).json
+        part = answer["rooms"][self.room_id]
+        self.assertEqual(counts(part), (0, 0))
+        self.assertNotIn("timeline", part)
+        self.pos = answer["pos"]
+        self.assertEqual(await self.next(), {})
+
+    async def test_others_reading_is_no_news(self) -> None:
+        await self.arrange()
+        event_id = await self.send(self.alice, self.room_id)
+        await self.next()
+        await self.read(event_id, token=self.alice)
+        self.assertEqual(await self.next(), {})
+
+    async def test_a_room_that_was_read_while_it_was_out_of_the_window(self) -> None:
+        await self.arrange()
+        event_id = await self.send(self.alice, self.room_id)
+        await self.next()
+        answer = await self.sliding(self.bob, self.pos, lists={})
+        await self.read(event_id)
+        self.pos = (await self.sliding(self.bob, answer["pos"], lists={}))["pos"]
+        self.assertEqual(counts(await self.next()), (0, 0))
+
+    async def test_one_query_for_all_rooms(self) -> None:
+        await self.arrange()
+        for _ in range(3):
+            await self.join(self.bob, await self.create_public(self.alice))
+        real = UnreadStore.counts
+        with patch.object(UnreadStore, "counts", autospec=True, side_effect=real) as counted:
+            await self.next()
+        self.assertEqual(counted.call_count, 1)
+
+
+def counts(part: Any) -> tuple[int, int]:
+    return part["notification_count"], part["highlight_count"]
