@@ -5,7 +5,7 @@ from unittest.mock import patch
 
 from synapse.storage.stores.unread import UnreadStore
 from tests.rest.client.sliding import SlidingTestCase, a_list, sliding_path
-from tests.rest.rooms import room_path
+from tests.rest.rooms import V3, room_path
 
 ALICE, BOB = "@alice:test", "@bob:test"
 
@@ -82,6 +82,33 @@ class UnreadTests(_Case):
         with patch.object(UnreadStore, "counts", autospec=True, side_effect=real) as counted:
             await self.next()
         self.assertEqual(counted.call_count, 1)
+
+
+class PresenceTests(_Case):
+    async def presence(self) -> Any:
+        path = f"{V3}/presence/{BOB}/status"
+        return (await self.ok("GET", path, token=self.alice))["presence"]
+
+    async def test_who_syncs_is_there(self) -> None:
+        await self.arrange()
+        self.assertEqual(await self.presence(), "offline")
+        for state in ("offline", "unavailable", "online"):
+            await self.ok("POST", sliding_path() + f"&set_presence={state}", {}, token=self.bob)
+            self.assertEqual(await self.presence(), state)
+        path = sliding_path() + "&set_presence=x"
+        await self.refused(400, "M_INVALID_PARAM", "POST", path, {}, token=self.bob)
+
+    async def test_online_unless_said_otherwise(self) -> None:
+        await self.arrange()
+        await self.next()
+        self.assertEqual(await self.presence(), "online")
+
+    async def test_who_has_gone_is_offline(self) -> None:
+        await self.arrange()
+        await self.next()
+        for _ in range(10):
+            self.advance(5)
+        self.assertEqual(await self.presence(), "offline")
 
 
 def counts(part: Any) -> tuple[int, int]:
