@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from synapse.handlers.sliding_sync.connections import Connections, News, SentRoom, Told
+from synapse.handlers.sliding_sync.drafts import Drafts
 from synapse.handlers.sliding_sync.extensions import Extensions, Extra, Scope
 from synapse.handlers.sliding_sync.joined import JoinedViews
 from synapse.handlers.sliding_sync.outside import OutsideViews
@@ -65,6 +66,7 @@ class SlidingSync:
         finder: WindowFinder,
         joined: JoinedViews,
         outside: OutsideViews,
+        drafts: Drafts,
         ephemeral: Ephemeral,
         extensions: Extensions,
         clock: Clock,
@@ -77,6 +79,7 @@ class SlidingSync:
         self._finder = finder
         self._joined = joined
         self._outside = outside
+        self._drafts = drafts
         self._ephemeral = ephemeral
         self._extensions = extensions
         self._clock = clock
@@ -154,24 +157,25 @@ class SlidingSync:
             if item.entry.is_joined and (item.is_new or item.expands_timeline)
         ]
         timelines = await self._joined.timelines(requester.user_id, anew, moment.upto)
+        drafts = []
         unread = await self._joined.unread(requester, wanted)
         for item in wanted:
-            room_nid, room_id = item.entry.row.room_nid, item.entry.room_id
+            room_nid = item.entry.row.room_nid
+            timeline = timelines.get(room_nid)
             if not item.entry.is_joined:
-                part, sent = await self._outside.part(item, requester, moment)
+                draft = await self._outside.part(item, requester, moment)
             elif item.is_new:
-                part, sent, delta = await self._joined.whole(
-                    item, requester, timelines[room_nid], unread[room_nid], moment
+                assert timeline is not None, "it was read for all new rooms"
+                draft = await self._joined.whole(
+                    item, requester, timeline, unread[room_nid], moment
                 )
-                shown = frozenset(event.event_id for event in delta.events)
+                shown = frozenset(event.event_id for event in timeline.events)
                 answer.new_rooms[room_nid] = shown
             else:
-                part, sent, _ = await self._joined.news(
-                    item, requester, timelines.get(room_nid), unread[room_nid], moment
-                )
-            answer.sent[room_nid] = sent
-            if part:
-                answer.rooms[room_id] = part
+                draft = await self._joined.news(item, requester, timeline, unread[room_nid], moment)
+            drafts.append(draft)
+        answer.sent = {draft.room_nid: draft.sent for draft in drafts}
+        answer.rooms = await self._drafts.finish(drafts, requester, moment)
 
 
 def _items(rooms: RoomList, windows: Windows, told: Told) -> list[Wanted]:

@@ -8,7 +8,8 @@ import orjson
 from synapse.api.constants import EventTypes
 from synapse.events.event import Event, StateMap
 from synapse.handlers.auth import Requester
-from synapse.handlers.sliding_sync.connections import MEMBERS_KEPT, SentRoom
+from synapse.handlers.sliding_sync.connections import MEMBERS_KEPT
+from synapse.handlers.sliding_sync.drafts import Draft
 from synapse.handlers.sliding_sync.required_state import RequiredState
 from synapse.handlers.sliding_sync.room_parts import (
     AVATAR,
@@ -17,7 +18,6 @@ from synapse.handlers.sliding_sync.room_parts import (
     heroes_part,
     naming_part,
     speakers,
-    timeline_part,
 )
 from synapse.handlers.sliding_sync.room_state import RequiredStates, chosen
 from synapse.handlers.sliding_sync.wanted import Moment, Wanted
@@ -27,7 +27,6 @@ from synapse.handlers.sync.unread import Unread
 from synapse.handlers.sync.whole_rooms import Timeline, WholeRooms
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
-from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.members import MemberStore
 from synapse.storage.stores.unread import Count
 from synapse.util.clock import Clock
@@ -39,7 +38,6 @@ class JoinedViews:
     def __init__(
         self,
         rooms: RoomCache,
-        events: EventStore,
         members: MemberStore,
         states: RequiredStates,
         deltas: RoomDeltas,
@@ -48,7 +46,6 @@ class JoinedViews:
         clock: Clock,
     ) -> None:
         self._rooms = rooms
-        self._events = events
         self._members = members
         self._states = states
         self._deltas = deltas
@@ -81,7 +78,7 @@ class JoinedViews:
         timeline: Timeline,
         unread: Count,
         moment: Moment,
-    ) -> tuple[dict[str, Any], SentRoom, RoomDelta]:
+    ) -> Draft:
         """A room from nothing."""
         room = await self._rooms.get_by_nid(item.entry.row.room_nid)
         required = item.config.required
@@ -94,15 +91,15 @@ class JoinedViews:
             wish(item.config.timeline_limit),
             timeline.end,
         )
-        part = {
+        part: dict[str, Any] = {
             "initial": True,
             **await self._naming(room, requester.user_id, state),
-            **_facts(item, room, unread, moment.upto),
             **_counts(room),
-            **timeline_part(delta, await self.own(delta, requester), moment.since),
             "required_state": _fragments(delta.state),
         }
-        return part, item.as_sent(moment.upto, users, item.config.timeline_limit), delta
+        sent = item.as_sent(moment.upto, users, item.config.timeline_limit)
+        facts = _facts(item, room, unread, moment.upto)
+        return Draft(item, part, sent, wish(item.config.timeline_limit), delta, facts)
 
     async def news(
         self,
@@ -111,10 +108,10 @@ class JoinedViews:
         timeline: Timeline | None,
         unread: Count,
         moment: Moment,
-    ) -> tuple[dict[str, Any], SentRoom, RoomDelta]:
-        """What is new in a room; `timeline`: instead of the new events, if the client wants more.
+    ) -> Draft:
+        """What is new in a room.
 
-        The part is empty if there is nothing.
+        `timeline` is told instead of the new events, if the client wants more of them.
         """
         sent = item.sent
         assert sent is not None, "who was told nothing is told the room whole"
@@ -137,14 +134,17 @@ class JoinedViews:
             part["unstable_expanded_timeline"] = True
         if state:
             part["required_state"] = [orjson.Fragment(self.render(event)) for event in state]
-        if shown.events or delta.limited:
-            part |= timeline_part(shown, await self.own(shown, requester), moment.since)
         if changes:
             part |= await self._renaming(room, requester.user_id, changes)
-        if part or item.has_read:
-            part |= _facts(item, room, unread, moment.upto)
         known = limit if delta.limited or timeline is not None else max(limit, sent.timeline_limit)
-        return part, item.as_sent(moment.upto, members, known), shown
+        return Draft(
+            item,
+            part,
+            item.as_sent(moment.upto, members, known),
+            wish(limit),
+            shown,
+            _facts(item, room, unread, moment.upto),
+        )
 
     async def _changed_state(
         self, item: Wanted, room: Room, shown: RoomDelta, changes: StateMap, limited: bool
@@ -171,19 +171,8 @@ class JoinedViews:
         known = sent.members | users | told
         return list(state.values()), set(known if len(known) <= MEMBERS_KEPT else users)
 
-    async def own(self, delta: RoomDelta, requester: Requester) -> list[bytes]:
-        """The rendered timeline, with the transaction ids of what this device sent."""
-        own = [event.nid for event in delta.events if event.sender == requester.user_id]
-        txn_ids = await self._events.txn_ids(requester.device_nid, own) if own else {}
-        if not txn_ids:
-            return delta.rendered
-        return [
-            self.render(event, txn_ids[event.nid]) if event.nid in txn_ids else rendered
-            for event, rendered in zip(delta.events, delta.rendered, strict=True)
-        ]
-
-    def render(self, event: Event, transaction_id: str | None = None) -> bytes:
-        return wish(0).render(event, now_ms=self._clock.now_ms(), transaction_id=transaction_id)
+    def render(self, event: Event) -> bytes:
+        return wish(0).render(event, now_ms=self._clock.now_ms())
 
     async def _naming(self, room: Room, user_id: str, state: StateMap) -> dict[str, Any]:
         part = naming_part(state, whole=True)

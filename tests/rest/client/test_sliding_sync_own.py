@@ -5,7 +5,7 @@ from unittest.mock import patch
 
 from synapse.storage.stores.unread import UnreadStore
 from tests.rest.client.sliding import SlidingTestCase, a_list, sliding_path
-from tests.rest.rooms import V3, room_path
+from tests.rest.rooms import V3, bodies, room_path
 
 ALICE, BOB = "@alice:test", "@bob:test"
 
@@ -109,6 +109,63 @@ class PresenceTests(_Case):
         for _ in range(10):
             self.advance(5)
         self.assertEqual(await self.presence(), "offline")
+
+
+class IgnoredUsersTests(_Case):
+    async def ignore(self, *users: str) -> None:
+        content: dict[str, Any] = {"ignored_users": {user: {} for user in users}}
+        path = f"{V3}/user/{BOB}/account_data/m.ignored_user_list"
+        await self.ok("PUT", path, content, token=self.bob)
+
+    async def test_a_new_room(self) -> None:
+        await self.arrange()
+        await self.ignore(ALICE)
+        await self.send(self.alice, self.room_id, "unseen")
+        await self.send(self.bob, self.room_id, "seen")
+        part = await self.next()
+        self.assertEqual(bodies(part["timeline"]), ["seen"])
+        # State events are told all the same.
+        self.assertIn(ALICE, {event["sender"] for event in part["timeline"]})
+
+    async def test_their_messages_are_no_news(self) -> None:
+        await self.arrange()
+        await self.ignore(ALICE)
+        await self.next()
+        path, body = sliding_path(self.pos, 9000), {"lists": {"all": a_list()}}
+        waiting = self.site.start("POST", path, body, token=self.bob)
+        await self.send(self.alice, self.room_id, "unseen")
+        await self.send(self.bob, self.room_id, "seen")
+        part = (await waiting.answered()).json["rooms"][self.room_id]
+        self.assertEqual((bodies(part["timeline"]), part["num_live"]), (["seen"], 1))
+
+    async def test_a_room_that_was_left(self) -> None:
+        await self.arrange()
+        await self.ignore(ALICE)
+        await self.next()
+        await self.send(self.alice, self.room_id, "unseen")
+        await self.leave(self.bob, self.room_id)
+        part = await self.next()
+        self.assertEqual([event["type"] for event in part["timeline"]], ["m.room.member"])
+
+    async def test_invites(self) -> None:
+        await self.arrange()
+        invited = await self.create(self.alice, invite=[BOB])
+        await self.ignore(ALICE)
+        body: Any = {
+            "lists": {"all": a_list()},
+            "room_subscriptions": {invited: {"timeline_limit": 1, "required_state": []}},
+        }
+        answer = await self.sliding(self.bob, **body)
+        self.assertEqual(answer["lists"]["all"]["count"], 1)
+        self.assertEqual(list(answer["rooms"]), [self.room_id])
+        await self.ignore()
+        answer = await self.sliding(self.bob, answer["pos"], **body)
+        self.assertEqual(answer["lists"]["all"]["count"], 2)
+        self.assertIn("invite_state", answer["rooms"][invited])
+        await self.ignore(ALICE)
+        another = await self.create(self.alice, invite=[BOB])
+        answer = await self.sliding(self.bob, answer["pos"], **body)
+        self.assertNotIn(another, answer["rooms"])
 
 
 def counts(part: Any) -> tuple[int, int]:
