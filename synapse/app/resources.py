@@ -223,7 +223,9 @@ def _sync_resources(server: Server) -> list[Resource]:
             server.presence,
             max_timeline_limit=max_timeline_limit,
         ),
-        SlidingSyncResource(auth, server.sliding_sync, max_timeline_limit=max_timeline_limit),
+        SlidingSyncResource(
+            auth, server.sliding_sync, server.presence, max_timeline_limit=max_timeline_limit
+        ),
         PresenceStatus(auth, server.presence),
         InitialSync(auth, server.snapshots, server.client_events),
         RoomInitialSync(auth, server.snapshots, server.client_events),

@@ -64,6 +64,7 @@ from synapse.handlers.search_scope import SearchScope
 from synapse.handlers.sessions import Sessions
 from synapse.handlers.shared_secret import SharedSecretRegistration
 from synapse.handlers.sliding_sync.connections import Connections
+from synapse.handlers.sliding_sync.drafts import Drafts
 from synapse.handlers.sliding_sync.extensions import Extensions
 from synapse.handlers.sliding_sync.handler import SlidingSync
 from synapse.handlers.sliding_sync.joined import JoinedViews
@@ -573,7 +574,7 @@ class Server:
             self.clock,
             excluded_rooms=self.config.rooms.exclude_rooms_from_sync,
         )
-        self._build_sliding_sync(deltas, whole, ephemeral, elsewhere)
+        self._build_sliding_sync(deltas, whole, timelines, ephemeral, unread, elsewhere)
         self.typing_notices = TypingNotices(self.rooms, self.typing, self.presence)
         self.snapshots = Snapshots(
             self.database,
@@ -626,13 +627,13 @@ class Server:
         self,
         deltas: RoomDeltas,
         whole: WholeRooms,
+        timelines: OwnTimelines,
         ephemeral: Ephemeral,
+        unread: Unread,
         elsewhere: RoomsElsewhere,
     ) -> None:
         states = RequiredStates(self.rooms, self.states)
-        joined = JoinedViews(
-            self.rooms, self.events, self.members, states, deltas, whole, self.clock
-        )
+        joined = JoinedViews(self.rooms, self.members, states, deltas, whole, unread, self.clock)
         self.sliding_sync = SlidingSync(
             self.database,
             self.followers,
@@ -642,6 +643,7 @@ class Server:
                 self.rooms,
                 self.members,
                 self.account_data_store,
+                self.invite_permission,
                 excluded_rooms=self.config.rooms.exclude_rooms_from_sync,
             ),
             WindowFinder(self.states),
@@ -655,6 +657,8 @@ class Server:
                 self.visibility,
                 joined,
             ),
+            Drafts(timelines),
+            ephemeral,
             Extensions(self.account_data_store, self.push_rules, self.receipt_store, ephemeral),
             self.clock,
         )

@@ -20,7 +20,8 @@ _IGNORED_USERS = "m.ignored_user_list"
 FILTER = "org.matrix.msc4155.invite_permission_config"
 # `default_action`, and where it stood while it was a proposal (MSC4380): the first that is there.
 _DEFAULTS = ("m.invite_permission_config", "org.matrix.msc4380.invite_permission_config")
-_TYPES = (_IGNORED_USERS, FILTER, *_DEFAULTS)
+# The account data that holds a user's rules.
+RULES = (_IGNORED_USERS, FILTER, *_DEFAULTS)
 
 
 class InviteBlocked(MatrixError):
@@ -65,7 +66,7 @@ class InvitePermission:
 
     async def _rules(self, user_nid: int) -> dict[str, Any]:
         """The account data that holds a user's rules: type → content."""
-        contents = await self._account_data.contents(user_nid, _TYPES)
+        contents = await self._account_data.contents(user_nid, RULES)
         return {type: orjson.loads(content) for type, content in contents.items()}
 
 

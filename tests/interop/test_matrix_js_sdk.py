@@ -42,6 +42,9 @@ class JsSdkTests(InteropTestCase):
     def test_unread(self) -> None:
         self.play("unread")
 
+    def test_sliding(self) -> None:
+        self.play("sliding")
+
     def play(self, scenario: str) -> None:
         _run("node", "play.mjs", scenario, self.server.url)
 

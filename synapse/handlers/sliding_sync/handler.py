@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from synapse.handlers.sliding_sync.connections import Connections, News, SentRoom, Told
+from synapse.handlers.sliding_sync.drafts import Drafts
 from synapse.handlers.sliding_sync.extensions import Extensions, Extra, Scope
 from synapse.handlers.sliding_sync.joined import JoinedViews
 from synapse.handlers.sliding_sync.outside import OutsideViews
@@ -13,6 +14,7 @@ from synapse.handlers.sliding_sync.request import SlidingRequest
 from synapse.handlers.sliding_sync.room_list import RoomList, RoomLists
 from synapse.handlers.sliding_sync.wanted import Moment, Wanted
 from synapse.handlers.sliding_sync.windows import WindowFinder, Windows
+from synapse.handlers.sync.ephemeral import Ephemeral
 from synapse.handlers.sync.waiting import wait_for
 from synapse.storage.database import Database
 from synapse.streams.followers import Follower, Followers
@@ -64,6 +66,8 @@ class SlidingSync:
         finder: WindowFinder,
         joined: JoinedViews,
         outside: OutsideViews,
+        drafts: Drafts,
+        ephemeral: Ephemeral,
         extensions: Extensions,
         clock: Clock,
     ) -> None:
@@ -75,6 +79,8 @@ class SlidingSync:
         self._finder = finder
         self._joined = joined
         self._outside = outside
+        self._drafts = drafts
+        self._ephemeral = ephemeral
         self._extensions = extensions
         self._clock = clock
 
@@ -113,13 +119,33 @@ class SlidingSync:
     ) -> _Answer:
         rooms = await self._lists.of(follower, token.position)
         windows = await self._finder.find(rooms, request, told.rooms)
-        answer = _Answer(windows, frozenset(windows.configs))
-        wanted = _wanted(rooms, windows, told)[:MAX_ROOMS]
+        items = _items(rooms, windows, told)
+        read = await self._read_on(follower, items, told)
+        items = [item._replace(has_read=item.entry.row.room_nid in read) for item in items]
+        wanted = [item for item in items if item.may_have_news]
+        # What is left out is not shown yet.
+        later = {item.entry.row.room_nid for item in wanted[MAX_ROOMS:]}
+        del wanted[MAX_ROOMS:]
+        answer = _Answer(windows, frozenset(windows.configs.keys() - later))
         moment = Moment(None if told.token is None else told.token.position, token.position)
         await self._add_rooms(answer, wanted, request, moment)
         scope = Scope(request, rooms, windows, told, answer.new_rooms, token)
         answer.extra = await self._extensions.extra(scope, follower)
         return answer
+
+    async def _read_on(self, follower: Follower, items: list[Wanted], told: Told) -> set[int]:
+        """The rooms that the user has read on in since the client was told of them."""
+        since_of = {}
+        for item in items:
+            room_nid, sent = item.entry.row.room_nid, item.sent
+            if sent is None or not item.entry.is_joined:
+                continue
+            since = sent.upto
+            if room_nid in told.shown and told.token is not None:
+                since = max(since, told.token.position)
+            if since < max(follower.since, follower.touched.get(room_nid, 0)):
+                since_of[room_nid] = since
+        return await self._ephemeral.read_on(follower.user_id, since_of)
 
     async def _add_rooms(
         self, answer: _Answer, wanted: list[Wanted], request: SlidingRequest, moment: Moment
@@ -131,31 +157,32 @@ class SlidingSync:
             if item.entry.is_joined and (item.is_new or item.expands_timeline)
         ]
         timelines = await self._joined.timelines(requester.user_id, anew, moment.upto)
+        drafts = []
+        unread = await self._joined.unread(requester, wanted)
         for item in wanted:
-            room_nid, room_id = item.entry.row.room_nid, item.entry.room_id
+            room_nid = item.entry.row.room_nid
+            timeline = timelines.get(room_nid)
             if not item.entry.is_joined:
-                part, sent = await self._outside.part(item, requester, moment)
+                draft = await self._outside.part(item, requester, moment)
             elif item.is_new:
-                part, sent, delta = await self._joined.whole(
-                    item, requester, timelines[room_nid], moment
+                assert timeline is not None, "it was read for all new rooms"
+                draft = await self._joined.whole(
+                    item, requester, timeline, unread[room_nid], moment
                 )
-                shown = frozenset(event.event_id for event in delta.events)
+                shown = frozenset(event.event_id for event in timeline.events)
                 answer.new_rooms[room_nid] = shown
             else:
-                part, sent, _ = await self._joined.news(
-                    item, requester, timelines.get(room_nid), moment
-                )
-            answer.sent[room_nid] = sent
-            if part:
-                answer.rooms[room_id] = part
+                draft = await self._joined.news(item, requester, timeline, unread[room_nid], moment)
+            drafts.append(draft)
+        answer.sent = {draft.room_nid: draft.sent for draft in drafts}
+        answer.rooms = await self._drafts.finish(drafts, requester, moment)
 
 
-def _wanted(rooms: RoomList, windows: Windows, told: Told) -> list[Wanted]:
-    """The rooms in the windows that may have something to tell."""
-    found = []
+def _items(rooms: RoomList, windows: Windows, told: Told) -> list[Wanted]:
+    """The rooms in the windows, held against what the client knows of them."""
+    items = []
     for room_nid, config in windows.configs.items():
         entry = rooms.entries[room_nid]
-        item = Wanted(entry, config, told.rooms.get(room_nid), entry.room_id in rooms.direct)
-        if item.may_have_news:
-            found.append(item)
-    return found
+        is_dm = entry.room_id in rooms.direct
+        items.append(Wanted(entry, config, told.rooms.get(room_nid), is_dm))
+    return items

@@ -8,7 +8,8 @@ import orjson
 from synapse.api.constants import EventTypes
 from synapse.events.event import Event, StateMap
 from synapse.handlers.auth import Requester
-from synapse.handlers.sliding_sync.connections import MEMBERS_KEPT, SentRoom
+from synapse.handlers.sliding_sync.connections import MEMBERS_KEPT
+from synapse.handlers.sliding_sync.drafts import Draft
 from synapse.handlers.sliding_sync.required_state import RequiredState
 from synapse.handlers.sliding_sync.room_parts import (
     AVATAR,
@@ -17,18 +18,17 @@ from synapse.handlers.sliding_sync.room_parts import (
     heroes_part,
     naming_part,
     speakers,
-    timeline_part,
 )
 from synapse.handlers.sliding_sync.room_state import RequiredStates, chosen
-from synapse.handlers.sliding_sync.unread import unread_counts
 from synapse.handlers.sliding_sync.wanted import Moment, Wanted
 from synapse.handlers.sync.deltas import RoomDelta, RoomDeltas
 from synapse.handlers.sync.filters import RoomFilter, compile_filter
+from synapse.handlers.sync.unread import Unread
 from synapse.handlers.sync.whole_rooms import Timeline, WholeRooms
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
-from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.members import MemberStore
+from synapse.storage.stores.unread import Count
 from synapse.util.clock import Clock
 
 
@@ -38,19 +38,19 @@ class JoinedViews:
     def __init__(
         self,
         rooms: RoomCache,
-        events: EventStore,
         members: MemberStore,
         states: RequiredStates,
         deltas: RoomDeltas,
         whole: WholeRooms,
+        unread: Unread,
         clock: Clock,
     ) -> None:
         self._rooms = rooms
-        self._events = events
         self._members = members
         self._states = states
         self._deltas = deltas
         self._whole = whole
+        self._unread = unread
         self._clock = clock
 
     async def timelines(self, user_id: str, wanted: list[Wanted], upto: int) -> dict[int, Timeline]:
@@ -64,9 +64,21 @@ class JoinedViews:
             timelines.update(await self._whole.timelines(user_id, rows, 0, upto, wish(limit)))
         return timelines
 
+    async def unread(self, requester: Requester, wanted: list[Wanted]) -> dict[int, Count]:
+        """What is unread in all rooms of an answer, by room_nid."""
+        entries = [item.entry for item in wanted]
+        return await self._unread.totals(
+            requester, {entry.row.room_nid: entry.room_id for entry in entries if entry.is_joined}
+        )
+
     async def whole(
-        self, item: Wanted, requester: Requester, timeline: Timeline, moment: Moment
-    ) -> tuple[dict[str, Any], SentRoom, RoomDelta]:
+        self,
+        item: Wanted,
+        requester: Requester,
+        timeline: Timeline,
+        unread: Count,
+        moment: Moment,
+    ) -> Draft:
         """A room from nothing."""
         room = await self._rooms.get_by_nid(item.entry.row.room_nid)
         required = item.config.required
@@ -79,22 +91,27 @@ class JoinedViews:
             wish(item.config.timeline_limit),
             timeline.end,
         )
-        part = {
+        part: dict[str, Any] = {
             "initial": True,
             **await self._naming(room, requester.user_id, state),
-            **await self._facts(item, room, requester, moment.upto),
             **_counts(room),
-            **timeline_part(delta, await self.own(delta, requester), moment.since),
             "required_state": _fragments(delta.state),
         }
-        return part, item.as_sent(moment.upto, users, item.config.timeline_limit), delta
+        sent = item.as_sent(moment.upto, users, item.config.timeline_limit)
+        facts = _facts(item, room, unread, moment.upto)
+        return Draft(item, part, sent, wish(item.config.timeline_limit), delta, facts)
 
     async def news(
-        self, item: Wanted, requester: Requester, timeline: Timeline | None, moment: Moment
-    ) -> tuple[dict[str, Any], SentRoom, RoomDelta]:
-        """What is new in a room; `timeline`: instead of the new events, if the client wants more.
+        self,
+        item: Wanted,
+        requester: Requester,
+        timeline: Timeline | None,
+        unread: Count,
+        moment: Moment,
+    ) -> Draft:
+        """What is new in a room.
 
-        The part is empty if there is nothing.
+        `timeline` is told instead of the new events, if the client wants more of them.
         """
         sent = item.sent
         assert sent is not None, "who was told nothing is told the room whole"
@@ -117,14 +134,17 @@ class JoinedViews:
             part["unstable_expanded_timeline"] = True
         if state:
             part["required_state"] = [orjson.Fragment(self.render(event)) for event in state]
-        if shown.events or delta.limited:
-            part |= timeline_part(shown, await self.own(shown, requester), moment.since)
         if changes:
             part |= await self._renaming(room, requester.user_id, changes)
-        if part:
-            part |= await self._facts(item, room, requester, moment.upto)
         known = limit if delta.limited or timeline is not None else max(limit, sent.timeline_limit)
-        return part, item.as_sent(moment.upto, members, known), shown
+        return Draft(
+            item,
+            part,
+            item.as_sent(moment.upto, members, known),
+            wish(limit),
+            shown,
+            _facts(item, room, unread, moment.upto),
+        )
 
     async def _changed_state(
         self, item: Wanted, room: Room, shown: RoomDelta, changes: StateMap, limited: bool
@@ -151,19 +171,8 @@ class JoinedViews:
         known = sent.members | users | told
         return list(state.values()), set(known if len(known) <= MEMBERS_KEPT else users)
 
-    async def own(self, delta: RoomDelta, requester: Requester) -> list[bytes]:
-        """The rendered timeline, with the transaction ids of what this device sent."""
-        own = [event.nid for event in delta.events if event.sender == requester.user_id]
-        txn_ids = await self._events.txn_ids(requester.device_nid, own) if own else {}
-        if not txn_ids:
-            return delta.rendered
-        return [
-            self.render(event, txn_ids[event.nid]) if event.nid in txn_ids else rendered
-            for event, rendered in zip(delta.events, delta.rendered, strict=True)
-        ]
-
-    def render(self, event: Event, transaction_id: str | None = None) -> bytes:
-        return wish(0).render(event, now_ms=self._clock.now_ms(), transaction_id=transaction_id)
+    def render(self, event: Event) -> bytes:
+        return wish(0).render(event, now_ms=self._clock.now_ms())
 
     async def _naming(self, room: Room, user_id: str, state: StateMap) -> dict[str, Any]:
         part = naming_part(state, whole=True)
@@ -187,31 +196,29 @@ class JoinedViews:
         members = await self._states.current(room, [(EventTypes.MEMBER, hero) for hero in heroes])
         return {"heroes": heroes_part(heroes, members)} if heroes else {}
 
-    async def _facts(
-        self, item: Wanted, room: Room, requester: Requester, upto: int
-    ) -> dict[str, Any]:
-        """What is told of a room whenever it is told of."""
-        notifications, highlights = await unread_counts(requester.user_nid, room.nid)
-        part: dict[str, Any] = {
-            "membership": "join",
-            "notification_count": notifications,
-            "highlight_count": highlights,
-        }
-        stamp = bump_stamp(room, upto)
-        if stamp is None and item.is_new:
-            # It is older than the events in memory.
-            stamp = room.tail[0].nid if room.tail else item.entry.row.since
-        if stamp is not None:
-            part["bump_stamp"] = stamp
-        if item.is_new:
-            part["is_dm"] = item.is_dm
-        return part
-
 
 @lru_cache(maxsize=256)
 def wish(limit: int) -> RoomFilter:
     """The filter of a timeline of this length, without further conditions."""
     return compile_filter({"room": {"timeline": {"limit": limit}}}, max_limit=-1).room
+
+
+def _facts(item: Wanted, room: Room, unread: Count, upto: int) -> dict[str, Any]:
+    """What is told of a room whenever it is told of."""
+    part: dict[str, Any] = {
+        "membership": "join",
+        "notification_count": unread.notify,
+        "highlight_count": unread.highlight,
+    }
+    stamp = bump_stamp(room, upto)
+    if stamp is None and item.is_new:
+        # It is older than the events in memory.
+        stamp = room.tail[0].nid if room.tail else item.entry.row.since
+    if stamp is not None:
+        part["bump_stamp"] = stamp
+    if item.is_new:
+        part["is_dm"] = item.is_dm
+    return part
 
 
 def _counts(room: Room) -> dict[str, int]:

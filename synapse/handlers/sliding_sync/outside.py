@@ -8,14 +8,13 @@ import orjson
 from synapse.api.errors import Forbidden
 from synapse.events.event import Event
 from synapse.handlers.auth import Requester
-from synapse.handlers.sliding_sync.connections import SentRoom
+from synapse.handlers.sliding_sync.drafts import Draft
 from synapse.handlers.sliding_sync.joined import JoinedViews, wish
 from synapse.handlers.sliding_sync.room_parts import (
     AVATAR,
     NAME,
     naming_part,
     speakers,
-    timeline_part,
 )
 from synapse.handlers.sliding_sync.room_state import RequiredStates, chosen
 from synapse.handlers.sliding_sync.wanted import Moment, Wanted
@@ -51,13 +50,12 @@ class OutsideViews:
         self._visibility = visibility
         self._joined = joined
 
-    async def part(
-        self, item: Wanted, requester: Requester, moment: Moment
-    ) -> tuple[dict[str, Any], SentRoom]:
+    async def part(self, item: Wanted, requester: Requester, moment: Moment) -> Draft:
         """All that the user may know of the room."""
         row = item.entry.row
         room = await self._rooms.get_by_nid(row.room_nid)
-        part: dict[str, Any] = {
+        limit = item.config.timeline_limit
+        facts = {
             "membership": Membership(row.membership).text,
             "bump_stamp": row.event_nid,
             "is_dm": item.is_dm,
@@ -66,15 +64,15 @@ class OutsideViews:
         }
         stripped = _STRIPPED.get(Membership(row.membership))
         if stripped is not None:
-            part["initial"] = True
-            part[stripped] = await self._elsewhere.stripped_state(room, requester.user_id)
+            state = await self._elsewhere.stripped_state(room, requester.user_id)
+            part, delta = {"initial": True, stripped: state}, None
         else:
-            part |= await self._left(item, room, requester, moment)
-        return part, item.as_sent(moment.upto, set(), item.config.timeline_limit)
+            part, delta = await self._left(item, room, requester, moment)
+        return Draft(item, part, item.as_sent(moment.upto, set(), limit), wish(limit), delta, facts)
 
     async def _left(
         self, item: Wanted, room: Room, requester: Requester, moment: Moment
-    ) -> dict[str, Any]:
+    ) -> tuple[dict[str, Any], RoomDelta]:
         row, sent = item.entry.row, item.sent
         newest = (await self._events.by_nids([row.event_nid]))[row.event_nid]
         end = await self._end(room, requester)
@@ -86,16 +84,16 @@ class OutsideViews:
             delta = await self._until(item, room, requester, end, moment)
             initial = False
         else:
-            return await self._whole_until(item, room, requester, end, newest, moment)
+            return await self._whole_until(item, requester, end, newest)
         if delta.events[-1:] != [newest]:
             events = [*delta.events, newest]
             delta = self._render(item, events, delta.state_events, newest, limited=delta.limited)
         changes = [*delta.state_events, *(event for event in delta.events if event.is_state)]
         required = chosen({e.slot: e for e in changes}, item.config.required)
-        part = await self._with_timeline(delta, required, requester, moment)
+        part: dict[str, Any] = {"required_state": self._fragments(required)}
         if initial:
             part["initial"] = True
-        return part
+        return part, delta
 
     async def _end(self, room: Room, requester: Requester) -> Event | None:
         """What ended the user's last join; None for one who never was in the room."""
@@ -117,16 +115,14 @@ class OutsideViews:
     async def _whole_until(
         self,
         item: Wanted,
-        room: Room,
         requester: Requester,
         end: Event,
         newest: Event,
-        moment: Moment,
-    ) -> dict[str, Any]:
+    ) -> tuple[dict[str, Any], RoomDelta]:
         """The room as it was when the user left, for a client that knows nothing of it."""
         limit, required = item.config.timeline_limit, item.config.required
         assert end.pos is not None, "who was in a room left it by an event of its timeline"
-        page = (await self._events.before(room.nid, end.pos + 1, limit + 1))[::-1]
+        page = (await self._events.before(item.entry.row.room_nid, end.pos + 1, limit + 1))[::-1]
         visible = await self._visibility.visible(requester.user_id, item.entry.row, page)
         timeline = visible[-limit:] if limit else []
         if newest.nid != end.nid and limit:
@@ -135,19 +131,15 @@ class OutsideViews:
         state = await self._states.required_at(end.state_nid, required, users, (NAME, AVATAR))
         limited = len(page) > len(timeline)
         delta = self._render(item, timeline, [], newest, limited=limited)
-        return {
+        part = {
             "initial": True,
             **naming_part(state, whole=True),
-            **await self._with_timeline(delta, chosen(state, required, users), requester, moment),
+            "required_state": self._fragments(chosen(state, required, users)),
         }
+        return part, delta
 
-    async def _with_timeline(
-        self, delta: RoomDelta, required: list[Event], requester: Requester, moment: Moment
-    ) -> dict[str, Any]:
-        return {
-            **timeline_part(delta, await self._joined.own(delta, requester), moment.since),
-            "required_state": [orjson.Fragment(self._joined.render(event)) for event in required],
-        }
+    def _fragments(self, events: list[Event]) -> list[orjson.Fragment]:
+        return [orjson.Fragment(self._joined.render(event)) for event in events]
 
     def _render(
         self,

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from synapse.api.constants import EventTypes
+from synapse.handlers.invite_permission import RULES, InvitePermission
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
 from synapse.storage.stores.account_data import GLOBAL, AccountDataStore
@@ -46,6 +47,10 @@ class Entry:
     @property
     def is_joined(self) -> bool:
         return self.row.membership == Membership.JOIN
+
+    @property
+    def is_invite(self) -> bool:
+        return self.row.membership == Membership.INVITE
 
 
 @dataclass(slots=True)
@@ -86,12 +91,14 @@ class RoomLists:
         rooms: RoomCache,
         members: MemberStore,
         account_data: AccountDataStore,
+        invite_permission: InvitePermission,
         *,
         excluded_rooms: tuple[str, ...] = (),
     ) -> None:
         self._rooms = rooms
         self._members = members
         self._account_data = account_data
+        self._invite_permission = invite_permission
         self._excluded = frozenset(excluded_rooms)
         self._lists: Cache[int, RoomList] = Cache(_USERS_KEPT, "sliding_sync_lists")
 
@@ -100,22 +107,28 @@ class RoomLists:
         rooms = self._lists.get(follower.user_nid)
         if rooms is None or rooms.upto < follower.since:
             rooms = RoomList()
-            await self._add_memberships(rooms, follower, 0, upto)
-            await self._add_account_data(rooms, follower, 0)
+            await self._add_own(rooms, follower, 0, upto)
         else:
             since = rooms.upto
             touched = follower.rooms_touched_since(since)
             if follower.own > since:
-                await self._add_memberships(rooms, follower, since, upto)
-                await self._add_account_data(rooms, follower, since)
+                await self._add_own(rooms, follower, since, upto)
             await self._move(rooms, touched)
         rooms.upto = max(rooms.upto, upto)
         self._lists[follower.user_nid] = rooms
         return rooms
 
+    async def _add_own(self, rooms: RoomList, follower: Follower, since: int, upto: int) -> None:
+        """Take up what the user's own memberships and account data say."""
+        is_invited = await self._add_memberships(rooms, follower, since, upto)
+        has_other_rules = await self._add_account_data(rooms, follower, since)
+        if is_invited or has_other_rules:
+            await self._judge_invites(rooms, follower.user_nid)
+
     async def _add_memberships(
         self, rooms: RoomList, follower: Follower, since: int, upto: int
-    ) -> None:
+    ) -> bool:
+        """True if there are invites among them."""
         found = [
             _entry(overview)
             for overview in await self._members.overview(follower.user_nid, since)
@@ -126,15 +139,30 @@ class RoomLists:
                 rooms.remove(entry.row.room_nid)
             else:
                 rooms.put(entry)
+        return any(entry.is_invite for entry in found)
 
-    async def _add_account_data(self, rooms: RoomList, follower: Follower, since: int) -> None:
+    async def _judge_invites(self, rooms: RoomList, user_nid: int) -> None:
+        """Hide the invites that the user does not want."""
+        invites = [entry for entry in rooms.entries.values() if entry.is_invite]
+        wanted = await self._invite_permission.without_unwanted(
+            user_nid, [entry.row for entry in invites]
+        )
+        room_nids = {row.room_nid for row in wanted}
+        for entry in invites:
+            entry.is_shown = entry.row.room_nid in room_nids
+
+    async def _add_account_data(self, rooms: RoomList, follower: Follower, since: int) -> bool:
+        """True if the user's rules for invites are among it."""
+        has_rules = False
         for data in await self._account_data.changes_since(follower.user_nid, since):
             if data.room_nid == GLOBAL:
+                has_rules |= data.type in RULES
                 if data.type == "m.direct":
                     rooms.direct = _direct_rooms(orjson.loads(data.content))
             elif data.type == "m.tag":
                 tags = orjson.loads(data.content).get("tags")
                 rooms.tags[data.room_nid] = frozenset(tags if isinstance(tags, dict) else ())
+        return has_rules
 
     async def _move(self, rooms: RoomList, touched: list[int]) -> None:
         moved = []

@@ -1,13 +1,10 @@
 """The JSON of one room in an answer."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
-
-import orjson
 
 from synapse.api.constants import EventTypes
 from synapse.events.event import Event, StateMap
-from synapse.handlers.sync.deltas import RoomDelta
 from synapse.rooms.room import Room, Slot
 
 NAME: Slot = (EventTypes.NAME, "")
@@ -24,19 +21,6 @@ _BUMPS = frozenset(
         "m.beacon_info",
     )
 )
-
-
-def timeline_part(
-    delta: RoomDelta, rendered: Sequence[bytes], position: int | None
-) -> dict[str, Any]:
-    """`position` is what the client had read before; None: nothing."""
-    live = 0 if position is None else sum(1 for event in delta.events if event.nid > position)
-    return {
-        "timeline": [orjson.Fragment(event) for event in rendered],
-        "prev_batch": delta.prev_batch,
-        "limited": delta.limited,
-        "num_live": live,
-    }
 
 
 def naming_part(state: StateMap, *, whole: bool) -> dict[str, Any]:

@@ -14,6 +14,7 @@ class Wanted(NamedTuple):
     config: RoomConfig
     sent: SentRoom | None
     is_dm: bool
+    has_read: bool = False  # the user has read on since the room was told
 
     @property
     def is_new(self) -> bool:
@@ -30,6 +31,8 @@ class Wanted(NamedTuple):
     def may_have_news(self) -> bool:
         sent = self.sent
         if sent is None or self.entry.activity > sent.upto or self.is_dm != sent.is_dm:
+            return True
+        if self.has_read:
             return True
         if not self.entry.is_joined:
             return self.entry.row.event_nid != sent.member_nid

@@ -108,8 +108,7 @@ def _matches(
 ) -> bool:
     if filters.is_dm is not None and filters.is_dm != (entry.room_id in rooms.direct):
         return False
-    is_invite = entry.row.membership == Membership.INVITE
-    if filters.is_invite is not None and filters.is_invite != is_invite:
+    if filters.is_invite is not None and filters.is_invite != entry.is_invite:
         return False
     if children is not None and entry.room_id not in children:
         return False

@@ -104,13 +104,13 @@ class RoomsElsewhere:
         room = await self._rooms.get_by_nid(row.room_nid)
         newest = (await self._events.by_nids([row.event_nid]))[row.event_nid]
         delta = await self._until_left(room, row, newest, request, since, upto)
-        own = await self._timelines.own([delta], request)
+        own = await self._timelines.own([delta], request.requester)
         return (
             b'%b:{"timeline":{"events":[%b],"limited":%b,"prev_batch":"%b"},'
             b'"%b":{"events":[%b]},"account_data":{"events":[%b]}}'
         ) % (
             orjson.dumps(room.room_id),
-            self._timelines.render(delta, request, own),
+            self._timelines.render(delta, request.filter.room, own),
             b"true" if delta.limited else b"false",
             delta.prev_batch.encode(),
             delta.state_member,

@@ -1,6 +1,6 @@
 """What a sync tells of a room for the moment: receipts and who is typing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -45,10 +45,26 @@ class Ephemeral:
 
     async def has_read(self, room_nid: int, user_id: str, since: int) -> bool:
         """Whether the user has read on in a room after a position, at one of their devices."""
-        receipts = self._recent.since(room_nid, since)
-        if receipts is None:
-            receipts = await self._store.since([room_nid], since)
-        return any(receipt.user_id == user_id for receipt in receipts)
+        return bool(await self.read_on(user_id, {room_nid: since}))
+
+    async def read_on(self, user_id: str, since_of: Mapping[int, int]) -> set[int]:
+        """In which rooms the user has read on, each after a position of its own."""
+        receipts: list[Receipt] = []
+        forgotten = []
+        for room_nid, since in since_of.items():
+            known = self._recent.since(room_nid, since)
+            if known is None:
+                forgotten.append(room_nid)
+            else:
+                receipts += known
+        if forgotten:
+            oldest = min(since_of[room_nid] for room_nid in forgotten)
+            receipts += await self._store.since(forgotten, oldest)
+        return {
+            receipt.room_nid
+            for receipt in receipts
+            if receipt.user_id == user_id and receipt.stream > since_of[receipt.room_nid]
+        }
 
     async def all(
         self, room_nids: list[int], user_id: str, upto: int, wanted: EventFilter

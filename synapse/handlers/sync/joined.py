@@ -66,8 +66,8 @@ class JoinedRooms:
                 request.since.typing if request.since else 0,
                 wish.ephemeral,
             )
-        own = await self._timelines.own([delta], request)
-        timeline = self._timelines.render(delta, request, own)
+        own = await self._timelines.own([delta], requester)
+        timeline = self._timelines.render(delta, wish.room, own)
         is_still = not (timeline or delta.state or delta.limited or account_data or ephemeral)
         if is_still and not await self._ephemeral.has_read(room.nid, requester.user_id, since):
             return b""
@@ -108,7 +108,7 @@ class JoinedRooms:
         ephemeral = await self._ephemeral.all(lively, requester.user_id, upto, wish.ephemeral)
         own = await self._timelines.own(
             [delta for delta, _ in deltas.values()],
-            request,
+            requester,
             {rows[row.room_nid].room_id: row for row in wanted},
         )
         unread = await self._unread.of_rooms(
@@ -127,7 +127,7 @@ class JoinedRooms:
                 _room(
                     row.room_id,
                     delta,
-                    self._timelines.render(delta, request, own),
+                    self._timelines.render(delta, wish.room, own),
                     delta.state,
                     _summary(row.joined, row.invited, heroes) + unread[room_nid],
                     ephemeral.get(room_nid, []),

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from synapse.events.event import Event
 from synapse.handlers.aggregations import Aggregations
+from synapse.handlers.auth import Requester
 from synapse.handlers.ignored_users import IgnoredUsers, hides
 from synapse.handlers.sync.deltas import RoomDelta
-from synapse.handlers.sync.request import SyncRequest
+from synapse.handlers.sync.filters import RoomFilter
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.members import MemberRow
 from synapse.util.clock import Clock
@@ -33,7 +34,7 @@ class Own:
 
 
 class OwnTimelines:
-    """Makes the JSON of timelines, without brackets, for one client."""
+    """Makes the JSON of timelines for one client."""
 
     def __init__(
         self, events: EventStore, aggregations: Aggregations, ignored: IgnoredUsers, clock: Clock
@@ -46,23 +47,28 @@ class OwnTimelines:
     async def own(
         self,
         deltas: Sequence[RoomDelta],
-        request: SyncRequest,
+        requester: Requester,
         memberships: Mapping[str, MemberRow] | None = None,
     ) -> Own:
         """What `render` needs, in one query of each kind for all rooms."""
         limited = [event for delta in deltas if delta.limited for event in delta.events]
         return Own(
-            await self._txn_ids(deltas, request),
-            await self._aggregations.of(request.requester, limited, memberships),
-            await self._ignored.of(request.requester),
+            await self._txn_ids(deltas, requester),
+            await self._aggregations.of(requester, limited, memberships),
+            await self._ignored.of(requester),
         )
 
-    def render(self, delta: RoomDelta, request: SyncRequest, own: Own) -> bytes:
+    def render(self, delta: RoomDelta, wish: RoomFilter, own: Own) -> bytes:
+        """The JSON of the timeline's events, without brackets."""
         if own.ignored.isdisjoint(delta.senders) and not any(map(own.changes, delta.events)):
             return delta.timeline
-        render, now_ms = request.filter.room.render, self._clock.now_ms()
-        return b",".join(
-            render(
+        return b",".join(self.events(delta, wish, own))
+
+    def events(self, delta: RoomDelta, wish: RoomFilter, own: Own) -> list[bytes]:
+        """The JSON of each event of the timeline that the client is shown."""
+        now_ms = self._clock.now_ms()
+        return [
+            wish.render(
                 event,
                 now_ms=now_ms,
                 transaction_id=own.txn_ids.get(event.nid),
@@ -72,11 +78,10 @@ class OwnTimelines:
             else rendered
             for event, rendered in zip(delta.events, delta.rendered, strict=True)
             if not hides(own.ignored, event)
-        )
+        ]
 
-    async def _txn_ids(self, deltas: Sequence[RoomDelta], request: SyncRequest) -> dict[int, str]:
+    async def _txn_ids(self, deltas: Sequence[RoomDelta], requester: Requester) -> dict[int, str]:
         """The transaction ids of the events that this device sent."""
-        requester = request.requester
         sent = [
             event.nid
             for delta in deltas

@@ -20,9 +20,13 @@ class Unread:
         self, requester: Requester, room_ids: dict[int, str], *, by_thread: bool
     ) -> dict[int, bytes]:
         """By room_nid the JSON members of each room, with a comma before them."""
-        listeners = await self._listeners.of_rooms(requester.user_id, requester.user_nid, room_ids)
-        counts = await self._store.counts(requester.user_nid, listeners)
+        counts = await self._counts(requester, room_ids)
         return {nid: _members(counts.get(nid) or RoomCounts(), by_thread) for nid in room_ids}
+
+    async def totals(self, requester: Requester, room_ids: dict[int, str]) -> dict[int, Count]:
+        """By room_nid what is unread in each room, threads included."""
+        counts = await self._counts(requester, room_ids) if room_ids else {}
+        return {nid: (counts.get(nid) or RoomCounts()).total() for nid in room_ids}
 
     async def caught_up(self, requester: Requester, room_nid: int, room_id: str) -> None:
         """Let counting begin at the room's end, if nothing before it is unread.
@@ -30,12 +34,15 @@ class Unread:
         Who reads thread by thread has no one point up to which all is read: without this, counting
         would look at all messages in threads since they joined.
         """
-        listeners = await self._listeners.of_rooms(
-            requester.user_id, requester.user_nid, {room_nid: room_id}
-        )
-        counts = (await self._store.counts(requester.user_nid, listeners)).get(room_nid)
+        counts = (await self._counts(requester, {room_nid: room_id})).get(room_nid)
         if counts is not None and counts.total() == Count():
             await self._store.read_all(requester.user_nid, room_nid, counts)
+
+    async def _counts(
+        self, requester: Requester, room_ids: dict[int, str]
+    ) -> dict[int, RoomCounts]:
+        listeners = await self._listeners.of_rooms(requester.user_id, requester.user_nid, room_ids)
+        return await self._store.counts(requester.user_nid, listeners)
 
 
 def _members(counts: RoomCounts, by_thread: bool) -> bytes:
