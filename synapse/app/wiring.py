@@ -37,6 +37,7 @@ from synapse.handlers.messages import Messages
 from synapse.handlers.mutual_rooms import MutualRooms
 from synapse.handlers.new_accounts import NewAccounts
 from synapse.handlers.openid import OpenId
+from synapse.handlers.own_memberships import OwnMemberships
 from synapse.handlers.passwords import Passwords, Workers
 from synapse.handlers.presence import Presence
 from synapse.handlers.profiles import Profiles
@@ -255,6 +256,7 @@ class Server:
         self.visibility = Visibility(
             self.rooms, self.members, self.events, self.states, self.retention
         )
+        self.own_memberships = OwnMemberships(self.rooms, self.members, self.events)
 
     def _push_rules_moved(self, user_nid: int, position: int, room_nids: Sequence[int]) -> None:
         self.listeners.rules_changed(user_nid, room_nids)
@@ -435,7 +437,9 @@ class Server:
         self.aggregations = Aggregations(
             self.relation_store, self.events, self.rooms, self.visibility, self.ignored_users, clock
         )
-        self.client_events = ClientEvents(self.events, self.aggregations, clock)
+        self.client_events = ClientEvents(
+            self.events, self.aggregations, self.own_memberships, clock
+        )
         self.relations = Relations(
             self.timelines,
             self.relation_store,
@@ -519,6 +523,7 @@ class Server:
             self.names,
             deltas,
             self.visibility,
+            self.own_memberships,
             self.retention,
             self.clock,
         )
@@ -535,6 +540,7 @@ class Server:
             ephemeral,
             unread,
             LazyMembers(),
+            self.own_memberships,
             self.clock,
         )
         elsewhere = RoomsElsewhere(
@@ -545,6 +551,7 @@ class Server:
             self.visibility,
             timelines,
             self.ignored_users,
+            self.own_memberships,
             self.config.rooms.room_prejoin_state,
         )
         self.sync = Sync(
