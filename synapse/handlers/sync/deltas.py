@@ -16,6 +16,7 @@ from synapse.events.event import Event
 from synapse.handlers.own_memberships import JOINED, UNKNOWN, OwnHistory
 from synapse.handlers.retention import Retention
 from synapse.handlers.sync.filters import RoomFilter
+from synapse.handlers.sync.hidden_changes import without_outdated
 from synapse.rooms.room import Room
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.states import StateStore
@@ -110,8 +111,8 @@ class RoomDeltas:
         if see is not None:
             chosen = await see(chosen)
         limit = wish.timeline.limit
-        limited = len(chosen) > limit or not interval.is_whole
-        timeline = chosen[:limit][::-1]
+        timeline = without_outdated(interval.events[::-1], chosen[:limit][::-1], wish)
+        limited = len(chosen) > len(timeline) or not interval.is_whole
         if wish.state_after:
             state = await self._state_after(interval, since, wish)
         else:

@@ -12,6 +12,7 @@ from synapse.handlers.own_memberships import OwnMemberships
 from synapse.handlers.retention import Retention
 from synapse.handlers.sync.deltas import RoomDelta, RoomDeltas
 from synapse.handlers.sync.filters import RoomFilter
+from synapse.handlers.sync.hidden_changes import without_outdated
 from synapse.handlers.visibility import Visibility
 from synapse.rooms.cache import RoomCache
 from synapse.storage.stores.events import EventStore
@@ -115,7 +116,7 @@ class WholeRooms:
             if visible and visible[0].nid < row.since:
                 visible = await self._visibility.visible(user_id, row, visible)
             passed = [event for event in visible if wish.timeline.matches(event)]
-            timeline = passed[-limit:] if limit else []
+            timeline = without_outdated(visible, passed[-limit:] if limit else [], wish)
             limited = len(passed) > len(timeline) or not reaches_back
             timelines[row.room_nid] = Timeline(timeline, end or 0, limited)
         return timelines
