@@ -38,6 +38,7 @@ from synapse.handlers.mutual_rooms import MutualRooms
 from synapse.handlers.new_accounts import NewAccounts
 from synapse.handlers.notifications import Notifications
 from synapse.handlers.openid import OpenId
+from synapse.handlers.own_memberships import OwnMemberships
 from synapse.handlers.passwords import Passwords, Workers
 from synapse.handlers.presence import Presence
 from synapse.handlers.profiles import Profiles
@@ -258,6 +259,7 @@ class Server:
         self.visibility = Visibility(
             self.rooms, self.members, self.events, self.states, self.retention
         )
+        self.own_memberships = OwnMemberships(self.rooms, self.members, self.events)
 
     def _push_rules_moved(self, user_nid: int, position: int, room_nids: Sequence[int]) -> None:
         self.listeners.rules_changed(user_nid, room_nids)
@@ -438,7 +440,9 @@ class Server:
         self.aggregations = Aggregations(
             self.relation_store, self.events, self.rooms, self.visibility, self.ignored_users, clock
         )
-        self.client_events = ClientEvents(self.events, self.aggregations, clock)
+        self.client_events = ClientEvents(
+            self.events, self.aggregations, self.own_memberships, clock
+        )
         self.relations = Relations(
             self.timelines,
             self.relation_store,
@@ -522,6 +526,7 @@ class Server:
             self.names,
             deltas,
             self.visibility,
+            self.own_memberships,
             self.retention,
             self.clock,
         )
@@ -539,6 +544,7 @@ class Server:
             ephemeral,
             unread,
             LazyMembers(),
+            self.own_memberships,
             self.clock,
         )
         elsewhere = RoomsElsewhere(
@@ -549,6 +555,7 @@ class Server:
             self.visibility,
             timelines,
             self.ignored_users,
+            self.own_memberships,
             self.config.rooms.room_prejoin_state,
         )
         self.sync = Sync(

@@ -54,6 +54,11 @@ def client_event(
     )
 
 
+def joined(one: bytes, other: bytes) -> bytes:
+    """Members of a JSON object, of both."""
+    return one + b"," + other if one and other else one or other
+
+
 def sender_unsigned(transaction_id: str) -> bytes:
     """The member of `unsigned` that is for the event's sender only."""
     if transaction_id.startswith(DELAYED_TXN):

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 from synapse.api.constants import EventTypes
 from synapse.events.event import Event
+from synapse.handlers.own_memberships import JOINED, UNKNOWN, OwnHistory
 from synapse.handlers.retention import Retention
 from synapse.handlers.sync.filters import RoomFilter
+from synapse.handlers.sync.hidden_changes import without_outdated
 from synapse.rooms.room import Room
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.states import StateStore
@@ -50,21 +52,17 @@ class RoomDelta:
     senders: frozenset[str]
     naming_changed: bool  # the room's name or members
     made_ms: int
-    # The nid of the event with which all readers were joined for good; None: not all are.
-    joined_since: int | None
-
-    def unsigned_of(self, event: Event) -> bytes:
-        """What `unsigned` says of the reader at an event of the timeline, if it is known."""
-        return _membership_at(event, self.joined_since)
+    history: OwnHistory  # of the readers' memberships
 
     @property
     def told_state(self) -> set[int]:
         """The state events from which a client learns the state, by nid."""
         return told_state(self.events, self.state_events, is_after=self.is_after)
 
-    def state_with(self, members: Sequence[Event], wish: RoomFilter) -> bytes:
+    def state_with(self, members: Sequence[Event], wish: RoomFilter, history: OwnHistory) -> bytes:
         """The JSON of the state events and of more of them, joined."""
-        more = [wish.render(event, now_ms=self.made_ms) for event in members]
+        now_ms, at = self.made_ms, history.at
+        more = [wish.render(event, now_ms=now_ms, unsigned=at(event)) for event in members]
         return b",".join([self.state, *more] if self.state else more)
 
     @property
@@ -86,11 +84,18 @@ class RoomDeltas:
         self._deltas: Cache[tuple[int, int, int, str], RoomDelta] = Cache(2_000, "room_deltas")
 
     async def between(
-        self, room: Room, since: int, upto: int, wish: RoomFilter, see: _See | None = None
+        self,
+        room: Room,
+        since: int,
+        upto: int,
+        wish: RoomFilter,
+        see: _See | None = None,
+        history: OwnHistory = JOINED,
     ) -> RoomDelta:
         """What happened after position `since`, up to `upto`, for one who is joined all the time.
 
-        `see` is for one who may not see all of it, and whose delta is nobody else's.
+        `see` is for one who may not see all of it, and whose delta is nobody else's; `history` are
+        that one's memberships.
         """
         now_ms = self._clock.now_ms()
         newest, is_whole = _from_tail(room, since, upto)
@@ -106,8 +111,8 @@ class RoomDeltas:
         if see is not None:
             chosen = await see(chosen)
         limit = wish.timeline.limit
-        limited = len(chosen) > limit or not interval.is_whole
-        timeline = chosen[:limit][::-1]
+        timeline = without_outdated(interval.events[::-1], chosen[:limit][::-1], wish)
+        limited = len(chosen) > len(timeline) or not interval.is_whole
         if wish.state_after:
             state = await self._state_after(interval, since, wish)
         else:
@@ -127,7 +132,7 @@ class RoomDeltas:
             wish,
             _last_pos(room, upto),
             speakers=speakers,
-            joined_since=0 if see is None else None,
+            history=history,
         )
         if key is not None:
             self._deltas[key] = delta
@@ -142,7 +147,7 @@ class RoomDeltas:
         end: int,
         *,
         speakers: Sequence[Event] = (),
-        joined_since: int | None = None,
+        history: OwnHistory = UNKNOWN,
     ) -> RoomDelta:
         """A delta of events that are chosen already; `timeline` is oldest first.
 
@@ -150,8 +155,10 @@ class RoomDeltas:
         """
         now_ms = self._clock.now_ms()
         rendered = [
-            wish.render(event, now_ms=now_ms, unsigned=_membership_at(event, joined_since))
-            for event in timeline
+            wish.render(event, now_ms=now_ms, unsigned=history.at(event)) for event in timeline
+        ]
+        rendered_state = [
+            wish.render(event, now_ms=now_ms, unsigned=history.at(event)) for event in state
         ]
         if timeline:
             assert timeline[0].pos is not None
@@ -163,7 +170,7 @@ class RoomDeltas:
             rendered=rendered,
             timeline=b",".join(rendered),
             state_events=list(state),
-            state=b",".join([wish.render(event, now_ms=now_ms) for event in state]),
+            state=b",".join(rendered_state),
             speakers=list(speakers),
             is_after=wish.state_after,
             limited=limited,
@@ -171,7 +178,7 @@ class RoomDeltas:
             senders=frozenset(event.sender for event in timeline),
             naming_changed=any(event.type in _NAMING for event in (*timeline, *state)),
             made_ms=now_ms,
-            joined_since=joined_since,
+            history=history,
         )
 
     async def _read(
@@ -256,12 +263,6 @@ class RoomDeltas:
         if newer := [slot for slot, event in members.items() if not 0 < event.nid <= upto]:
             members.update(await self._states.events_at(timeline[-1].state_nid, newer))
         return list(members.values())
-
-
-def _membership_at(event: Event, joined_since: int | None) -> bytes:
-    if joined_since is None or event.nid < joined_since:
-        return b""
-    return b'"membership":"join"'
 
 
 def told_state(timeline: Sequence[Event], state: Sequence[Event], *, is_after: bool) -> set[int]:

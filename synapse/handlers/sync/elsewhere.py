@@ -12,6 +12,7 @@ from synapse.events.client_format import stripped
 from synapse.events.event import Event
 from synapse.handlers.auth import Requester
 from synapse.handlers.ignored_users import IgnoredUsers, hides
+from synapse.handlers.own_memberships import OwnMemberships
 from synapse.handlers.sync.deltas import RoomDelta, RoomDeltas
 from synapse.handlers.sync.filters import RoomFilter
 from synapse.handlers.sync.own_timelines import OwnTimelines
@@ -52,6 +53,7 @@ class RoomsElsewhere:
         visibility: Visibility,
         timelines: OwnTimelines,
         ignored: IgnoredUsers,
+        memberships: OwnMemberships,
         prejoin_state: PrejoinStateConfig,
     ) -> None:
         self._rooms = rooms
@@ -61,6 +63,7 @@ class RoomsElsewhere:
         self._visibility = visibility
         self._timelines = timelines
         self._ignored = ignored
+        self._memberships = memberships
         self._prejoin_state = prejoin_state
 
     async def invited(self, row: MemberRow, user_id: str) -> bytes:
@@ -114,7 +117,7 @@ class RoomsElsewhere:
             b"true" if delta.limited else b"false",
             delta.prev_batch.encode(),
             delta.state_member,
-            delta.state_with(delta.speakers, request.filter.room),
+            delta.state_with(delta.speakers, request.filter.room, delta.history),
             b",".join(personal.of_room(room.nid, room.room_id, request.filter)),
         )
 
@@ -129,6 +132,7 @@ class RoomsElsewhere:
     ) -> RoomDelta:
         """`newest` is the user's member event now: a leave, or a ban that may have followed it."""
         wish = request.filter.room
+        history = (await self._memberships.until({room.nid: newest.nid}))[room.nid]
         own = await self._own_member_events(newest, since)
         ends = [
             event
@@ -137,20 +141,31 @@ class RoomsElsewhere:
         ]
         if not ends:
             return self._deltas.render(
-                [newest], _followed([], newest, wish), False, wish, newest.pos or 0
+                [newest],
+                _followed([], newest, wish),
+                False,
+                wish,
+                newest.pos or 0,
+                history=history,
             )
         # Who wasn't in the room at `since` knows nothing of its state.
         was_in = own[-1].nid <= since and own[-1].membership == _JOIN
         see = partial(self._shown, request.requester, row)
         delta = await self._deltas.between(
-            room, since if was_in else 0, min(upto, ends[0].nid), wish, see
+            room, since if was_in else 0, min(upto, ends[0].nid), wish, see, history
         )
         if ends[0] is newest:
             return delta
         timeline = [*delta.events, newest]
         state = _followed(delta.state_events, newest, wish)
         return self._deltas.render(
-            timeline, state, delta.limited, wish, newest.pos or 0, speakers=delta.speakers
+            timeline,
+            state,
+            delta.limited,
+            wish,
+            newest.pos or 0,
+            speakers=delta.speakers,
+            history=history,
         )
 
     async def _shown(

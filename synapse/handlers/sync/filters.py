@@ -57,7 +57,8 @@ def compile_filter(
 ) -> SyncFilter:
     """`definition` has the shape of `synapse.api.filter_shape.SYNC_FILTER`.
 
-    A negative `max_limit` is none.
+    A negative `max_limit` is none. Only the timeline has a `limit`: a client could not tell that a
+    part of the state is missing, nor ask for the rest.
     """
     if max_limit < 0:
         max_limit = _NO_LIMIT

@@ -6,6 +6,7 @@ import orjson
 
 from synapse.api.constants import EventTypes
 from synapse.events.event import Event
+from synapse.handlers.own_memberships import OwnMemberships
 from synapse.handlers.sync.deltas import RoomDelta, RoomDeltas
 from synapse.handlers.sync.ephemeral import Ephemeral
 from synapse.handlers.sync.lazy_members import LazyMembers
@@ -36,6 +37,7 @@ class JoinedRooms:
         ephemeral: Ephemeral,
         unread: Unread,
         lazy: LazyMembers,
+        memberships: OwnMemberships,
         clock: Clock,
     ) -> None:
         self._rooms = rooms
@@ -47,6 +49,7 @@ class JoinedRooms:
         self._ephemeral = ephemeral
         self._unread = unread
         self._lazy = lazy
+        self._memberships = memberships
         self._clock = clock
 
     async def news(
@@ -149,7 +152,8 @@ class JoinedRooms:
                     members[event.nid] = event
         unknown = self._lazy.news(request, room.nid, members.values())
         self._tell(request, upto, room.nid, delta, unknown, is_whole=False)
-        return delta.state_with(unknown, wish)
+        history = await self._memberships.in_room(request.requester, room, unknown)
+        return delta.state_with(unknown, wish, history)
 
     def _tell(
         self,

@@ -9,6 +9,7 @@ get, which is not limited, stays shared and costs nothing more.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from synapse.events.client_format import joined
 from synapse.events.event import Event
 from synapse.handlers.aggregations import Aggregations
 from synapse.handlers.auth import Requester
@@ -72,7 +73,7 @@ class OwnTimelines:
                 event,
                 now_ms=now_ms,
                 transaction_id=own.txn_ids.get(event.nid),
-                unsigned=_joined(delta.unsigned_of(event), own.bundles.get(event.nid, b"")),
+                unsigned=joined(delta.history.at(event), own.bundles.get(event.nid, b"")),
             )
             if own.changes(event)
             else rendered
@@ -90,8 +91,3 @@ class OwnTimelines:
             if event.sender == requester.user_id
         ]
         return await self._events.txn_ids(requester.device_nid, sent) if sent else {}
-
-
-def _joined(one: bytes, other: bytes) -> bytes:
-    """Members of a JSON object, of both."""
-    return one + b"," + other if one and other else one or other

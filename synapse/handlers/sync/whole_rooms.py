@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 from synapse.api.constants import EventTypes
 from synapse.events.event import Event
+from synapse.handlers.own_memberships import OwnMemberships
 from synapse.handlers.retention import Retention
 from synapse.handlers.sync.deltas import RoomDelta, RoomDeltas
 from synapse.handlers.sync.filters import RoomFilter
+from synapse.handlers.sync.hidden_changes import without_outdated
 from synapse.handlers.visibility import Visibility
 from synapse.rooms.cache import RoomCache
 from synapse.storage.stores.events import EventStore
@@ -33,6 +35,7 @@ class WholeRooms:
         names: Names,
         deltas: RoomDeltas,
         visibility: Visibility,
+        memberships: OwnMemberships,
         retention: Retention,
         clock: Clock,
     ) -> None:
@@ -44,6 +47,7 @@ class WholeRooms:
         self._names = names
         self._deltas = deltas
         self._visibility = visibility
+        self._memberships = memberships
         self._clock = clock
 
     async def deltas(
@@ -71,7 +75,9 @@ class WholeRooms:
         else:
             members = await self._states.members_of(room_nids)
         replaced = {} if wish.state_after else await self._replaced(timelines)
-        joined_since = {row.room_nid: row.since for row in memberships}
+        histories = await self._memberships.until(
+            {row.room_nid: row.event_nid for row in memberships}
+        )
         deltas: dict[int, tuple[RoomDelta, list[str]]] = {}
         breaks = Breaks(self._clock)
         for room_nid, (timeline, end, limited) in timelines.items():
@@ -82,7 +88,7 @@ class WholeRooms:
             state = [event for event in state if event.nid <= upto]
             chosen = [event for event in state if wish.state.matches(event)]
             delta = self._deltas.render(
-                timeline, chosen, limited, wish, end, joined_since=joined_since[room_nid]
+                timeline, chosen, limited, wish, end, history=histories[room_nid]
             )
             deltas[room_nid] = (delta, heroes.get(room_nid, []))
         return deltas
@@ -110,7 +116,7 @@ class WholeRooms:
             if visible and visible[0].nid < row.since:
                 visible = await self._visibility.visible(user_id, row, visible)
             passed = [event for event in visible if wish.timeline.matches(event)]
-            timeline = passed[-limit:] if limit else []
+            timeline = without_outdated(visible, passed[-limit:] if limit else [], wish)
             limited = len(passed) > len(timeline) or not reaches_back
             timelines[row.room_nid] = Timeline(timeline, end or 0, limited)
         return timelines

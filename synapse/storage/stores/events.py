@@ -85,6 +85,25 @@ class EventStore:
             found.update((event.nid, event) for event in self.from_rows(rows))
         return found
 
+    async def replaced_by(self, nids: Sequence[int], pos: int, limit: int) -> list[int]:
+        """State events, those that they replaced, those that these replaced, and so on: all nids.
+
+        Each chain ends with its first event that is not above a `pos`, or has `limit` events.
+        """
+        rows = await self._database.fetch(
+            """WITH RECURSIVE chain (event_nid, replaces, pos, length) AS (
+                   SELECT event_nid, replaces, pos, 1 FROM events WHERE event_nid = ANY(?)
+                   UNION ALL
+                   SELECT e.event_nid, e.replaces, e.pos, c.length + 1
+                   FROM chain c JOIN events e ON e.event_nid = c.replaces
+                   WHERE c.pos > ? AND c.length < ?)
+               SELECT event_nid FROM chain""",
+            list(nids),
+            pos,
+            limit,
+        )
+        return [nid for (nid,) in rows]
+
     async def before(self, room_nid: int, pos: int, limit: int) -> list[Event]:
         """Up to `limit` events of a room's timeline below `pos`, newest first."""
         rows = await self._database.fetch(

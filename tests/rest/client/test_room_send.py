@@ -33,7 +33,7 @@ class SendTests(SendTestCase):
                 "room_id": self.room_id,
                 "sender": ALICE,
                 "type": "m.room.message",
-                "unsigned": {"age": 3000},
+                "unsigned": {"age": 3000, "membership": "join"},
             },
         )
 

@@ -45,6 +45,17 @@ class InitialSyncTests(SyncTestCase):
         self.assertEqual(answer["device_one_time_keys_count"], {})
         self.assertEqual(answer["device_unused_fallback_key_types"], [])
 
+    async def test_what_there_is_no_news_of_is_left_out(self) -> None:
+        """`to_device`, `device_lists`, `rooms` and the others: there is no empty form of them."""
+        await self.people()
+        since = (await self.sync(self.alice))["next_batch"]
+        self.assertEqual(set(await self.sync(self.alice, since=since)), ALWAYS)
+        room_id = await self.create(self.alice)
+        answer = await self.sync(self.alice, since=since)
+        self.assertEqual(set(answer) - {"presence"}, {*ALWAYS, "rooms"})
+        self.assertEqual(set(answer["rooms"]), {"join"})
+        self.assertEqual(set(answer["rooms"]["join"]), {room_id})
+
     async def test_small_room_is_told_whole(self) -> None:
         await self.people()
         room_id = await self.create(self.alice, name="Home")

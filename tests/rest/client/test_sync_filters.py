@@ -67,6 +67,22 @@ class SyncFilterTests(SyncTestCase):
             state = joined(answer, room_id)["state"]["events"]
             self.assertEqual(set(slots(state)), wanted, str(wish))
 
+    async def test_state_has_no_limit(self) -> None:
+        """State that is cut off would be wrong state."""
+        await self.people()
+        room_id = await self.shared_room(name="Home")
+        wish = {"room": {"timeline": {"limit": 1}, "state": {"limit": 1}}}
+        answer = await self.filtered(self.bob, wish)
+        told = slots(joined(answer, room_id)["state"]["events"])
+        whole = set(await self.state(self.bob, room_id))
+        self.assertEqual(set(told) | {("m.room.member", BOB)}, whole)
+        await self.set_state(self.alice, room_id, "m.room.name", {"name": "House"})
+        await self.set_state(self.alice, room_id, "m.room.topic", {"topic": "New"})
+        await self.send(self.alice, room_id)
+        answer = await self.filtered(self.bob, wish, since=answer["next_batch"])
+        told = slots(joined(answer, room_id)["state"]["events"])
+        self.assertEqual(set(told), {("m.room.name", ""), ("m.room.topic", "")})
+
     async def test_ephemeral_and_account_data(self) -> None:
         await self.people()
         room_id = await self.shared_room()
