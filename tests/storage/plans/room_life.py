@@ -118,6 +118,8 @@ class RoomLifeTestCase(RoomTestCase):
         await self.get(self.bob, room_path(self.room_id, f"/event/{self.event_id}"))
         wanted = '{"related_by_rel_types": ["m.thread"], "related_by_senders": ["@bob:test"]}'
         await self.messages(self.bob, self.room_id, filter=wanted)
+        page = await self.get(self.alice, f"{V3}/notifications", limit=1)
+        await self.get(self.alice, f"{V3}/notifications", **{"from": page["next_token"]})
 
     async def _slide(self) -> None:
         state = [["m.room.name", ""], ["m.room.member", "$LAZY"]]
