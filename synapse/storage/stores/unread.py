@@ -3,6 +3,11 @@
 A room numbers its loud events (`rooms.loud`, `events.loud`), and a count is the number now less
 the number where the user has read to: nothing is written for those who don't read. What differs
 from that is in `marks`: mentions, keywords, threads, and users with push rules of their own.
+
+The messages in threads are marks, so of them only the newest are looked at: who never reads a room
+with many threads sees their counts stop at `_THREAD_MESSAGES_COUNTED` in all (clients show "99+"
+long before), and of older messages in threads only mentions and the like. All other counts stay
+exact: marks of users' own rules take away as well as add, so that none of them can be left out.
 """
 
 from collections.abc import Sequence
@@ -90,19 +95,34 @@ class _Facts:
     read: dict[str, _Point] = field(default_factory=dict)
     past: list[_Past] = field(default_factory=list)
     marks: set[_Mark] = field(default_factory=set)
+    threads_floor: int = 0  # messages in threads up to this event_nid aren't counted
 
 
-_ROOM, _READ, _PAST, _MARK = range(4)
+_THREAD_MESSAGES_COUNTED = 500  # of a room
 # How many users one statement asks about.
 _USERS_AT_ONCE = 200
+
+_ROOM, _READ, _PAST, _MARK, _FLOOR = range(5)
+# From where on a user's counts in a room begin. As one number, which SQLite seeks in an index; of
+# several bounds it would take only one, and maybe the oldest.
+_STARTS = """
+    SELECT m.user_nid, m.room_nid,
+        CASE WHEN q.event_nid > m.since THEN q.event_nid ELSE m.since END AS start
+    FROM members m LEFT JOIN read_points q
+        ON q.user_nid = m.user_nid AND q.room_nid = m.room_nid AND q.thread_id = ''
+    WHERE m.user_nid = ANY(?) AND m.room_nid = ANY(?)"""
 _UNREAD_MARK = """
     LEFT JOIN read_points p
-        ON p.user_nid = m.user_nid AND p.room_nid = k.room_nid AND p.thread_id = k.thread_id
-    LEFT JOIN read_points q
-        ON q.user_nid = m.user_nid AND q.room_nid = k.room_nid AND q.thread_id = ''
-    WHERE m.user_nid = ANY(?) AND m.room_nid = ANY(?)
-        AND k.event_nid > m.since AND k.event_nid > COALESCE(q.event_nid, 0)
-        AND k.event_nid > COALESCE(p.event_nid, 0)"""
+        ON p.user_nid = u.user_nid AND p.room_nid = k.room_nid AND p.thread_id = k.thread_id
+    WHERE k.event_nid > COALESCE(p.event_nid, 0)"""
+# The newest message in a thread that isn't looked at any more.
+_THREADS_FLOOR = """COALESCE((
+        SELECT f.event_nid FROM marks f
+        WHERE f.room_nid = u.room_nid AND f.listener = 0 AND f.event_nid > u.start
+        ORDER BY f.event_nid DESC LIMIT 1 OFFSET ?), u.start)"""
+_MARK_COLUMNS = f"""
+    SELECT {_MARK}, u.user_nid, k.room_nid, k.thread_id, k.event_nid, k.notify, k.highlight,
+        k.listener, k.sender_nid, 0"""
 # Asked about one user and many rooms, or about one room and many users.
 _FACTS = f"""
     SELECT {_ROOM}, m.user_nid, m.room_nid, '', m.since, e.loud, e.shouts, ro.loud, ro.shouts,
@@ -116,19 +136,25 @@ _FACTS = f"""
     SELECT {_PAST}, user_nid, room_nid, '', until_nid, loud, shouts, listener, quiet, 0
     FROM past_listeners WHERE user_nid = ANY(?) AND room_nid = ANY(?)
     UNION ALL
-    SELECT {_MARK}, m.user_nid, k.room_nid, k.thread_id, k.event_nid, k.notify, k.highlight,
-        k.listener, k.sender_nid, 0
-    FROM members m JOIN marks k ON k.room_nid = m.room_nid AND k.listener = ANY(?) {_UNREAD_MARK}
+    SELECT {_FLOOR}, u.user_nid, u.room_nid, '', {_THREADS_FLOOR}, 0, 0, 0, 0, 0 FROM ({_STARTS}) u
     UNION ALL
-    SELECT {_MARK}, m.user_nid, k.room_nid, k.thread_id, k.event_nid, k.notify, k.highlight,
-        k.listener, k.sender_nid, 0
-    FROM members m JOIN marks k ON k.room_nid = m.room_nid AND k.listener = m.user_nid
+    {_MARK_COLUMNS} FROM ({_STARTS}) u
+    JOIN marks k ON k.room_nid = u.room_nid AND k.listener = 0 AND k.event_nid > {_THREADS_FLOOR}
     {_UNREAD_MARK}
     UNION ALL
-    SELECT {_MARK}, m.user_nid, k.room_nid, k.thread_id, k.event_nid, k.notify, k.highlight,
-        k.listener, k.sender_nid, 0
-    FROM members m JOIN past_listeners l ON l.user_nid = m.user_nid AND l.room_nid = m.room_nid
-    JOIN marks k ON k.room_nid = l.room_nid AND k.listener = l.listener {_UNREAD_MARK}"""
+    {_MARK_COLUMNS} FROM ({_STARTS}) u
+    JOIN marks k ON k.room_nid = u.room_nid AND k.listener = ANY(?) AND k.event_nid > u.start
+    {_UNREAD_MARK}
+    UNION ALL
+    {_MARK_COLUMNS} FROM ({_STARTS}) u
+    JOIN marks k ON k.room_nid = u.room_nid AND k.listener = u.user_nid AND k.event_nid > u.start
+    {_UNREAD_MARK}
+    UNION ALL
+    {_MARK_COLUMNS} FROM ({_STARTS}) u
+    JOIN past_listeners l
+        ON l.user_nid = u.user_nid AND l.room_nid = u.room_nid AND l.listener <> 0
+    JOIN marks k ON k.room_nid = l.room_nid AND k.listener = l.listener AND k.event_nid > u.start
+    {_UNREAD_MARK}"""
 _UPSERT_POINT = """
     INSERT INTO read_points (user_nid, room_nid, thread_id, event_nid, loud, shouts)
     VALUES (?, ?, ?, ?, ?, ?)
@@ -171,9 +197,11 @@ class UnreadStore:
         """By user_nid and room_nid; of one user, or of one room."""
         users = list({hearing.user_nid for hearing in hearings})
         rooms = list({hearing.room_nid for hearing in hearings})
-        keys = list({0, *(hearing.listener.key for hearing in hearings)})
-        about = (users, rooms)
-        rows = await self._database.fetch(_FACTS, *about * 3, keys, *about * 3)
+        keys = list({hearing.listener.key for hearing in hearings} - {0})
+        who, most = (users, rooms), _THREAD_MESSAGES_COUNTED
+        rows = await self._database.fetch(
+            _FACTS, *who * 3, most, *who, *who, most, *who, keys, *who, *who
+        )
         facts: dict[tuple[int, int], _Facts] = {}
         for kind, user_nid, room_nid, thread_id, nid, loud, shouts, x, y, last_nid in sorted(rows):
             point = _Point(nid, loud, shouts)
@@ -187,6 +215,8 @@ class UnreadStore:
                 known.read[thread_id] = point
             elif kind == _PAST:
                 known.past.append(_Past(point, Listener(x, bool(y))))
+            elif kind == _FLOOR:
+                known.threads_floor = nid
             else:
                 known.marks.add(_Mark(thread_id, nid, loud, shouts, x, y))
         return {
@@ -240,9 +270,12 @@ def _count(user_nid: int, facts: _Facts, listener: Listener) -> RoomCounts:
         else:
             concerned = mark.listener in (user_nid, heard.key)
         if concerned:
+            least = -1
+            if mark.thread_id != "main" and mark.event_nid <= facts.threads_floor:
+                least = 0  # the message isn't counted: nothing is to be taken away for it
             count = counts.of_thread(mark.thread_id)
-            count.notify += mark.notify
-            count.highlight += mark.highlight
+            count.notify += max(mark.notify, least)
+            count.highlight += max(mark.highlight, least)
     return counts
 
 

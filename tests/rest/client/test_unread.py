@@ -1,10 +1,12 @@
 """Client API: unread counts in /sync."""
 
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import quote
 
 import orjson
 
+from synapse.storage.stores import unread
 from tests.rest.rooms import V3, RoomTestCase, room_path
 
 ALICE, BOB = "@alice:test", "@bob:test"
@@ -223,6 +225,28 @@ class UnreadTests(UnreadTestCase):
         self.assertEqual(await self.counts(self.bob), (2, 1))
         await self.read(self.bob, last)
         self.assertEqual(await self.by_thread(self.bob), {"main": (0, 0)})
+
+    async def test_of_many_messages_in_threads_the_newest_count(self) -> None:
+        await self.arrange()
+        silence = [{"kind": "event_match", "key": "content.body", "pattern": "psst"}]
+        await self.put_rule(self.carol, "override", "q", conditions=silence, actions=[])
+        old, new = [await self.send(self.alice, self.room_id) for _ in range(2)]
+        with patch.object(unread, "_THREAD_MESSAGES_COUNTED", 3):
+            await self.in_thread(self.alice, old, body="psst")
+            await self.in_thread(self.alice, old, **{"m.mentions": {"user_ids": [BOB]}})
+            self.assertEqual(await self.by_thread(self.bob), {"main": (2, 0), old: (2, 1)})
+            self.assertEqual(await self.by_thread(self.carol), {"main": (2, 0), old: (1, 0)})
+            for count in (1, 2, 3, 3):
+                last = await self.in_thread(self.alice, new)
+                self.assertEqual((await self.by_thread(self.bob))[new], (count, 0))
+            # The mention is still told of, and what was silent takes nothing away.
+            threads = {"main": (2, 0), old: (0, 1), new: (3, 0)}
+            self.assertEqual(await self.by_thread(self.bob), threads)
+            self.assertEqual(await self.by_thread(self.carol), {"main": (2, 0), new: (3, 0)})
+            await self.read(self.bob, last)
+            self.assertEqual(await self.by_thread(self.bob), {"main": (0, 0)})
+            await self.in_thread(self.alice, old)
+            self.assertEqual(await self.by_thread(self.bob), {"main": (0, 0), old: (1, 0)})
 
     async def test_who_has_read_all_threads_has_read_all(self) -> None:
         await self.arrange()
