@@ -4,8 +4,8 @@ from typing import Any
 
 import orjson
 
-from tests.rest.client.test_sync import BOB, SyncTestCase, bodies, joined
-from tests.rest.rooms import ids
+from tests.rest.client.test_sync import BOB, SyncTestCase, joined
+from tests.rest.rooms import bodies, ids
 
 TOPIC = ("m.room.topic", "")
 NO_BOB = {"not_senders": [BOB]}
