@@ -3,7 +3,8 @@
 Some users write, join, leave and change state in some rooms at random, and sync now and then. Each
 client keeps for every room what a client keeps: the timeline, with gaps filled by `/messages`, and
 the state. In the end both must equal what the server tells directly: no event is missing, none is
-there twice, and the state is the state.
+there twice, and the state is the state. So must the receipts and the ignored users; some clients
+filter what they get.
 """
 
 import random
@@ -12,13 +13,16 @@ from typing import Any
 import orjson
 from twisted.internet.defer import Deferred, DeferredLock, gatherResults
 
-from tests.rest.rooms import RoomTestCase, ids, room_path
+from tests.rest.rooms import V3, RoomTestCase, ids, room_path
 
 USERS = ("alice", "bob", "carol")
 ROOMS = 3
 STEPS = 150
 SEEDS = 8
 LAZY = {"lazy_load_members": True}
+TYPES = ["m.room.message", "m.room.topic", "m.room.member"]
+RECEIPT = "m.receipt"
+IGNORED = "m.ignored_user_list"
 
 
 class ClientRoom:
@@ -28,11 +32,18 @@ class ClientRoom:
         self.timeline: list[str] = []
         self.state: dict[tuple[str, str], str] = {}
         self.senders: set[str] = set()  # of what /sync told
+        self.receipts: dict[str, str] = {}  # user → the event they have read up to
 
     def take_state(self, events: list[Any]) -> None:
         for event in events:
             if "state_key" in event:
                 self.state[event["type"], event["state_key"]] = event["event_id"]
+
+    def take_receipts(self, ephemeral: list[Any]) -> None:
+        for notice in ephemeral:
+            if notice["type"] == RECEIPT:
+                for event_id, kinds in notice["content"].items():
+                    self.receipts.update(dict.fromkeys(kinds.get("m.read", ()), event_id))
 
 
 class Client:
@@ -51,6 +62,9 @@ class Client:
         self.user_id = f"@{user}:test"
         self.token = token
         self.filter = orjson.dumps(filter).decode()
+        timeline = {**filter.get("room", {}).get("timeline", {}), "limit": 1000}
+        self.timeline_filter = orjson.dumps(timeline).decode()
+        self.ignored: set[str] = set()
         self.state_after = state_after
         self.since: str | None = None
         self.rooms: dict[str, ClientRoom] = {}
@@ -72,6 +86,13 @@ class Client:
         answer = await self.case.sync(self.token, **query)
         if is_lost:
             return
+        for item in answer.get("account_data", {"events": []})["events"]:
+            if item["type"] == IGNORED and set(item["content"]["ignored_users"]) != self.ignored:
+                # What is known holds events that are hidden now, or has holes.
+                self.ignored = set(item["content"]["ignored_users"])
+                self.since, self.rooms, self.invites = None, {}, set()
+                await self._sync(is_lost=False)
+                return
         rooms = answer.get("rooms", {})
         for room_id in rooms.get("leave", {}):
             self.rooms.pop(room_id, None)
@@ -96,6 +117,7 @@ class Client:
                 self.token,
                 room_id,
                 **{"from": told["timeline"]["prev_batch"], "to": self.since, "limit": 1000},
+                filter=self.timeline_filter,
             )
             room.timeline += ids(older["chunk"])[::-1]
         room.timeline += ids(events)
@@ -103,6 +125,7 @@ class Client:
         room.take_state(state)
         if not self.state_after:
             room.take_state(events)
+        room.take_receipts(told["ephemeral"]["events"])
 
     def _has_joined(self, room: ClientRoom, events: list[Any]) -> bool:
         known = room.state.get(("m.room.member", self.user_id))
@@ -122,6 +145,7 @@ class SyncPropertyTests(RoomTestCase):
     async def arrange(self, seed: int) -> None:
         self.seed, self.random = seed, random.Random(seed)
         self.tokens = {user: await self.register(f"{user}{seed}") for user in USERS}
+        someone = f"@{self.random.choice(USERS)}{seed}:test"
         self.clients = [
             Client(self, f"{user}{seed}", token, filter, state_after=state_after)
             for user, token in self.tokens.items()
@@ -133,6 +157,9 @@ class SyncPropertyTests(RoomTestCase):
                 ({"room": {"timeline": {"limit": 0}}}, True),
                 ({"room": {"state": LAZY, "timeline": {"limit": 2}}}, False),
                 ({"room": {"state": LAZY, "timeline": {"limit": 1}}}, True),
+                ({"room": {"timeline": {"limit": 4, "not_senders": [someone]}}}, False),
+                ({"room": {"timeline": {"limit": 2, "not_senders": [someone]}}}, True),
+                ({"room": {"timeline": {"limit": 5, "types": TYPES}}}, False),
             )
         ]
         host = self.tokens["alice"]
@@ -148,7 +175,8 @@ class SyncPropertyTests(RoomTestCase):
             ["send"] * 5
             + ["topic"] * 2
             + ["join"] * 3
-            + ["leave", "name", "redact", "lost"]
+            + ["leave", "name", "redact", "lost", "ignore"]
+            + ["read"] * 2
             + ["sync"] * 6
             + ["invite", "kick", "ban", "unban", "unban"]
         )
@@ -164,6 +192,14 @@ class SyncPropertyTests(RoomTestCase):
         elif action == "redact":
             path = f"/redact/{await self.some_event(room_id)}/t{self.random.random()}"
             await self.fetch("PUT", room_path(room_id, path), {}, token=token)
+        elif action == "read":
+            path = f"/receipt/m.read/{await self.some_event(room_id)}"
+            await self.fetch("POST", room_path(room_id, path), {}, token=token)
+        elif action == "ignore":
+            whom = self.random.sample(USERS, self.random.randrange(2))
+            ignored: Any = {"ignored_users": {f"@{other}{self.seed}:test": {} for other in whom}}
+            path = f"{V3}/user/@{user}{self.seed}:test/account_data/{IGNORED}"
+            await self.fetch("PUT", path, ignored, token=token)
         elif user == "alice":
             pass  # she stays, so that the rooms live on
         elif action in ("invite", "kick", "ban", "unban"):
@@ -180,8 +216,10 @@ class SyncPropertyTests(RoomTestCase):
     async def check(self, client: Client) -> None:
         joined = await self.ok("GET", "/_matrix/client/v3/joined_rooms", token=client.token)
         self.assertEqual(set(client.rooms), set(joined["joined_rooms"]))
+        fresh = await self.fresh(client)
         for room_id, room in client.rooms.items():
-            truth = await self.messages(client.token, room_id, limit=1000)
+            wish = client.timeline_filter
+            truth = await self.messages(client.token, room_id, limit=1000, filter=wish)
             # The client's timeline may begin later, but from there on it is the room's.
             newest = ids(truth["chunk"])[: len(room.timeline)][::-1]
             self.assertEqual(room.timeline, newest)
@@ -197,12 +235,15 @@ class SyncPropertyTests(RoomTestCase):
                     if slot[0] != "m.room.member" or slot[1] in known
                 }
             self.assertEqual(room.state, expected)
-        self.assertEqual(client.invites, await self.invites(client))
+            self.assertEqual(room.receipts, fresh.rooms[room_id].receipts)
+        self.assertEqual(client.invites, fresh.invites)
+        self.assertEqual(client.ignored, fresh.ignored)
 
-    async def invites(self, client: Client) -> set[str]:
-        """The invites of which a first sync tells."""
-        rooms = (await self.sync(client.token)).get("rooms", {})
-        return set(rooms.get("invite", {}))
+    async def fresh(self, client: Client) -> Client:
+        """What a client of the same user has after a first sync."""
+        other = Client(self, client.user_id, client.token, {})
+        await other.sync()
+        return other
 
     async def test_clients_have_what_the_server_has(self) -> None:
         for seed in range(SEEDS if not self.on_postgres else 2):
