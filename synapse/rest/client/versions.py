@@ -10,6 +10,19 @@ from synapse.http.response import Json
 SPEC_VERSIONS: Final = ("r0.6.1", "v1.1")
 # Features ahead of the specification, by their proposals' names.
 UNSTABLE_FEATURES: Final[dict[str, bool]] = {
+    # What versions of the specification added that stand above only in part.
+    "org.matrix.msc2285.stable": True,  # private receipts
+    "org.matrix.msc3030.stable": True,  # the event nearest to a time
+    "org.matrix.msc3266": True,  # summaries of rooms
+    "org.matrix.msc3440.stable": True,  # threads
+    "org.matrix.msc3715.stable": True,  # relations in both directions
+    "org.matrix.msc3771": True,  # receipts in threads
+    "org.matrix.msc3773": True,  # unread counts of threads
+    "org.matrix.msc3827.stable": True,  # room types in the directory
+    "org.matrix.msc3856.stable": True,  # the list of threads
+    "org.matrix.msc3952_intentional_mentions": True,
+    "org.matrix.msc3981": True,  # relations of relations
+    # What is no part of it.
     "uk.tcpip.msc4133": True,  # profiles with fields of one's own
     "uk.tcpip.msc4133.stable": True,  # … at the stable paths, too
     "org.matrix.msc3026.busy_presence": True,
