@@ -640,6 +640,7 @@ class Server:
                 deltas,
                 elsewhere,
                 self.visibility,
+                self.retention,
                 joined,
             ),
             Drafts(timelines),
