@@ -662,6 +662,7 @@ class Server:
                 deltas,
                 elsewhere,
                 self.visibility,
+                self.retention,
                 joined,
             ),
             Drafts(timelines),

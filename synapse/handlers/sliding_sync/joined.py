@@ -90,6 +90,7 @@ class JoinedViews:
             timeline.limited,
             wish(item.config.timeline_limit),
             timeline.end,
+            joined_since=item.entry.row.since,
         )
         part: dict[str, Any] = {
             "initial": True,
@@ -124,7 +125,12 @@ class JoinedViews:
         shown = delta
         if timeline is not None:
             shown = self._deltas.render(
-                timeline.events, (), timeline.limited, wish(limit), timeline.end
+                timeline.events,
+                (),
+                timeline.limited,
+                wish(limit),
+                timeline.end,
+                joined_since=item.entry.row.since,
             )
         state, members = await self._changed_state(item, room, shown, changes, delta.limited)
         part: dict[str, Any] = {}

@@ -8,6 +8,7 @@ import orjson
 from synapse.api.errors import Forbidden
 from synapse.events.event import Event
 from synapse.handlers.auth import Requester
+from synapse.handlers.retention import Retention
 from synapse.handlers.sliding_sync.drafts import Draft
 from synapse.handlers.sliding_sync.joined import JoinedViews, wish
 from synapse.handlers.sliding_sync.room_parts import (
@@ -40,6 +41,7 @@ class OutsideViews:
         deltas: RoomDeltas,
         elsewhere: RoomsElsewhere,
         visibility: Visibility,
+        retention: Retention,
         joined: JoinedViews,
     ) -> None:
         self._rooms = rooms
@@ -48,6 +50,7 @@ class OutsideViews:
         self._deltas = deltas
         self._elsewhere = elsewhere
         self._visibility = visibility
+        self._retention = retention
         self._joined = joined
 
     async def part(self, item: Wanted, requester: Requester, moment: Moment) -> Draft:
@@ -120,10 +123,12 @@ class OutsideViews:
         newest: Event,
     ) -> tuple[dict[str, Any], RoomDelta]:
         """The room as it was when the user left, for a client that knows nothing of it."""
+        room_nid = item.entry.row.room_nid
         limit, required = item.config.timeline_limit, item.config.required
         assert end.pos is not None, "who was in a room left it by an event of its timeline"
-        page = (await self._events.before(item.entry.row.room_nid, end.pos + 1, limit + 1))[::-1]
-        visible = await self._visibility.visible(requester.user_id, item.entry.row, page)
+        page = (await self._events.before(room_nid, end.pos + 1, limit + 1))[::-1]
+        unexpired = await self._retention.unexpired(room_nid, page)
+        visible = await self._visibility.visible(requester.user_id, item.entry.row, unexpired)
         timeline = visible[-limit:] if limit else []
         if newest.nid != end.nid and limit:
             timeline = [*timeline, newest][-limit:]

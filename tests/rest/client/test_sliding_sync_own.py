@@ -8,6 +8,7 @@ from tests.rest.client.sliding import SlidingTestCase, a_list, sliding_path
 from tests.rest.rooms import V3, bodies, room_path
 
 ALICE, BOB = "@alice:test", "@bob:test"
+HOUR_MS = 3600 * 1000
 
 
 class _Case(SlidingTestCase):
@@ -166,6 +167,54 @@ class IgnoredUsersTests(_Case):
         another = await self.create(self.alice, invite=[BOB])
         answer = await self.sliding(self.bob, answer["pos"], **body)
         self.assertNotIn(another, answer["rooms"])
+
+
+class RetentionTests(_Case):
+    async def arrange(self, **options: Any) -> None:
+        """The room's "old" message has expired, "new" has not."""
+        self.reconfigure(retention={"enabled": True})
+        retention = {"type": "m.room.retention", "content": {"max_lifetime": HOUR_MS}}
+        await super().arrange(initial_state=[retention])
+        await self.next(limit=1)
+        await self.send(self.alice, self.room_id, "old")
+        self.advance(2 * 3600)
+        await self.send(self.alice, self.room_id, "new")
+
+    async def test_expired_messages_are_not_shown(self) -> None:
+        await self.arrange()
+        self.assertEqual(bodies((await self.next(limit=1))["timeline"]), ["new"])
+        self.assertEqual(bodies((await self.next(limit=9))["timeline"]), ["new"])
+        self.pos = None
+        self.assertEqual(bodies((await self.next())["timeline"]), ["new"])
+
+    async def test_in_rooms_that_were_left(self) -> None:
+        await self.arrange()
+        await self.change_membership(self.alice, self.room_id, "kick", BOB)
+        self.assertEqual(bodies((await self.next())["timeline"]), ["new"])
+        self.pos = None
+        self.assertEqual(bodies((await self.next())["timeline"]), ["new"])
+
+
+class UnsignedTests(_Case):
+    async def test_membership(self) -> None:
+        await self.arrange()
+        part = await self.next()
+        told = [event["unsigned"].get("membership") for event in part["timeline"]]
+        # What was before the join is not said to be known.
+        self.assertEqual((told[0], told[-1]), (None, "join"))
+        await self.send(self.bob, self.room_id)
+        (event,) = (await self.next())["timeline"]
+        self.assertEqual(event["unsigned"]["membership"], "join")
+        self.assertIn("transaction_id", event["unsigned"])
+        expanded = (await self.next(limit=12))["timeline"]
+        self.assertEqual(expanded[-1]["unsigned"]["membership"], "join")
+
+    async def test_transaction_ids_are_the_device_s_own(self) -> None:
+        await self.arrange()
+        await self.send(self.bob, self.room_id)
+        phone = (await self.login("bob")).json["access_token"]
+        (event,) = (await self.rooms(phone, limit=1))[self.room_id]["timeline"]
+        self.assertNotIn("transaction_id", event["unsigned"])
 
 
 def counts(part: Any) -> tuple[int, int]:
