@@ -640,7 +640,16 @@ class Server:
         elsewhere: RoomsElsewhere,
     ) -> None:
         states = RequiredStates(self.rooms, self.states)
-        joined = JoinedViews(self.rooms, self.members, states, deltas, whole, unread, self.clock)
+        joined = JoinedViews(
+            self.rooms,
+            self.members,
+            states,
+            deltas,
+            whole,
+            unread,
+            self.own_memberships,
+            self.clock,
+        )
         self.sliding_sync = SlidingSync(
             self.database,
             self.followers,

