@@ -250,6 +250,7 @@ def _server_resources(server: Server) -> list[Resource]:
             server.accounts,
             config.registration,
             config.rooms.default_room_version,
+            forgets_rooms_on_leave=server.config.rooms.forget_rooms_on_leave,
             max_event_delay_ms=max_event_delay_ms,
         ),
         ServerVersion(),

@@ -24,6 +24,7 @@ class Capabilities(Resource):
         config: RegistrationConfig,
         default_room_version: str,
         *,
+        forgets_rooms_on_leave: bool,
         max_event_delay_ms: int | None,
     ) -> None:
         self._auth = auth
@@ -39,6 +40,7 @@ class Capabilities(Resource):
                 "m.profile_fields": _profile_fields(config),
                 "m.3pid_changes": {"enabled": False},
                 "m.get_login_token": {"enabled": False},
+                "m.forget_forced_upon_leave": {"enabled": forgets_rooms_on_leave},
                 **_delayed_events(max_event_delay_ms),
             }
         }

@@ -16,7 +16,9 @@ class ServerFactsTests(RestTestCase):
         self.assertEqual(answer.json, {"server_version": __version__})
 
     async def test_capabilities(self) -> None:
-        self.reconfigure(registration={"enable_set_displayname": False})
+        self.reconfigure(
+            registration={"enable_set_displayname": False}, rooms={"forget_rooms_on_leave": True}
+        )
         path = "/_matrix/client/v3/capabilities"
         self.assertEqual((await self.fetch("GET", path)).status, 401)
         answer = await self.fetch("GET", path, token=await self.register("alice"))
@@ -25,6 +27,7 @@ class ServerFactsTests(RestTestCase):
         self.assertEqual(capabilities["m.room_versions"]["available"]["1"], "stable")
         self.assertEqual(capabilities["m.change_password"], {"enabled": True})
         self.assertEqual(capabilities["m.set_displayname"], {"enabled": False})
+        self.assertEqual(capabilities["m.forget_forced_upon_leave"], {"enabled": True})
         self.assertEqual(
             capabilities["m.profile_fields"], {"enabled": True, "disallowed": ["displayname"]}
         )
