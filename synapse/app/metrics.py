@@ -1,21 +1,24 @@
 """Metrics of the server's parts, read from them when somebody scrapes."""
 
 from collections.abc import Iterator
-
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from typing import TYPE_CHECKING
 
 from synapse.storage.database import Database
 from synapse.util import caches
 
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
 
-class DatabaseMetrics(Collector):
+
+class DatabaseMetrics:
     """How often and how long each kind of read and write ran, and how far the stream is."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> "Iterator[Metric]":
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
         count = CounterMetricFamily(
             "synapse_storage_transaction_time_count", "Reads and writes", labels=["desc"]
         )
@@ -34,10 +37,12 @@ class DatabaseMetrics(Collector):
         )
 
 
-class CacheMetrics(Collector):
+class CacheMetrics:
     """How much caches hold, and how well they serve."""
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> "Iterator[Metric]":
+        from prometheus_client.core import GaugeMetricFamily
+
         asked = GaugeMetricFamily("synapse_util_caches_cache", "Look-ups", labels=["name"])
         hits = GaugeMetricFamily("synapse_util_caches_cache_hits", "Hits", labels=["name"])
         size = GaugeMetricFamily("synapse_util_caches_cache_size", "Entries", labels=["name"])

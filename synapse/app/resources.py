@@ -1,11 +1,10 @@
 """Which endpoints a listener serves: those of the resources that its configuration names."""
 
-from prometheus_client import CollectorRegistry
-
 from synapse.app.wiring import Server
 from synapse.config.listeners import ListenerConfig
 from synapse.http.health import Health, Metrics
 from synapse.http.resource import Resource
+from synapse.metrics.exposition import Registry
 from synapse.rest.admin.register import AdminRegister
 from synapse.rest.admin.server_version import ServerVersion
 from synapse.rest.client.account import Deactivate, Password, WhoAmI
@@ -90,9 +89,7 @@ from synapse.rest.web import Welcome
 from synapse.rest.well_known import WellKnownClient, WellKnownServer, WellKnownSupport
 
 
-def resources_of(
-    server: Server, listener: ListenerConfig, registry: CollectorRegistry
-) -> list[Resource]:
+def resources_of(server: Server, listener: ListenerConfig, registry: Registry) -> list[Resource]:
     """All resources of a listener. Whatever it is for, it tells that it is alive."""
     names = listener.names()
     resources: list[Resource] = [Health()]

@@ -23,7 +23,7 @@ from synapse.http.routing import Router
 from synapse.http.server import HttpSite
 from synapse.logging.setup import LogSetup
 from synapse.metrics.collectors import TickTimes
-from synapse.metrics.exposition import new_registry
+from synapse.metrics.exposition import Registry
 from synapse.metrics.requests import RequestMetrics
 from synapse.storage.database import Database, open_database
 from synapse.storage.engines import engine_for
@@ -80,7 +80,7 @@ class Running:
     def _open_listeners(self) -> None:
         config = self._config
         metrics = RequestMetrics()
-        registry = new_registry(config.server.server_name)
+        registry = Registry(config.server.server_name)
         registry.register(metrics)
         registry.register(DatabaseMetrics(self._database))
         registry.register(CacheMetrics())

@@ -2,12 +2,10 @@
 
 from typing import ClassVar
 
-from prometheus_client import CollectorRegistry
-
 from synapse.http.request import Request
 from synapse.http.resource import Resource
 from synapse.http.response import Response
-from synapse.metrics.exposition import CONTENT_TYPE, exposition
+from synapse.metrics.exposition import CONTENT_TYPE, Registry
 
 
 class Health(Resource):
@@ -24,8 +22,8 @@ class Metrics(Resource):
 
     PATHS: ClassVar[tuple[str, ...]] = ("/_synapse/metrics", "/metrics")
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: Registry) -> None:
         self._registry = registry
 
     async def get(self, request: Request) -> Response:
-        return Response(body=exposition(self._registry), content_type=CONTENT_TYPE)
+        return Response(body=self._registry.exposition(), content_type=CONTENT_TYPE)

@@ -4,22 +4,24 @@ import gc
 import resource
 from collections.abc import Iterator
 from time import perf_counter
-from typing import Any
-
-from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
+from typing import TYPE_CHECKING, Any
 
 from synapse.metrics.histogram import Histogram
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
 
 _GC_BOUNDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _TICK_BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 _GENERATIONS = (0, 1, 2)
 
 
-class CpuTimes(Collector):
+class CpuTimes:
     """User and system time apart; prometheus_client has only their sum."""
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> "Iterator[Metric]":
+        from prometheus_client.core import GaugeMetricFamily
+
         usage = resource.getrusage(resource.RUSAGE_SELF)
         yield GaugeMetricFamily(
             "process_cpu_user_seconds_total", "CPU time in user mode", usage.ru_utime
@@ -29,7 +31,7 @@ class CpuTimes(Collector):
         )
 
 
-class GarbageCollection(Collector):
+class GarbageCollection:
     """How often and how long Python's cyclic garbage collector ran."""
 
     def __init__(self) -> None:
@@ -38,7 +40,9 @@ class GarbageCollection(Collector):
         self._started = 0.0
         gc.callbacks.append(self._collected)
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> "Iterator[Metric]":
+        from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
+
         times = HistogramMetricFamily("python_gc_time", "Time of a collection", labels=["gen"])
         unreachable = GaugeMetricFamily(
             "python_gc_unreachable_total", "Objects found to be garbage", labels=["gen"]
@@ -62,7 +66,7 @@ class GarbageCollection(Collector):
         self._unreachable[info["generation"]] += info["collected"] + info["uncollectable"]
 
 
-class TickTimes(Collector):
+class TickTimes:
     """How long the reactor works between two looks for news: everybody waits that long."""
 
     def __init__(self) -> None:
@@ -76,7 +80,9 @@ class TickTimes(Collector):
         reactor._poller = _TimedPoller(poller, self._ticks)
         return True
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> "Iterator[Metric]":
+        from prometheus_client.core import HistogramMetricFamily
+
         family = HistogramMetricFamily("python_twisted_reactor_tick_time", "Time of a tick")
         family.add_metric([], self._ticks.buckets(), self._ticks.sum)
         yield family

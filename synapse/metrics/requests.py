@@ -7,16 +7,12 @@ found through the sites' own lists of connections.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
-from prometheus_client.registry import Collector
+from typing import TYPE_CHECKING
 
 from synapse.metrics.histogram import Histogram
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
 
 # Seconds; a sync that waits is normal, so they go beyond half a minute.
 _BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -25,8 +21,8 @@ _BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 InFlight = Callable[[], Iterable[tuple[str, str]]]
 
 
-class RequestMetrics(Collector):
-    """The answered requests of all listeners; a collector for prometheus_client."""
+class RequestMetrics:
+    """The answered requests of all listeners; a source of metrics."""
 
     def __init__(self) -> None:
         self._times: dict[tuple[str, str, int, str], Histogram] = {}
@@ -44,7 +40,9 @@ class RequestMetrics(Collector):
         """Count what `in_flight` yields at each scrape."""
         self._in_flight.append(in_flight)
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> "Iterator[Metric]":
+        from prometheus_client.core import HistogramMetricFamily
+
         waiting = Counter(key for in_flight in self._in_flight for key in in_flight())
         received = Counter(waiting)
         response_times = HistogramMetricFamily(
@@ -61,7 +59,9 @@ class RequestMetrics(Collector):
         yield _gauge(waiting)
 
 
-def _counter(received: Counter[tuple[str, str]]) -> Metric:
+def _counter(received: Counter[tuple[str, str]]) -> "Metric":
+    from prometheus_client.core import CounterMetricFamily
+
     family = CounterMetricFamily(
         "synapse_http_server_requests_received",
         "Requests received, whether or not they have been answered",
@@ -72,7 +72,9 @@ def _counter(received: Counter[tuple[str, str]]) -> Metric:
     return family
 
 
-def _gauge(waiting: Counter[tuple[str, str]]) -> Metric:
+def _gauge(waiting: Counter[tuple[str, str]]) -> "Metric":
+    from prometheus_client.core import GaugeMetricFamily
+
     family = GaugeMetricFamily(
         "synapse_http_server_in_flight_requests_count",
         "Requests that are being answered",

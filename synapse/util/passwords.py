@@ -8,18 +8,20 @@ one.
 
 import unicodedata
 
-import bcrypt
-
 _BCRYPT_READS_BYTES = 72
 
 
 def hash_password(password: str, rounds: int, pepper: str = "") -> str:
     """The value for `users.password_hash`, `$2b$…`. Takes a quarter of a second at 12 rounds."""
+    import bcrypt
+
     return bcrypt.hashpw(_hashed_bytes(password, pepper), bcrypt.gensalt(rounds)).decode("ascii")
 
 
 def check_password(password: str, password_hash: str, pepper: str = "") -> bool:
     """Whether the hash was made from this password; a hash that is not bcrypt's matches none."""
+    import bcrypt
+
     try:
         return bcrypt.checkpw(_hashed_bytes(password, pepper), password_hash.encode("utf-8"))
     except ValueError:

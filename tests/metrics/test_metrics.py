@@ -1,11 +1,12 @@
 """What Prometheus is told."""
 
 import gc
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 
 from synapse.app.metrics import CacheMetrics, DatabaseMetrics
-from synapse.metrics.exposition import exposition, new_registry
+from synapse.metrics.exposition import Registry, Source
 from synapse.metrics.histogram import Histogram
 from synapse.metrics.requests import RequestMetrics
 from synapse.util.caches import Cache
@@ -13,10 +14,17 @@ from tests.case import TestCase
 from tests.storage.base import StoreTestCase
 
 
+def collecting(source: Source) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    collector: Any = source
+    registry.register(collector)
+    return registry
+
+
 class RegistryTests(TestCase):
     def test_the_process_and_the_server_are_described(self) -> None:
         gc.collect()
-        text = exposition(new_registry("example.com")).decode()
+        text = Registry("example.com").exposition().decode()
         for line in (
             'synapse_server_name_info{server_name="example.com"} 1.0',
             "process_resident_memory_bytes ",
@@ -32,8 +40,7 @@ class RegistryTests(TestCase):
         metrics.answered("GET", "Versions", 200, "8008", 0.004)
         metrics.answered("GET", "Versions", 200, "8008", 7.0)
         metrics.watch(lambda: [("GET", "SyncResource")])
-        registry = CollectorRegistry()
-        registry.register(metrics)
+        registry = collecting(metrics)
         labels = {"method": "GET", "servlet": "Versions"}
         value = registry.get_sample_value
         self.assertEqual(value("synapse_http_server_requests_received_total", labels), 2)
@@ -56,8 +63,7 @@ class RegistryTests(TestCase):
         cache["a"] = 1
         cache.get("a")
         cache.get("b")
-        registry = CollectorRegistry()
-        registry.register(CacheMetrics())
+        registry = collecting(CacheMetrics())
         labels = {"name": "test_metrics"}
         value = registry.get_sample_value
         self.assertEqual(value("synapse_util_caches_cache", labels), 2)
@@ -69,8 +75,7 @@ class DatabaseMetricsTests(StoreTestCase):
     async def test_reads_are_counted_by_what_they_read(self) -> None:
         for _ in range(3):
             await self.database.fetch("SELECT pos FROM stream")
-        registry = CollectorRegistry()
-        registry.register(DatabaseMetrics(self.database))
+        registry = collecting(DatabaseMetrics(self.database))
         count = registry.get_sample_value(
             "synapse_storage_transaction_time_count_total", {"desc": "select_stream"}
         )
