@@ -81,10 +81,8 @@ export async function roomWith([creator, ...others], options = {}) {
 
 /** The bodies of the messages in a client's live timeline of a room. */
 export function bodies(client, roomId) {
-    return client
-        .getRoom(roomId)
-        .getLiveTimeline()
-        .getEvents()
+    const events = client.getRoom(roomId)?.getLiveTimeline().getEvents() ?? [];
+    return events
         .filter((event) => event.getType() === "m.room.message")
         .map((event) => event.getContent().body);
 }
