@@ -66,15 +66,6 @@ class ReceiptStore:
         )
         return [Receipt(*row) for row in rows]
 
-    async def rooms_with_receipts_since(self, room_nids: Sequence[int], position: int) -> list[int]:
-        """Those of the rooms in which receipts came after a position."""
-        rows = await self._database.fetch(
-            "SELECT DISTINCT room_nid FROM receipts WHERE room_nid = ANY(?) AND stream > ?",
-            list(room_nids),
-            position,
-        )
-        return [room_nid for (room_nid,) in rows]
-
     def _put(self, txn: Transaction, puts: list[tuple[Receipt, int]]) -> None:
         first = txn.stream(len(puts))
         # Of several receipts for one place the furthest counts: an upsert may not meet it twice.

@@ -58,15 +58,6 @@ class Slots:
                 self._learn({(type_, key): nid})
         return known
 
-    async def nids_of_type(self, type_: str) -> set[int]:
-        """The numbers of all slots of an event type, in whatever room."""
-        rows = await self._database.fetch(
-            """SELECT s.slot_nid FROM slots s JOIN names t ON t.nid = s.type_nid
-               WHERE t.name = ?""",
-            type_,
-        )
-        return {nid for (nid,) in rows}
-
     def intern(self, txn: Transaction, slots: Iterable[Slot]) -> dict[Slot, int]:
         """The numbers of all these slots, making those that are missing."""
         nids: dict[Slot, int] = {}

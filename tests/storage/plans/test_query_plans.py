@@ -71,11 +71,6 @@ _ALLOWED = (
         {"receipts"},
         "a first sync tells of all receipts",
     ),
-    Allowed(
-        "SELECT s.slot_nid FROM slots s JOIN names t ON t.nid = s.type_nid WHERE t.name = ?",
-        {"slots"},
-        "all slots of a type are what is asked for",
-    ),
 )
 # Positions in the stream before that are the crowd's: what tests do comes last, as in real life.
 _BEFORE = 1_000_000
