@@ -20,9 +20,9 @@ class Chores:
         self._server = server
         self._timer: Timer | None = None
         self._next_cleaning_ms = 0
-        self._readers: list[StreamReader[Any]] = [server.directory_reader]
+        self._readers: list[StreamReader[Any]] = [server.discovery.directory_reader]
         if server.config.search.enable_search:
-            self._readers.append(server.search_reader)
+            self._readers.append(server.discovery.search_reader)
         # What migrations have left behind to do.
         updates = {"relations": fill_relations, "user_directory": index_users}
         self.updates = BackgroundUpdates(server.database, server.clock, updates, Pace())
@@ -30,10 +30,10 @@ class Chores:
     def start(self) -> None:
         """Go on with what the last stop interrupted; then look every minute what there is to do."""
         background = self._server.background
-        background.spawn("resume deactivations", self._server.accounts.resume())
-        background.spawn("resume profile changes", self._server.profile_changes.resume())
-        background.spawn("resume presence", self._server.presence.resume())
-        background.spawn("resume delayed events", self._server.delayed_sending.resume())
+        background.spawn("resume deactivations", self._server.users.accounts.resume())
+        background.spawn("resume profile changes", self._server.users.profiles.resume())
+        background.spawn("resume presence", self._server.streams.presence.resume())
+        background.spawn("resume delayed events", self._server.sending.delayed_sending.resume())
         background.spawn("background updates", self.updates.run())
         for reader in self._readers:
             reader.start()
@@ -43,27 +43,27 @@ class Chores:
         self.updates.enabled = False
         for reader in self._readers:
             reader.stop()
-        self._server.delayed_sending.stop()
-        self._server.purging.stop()
+        self._server.sending.delayed_sending.stop()
+        self._server.rooms.purging.stop()
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
 
     def _tick(self) -> None:
         server = self._server
-        server.followers.drop_idle()
-        server.background.spawn("delete expired messages", server.purging.run_due())
+        server.streams.followers.drop_idle()
+        server.background.spawn("delete expired messages", server.rooms.purging.run_due())
         now_ms = server.clock.now_ms()
         if now_ms >= self._next_cleaning_ms:
             self._next_cleaning_ms = now_ms + _HOUR_MS
             server.background.spawn("forget redacted content", self._forget_redacted(now_ms))
             server.background.spawn(
-                "forget delayed events", server.delayed_sending.forget_finalised()
+                "forget delayed events", server.sending.delayed_sending.forget_finalised()
             )
             server.background.spawn(
-                "forget OpenID tokens", server.openid_store.forget_expired(now_ms)
+                "forget OpenID tokens", server.stores.openid.forget_expired(now_ms)
             )
         self._timer = server.clock.call_later(_MINUTE_S, self._tick)
 
     async def _forget_redacted(self, now_ms: int) -> None:
         kept_ms = self._server.config.rooms.redaction_retention_period_ms
-        await self._server.events.forget_redacted(now_ms - kept_ms)
+        await self._server.stores.events.forget_redacted(now_ms - kept_ms)

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from synapse.app import process
 from synapse.app.chores import Chores
 from synapse.app.metrics import CacheMetrics, DatabaseMetrics
-from synapse.app.resources import resources_of
+from synapse.app.resources.listeners import resources_of
 from synapse.app.wiring import Server
 from synapse.config.cli import Invocation
 from synapse.config.homeserver import HomeserverConfig
@@ -137,8 +137,8 @@ class Running:
         process.notify("STOPPING=1")
         self._chores.stop()
         await self._listeners.close()
-        self.server.typing.close()
-        await self.server.presence.close()
+        self.server.streams.typing.close()
+        await self.server.streams.presence.close()
         await self.server.background.finish()
         self._threads.stop()
         await self._database.close()

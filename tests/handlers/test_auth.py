@@ -19,7 +19,7 @@ class AuthTests(RestTestCase):
 
     async def test_known_token_costs_no_query(self) -> None:
         token = await self.register("alice", device_id="A")
-        auth = self.server.auth
+        auth = self.server.access.auth
         first = await auth.requester(self.request(token))
         await self.finish_background()
         before = self.reads()
@@ -31,7 +31,7 @@ class AuthTests(RestTestCase):
         self.assertGreater(first.device_nid, 0)
 
     async def test_forgetting_one_user_leaves_the_others_cached(self) -> None:
-        auth = self.server.auth
+        auth = self.server.access.auth
         tokens = [await self.register("alice"), await self.register("bob")]
         alice, bob = [await auth.requester(self.request(token)) for token in tokens]
         await self.finish_background()
@@ -46,21 +46,21 @@ class AuthTests(RestTestCase):
         await self.database.write(
             lambda txn, items: [txn.execute("UPDATE access_tokens SET device_nid = NULL")], None
         )
-        requester = await self.server.auth.requester(self.request(token))
+        requester = await self.server.access.auth.requester(self.request(token))
         self.assertIsNone(requester.device_id)
         self.assertEqual(requester.device_nid, -requester.token_id)
-        await self.server.sessions.end(requester)
+        await self.server.access.sessions.end(requester)
         self.assertEqual((await self.whoami(token)).status, 401)
 
     async def test_log_out_while_the_token_is_looked_up_is_not_forgotten(self) -> None:
         token = await self.register("alice")
-        user = await self.server.users.user("@alice:test")
+        user = await self.server.stores.users.user("@alice:test")
         assert user is not None
         tokens = SlowTokens(self.database)
-        auth = Auth(tokens, self.server.device_store, self.clock, self.background)
+        auth = Auth(tokens, self.server.stores.devices, self.clock, self.background)
         in_flight = Deferred.fromCoroutine(auth.requester(self.request(token)))
         await tokens.has_read
-        await self.server.sessions.end_all(user.user_nid)
+        await self.server.access.sessions.end_all(user.user_nid)
         auth.forget(user.user_nid)
         tokens.may_answer.callback(None)
         await in_flight

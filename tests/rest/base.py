@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from twisted.internet import task
 
-from synapse.app.resources import client_resources
+from synapse.app.resources.listeners import client_resources
 from synapse.app.wiring import Server
 from synapse.config.homeserver import HomeserverConfig
 from synapse.config.ratelimiting import (
@@ -87,8 +87,8 @@ class RestTestCase(StoreTestCase):
         self.server = Server(config, self.database, self.clock, AtOnce(), KEY)
         self.background = self.server.background
         self.site = FakeSite(Router(client_resources(self.server)), check=_check)
-        self.addCleanup(self.server.typing.close)
-        self.addCleanup(self.server.presence_changes.close)
+        self.addCleanup(self.server.streams.typing.close)
+        self.addCleanup(self.server.streams.presence_changes.close)
         self.addCleanup(self.server.background.finish)
 
     def reconfigure(self, **sections: Any) -> None:

@@ -211,8 +211,8 @@ class BoundsTests(RoomTestCase):
         self.room_id = rooms[0]
         sent = [await self.send(self.alice, self.room_id, "hello") for _ in range(9)]
         self.event_id = sent[4]
-        await self.server.search_reader.catch_up()
-        await self.server.directory_reader.catch_up()
+        await self.server.discovery.search_reader.catch_up()
+        await self.server.discovery.directory_reader.catch_up()
 
     async def test_no_list_is_longer_than_its_maximum(self) -> None:
         await self.arrange()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-from synapse.app.resources import client_resources
+from synapse.app.resources.listeners import client_resources
 from synapse.http.resource import Resource
 from tests.http.client import Answer
 from tests.rest.hostile import BROKEN_BODIES, STRANGE_STRINGS, WRONG_VALUES

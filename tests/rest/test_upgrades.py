@@ -52,8 +52,8 @@ class UpgradeTests(RoomTestCase):
         """What the server does in the background after an upgrade."""
         chores = Chores(self.server)
         await chores.updates.run()
-        await self.server.search_reader.catch_up()
-        await self.server.directory_reader.catch_up()
+        await self.server.discovery.search_reader.catch_up()
+        await self.server.discovery.directory_reader.catch_up()
 
     async def test_sessions_and_tokens_go_on(self) -> None:
         answer = await self.sync(self.bob, since=self.facts["bob_since"])

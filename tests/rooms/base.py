@@ -29,7 +29,7 @@ class RoomsTestCase(StoreTestCase):
 
     def process(self, database: Database) -> Server:
         server = Server(default_config(), database, Clock(reactor), AtOnce(), KEY)
-        self.addCleanup(server.typing.close)
+        self.addCleanup(server.streams.typing.close)
         return server
 
     def another_process(self) -> Server:
@@ -47,14 +47,14 @@ class RoomsTestCase(StoreTestCase):
             Draft(EventTypes.POWER_LEVELS, ALICE, {"users": levels}, ""),
             Draft(EventTypes.JOIN_RULES, ALICE, {"join_rule": "public"}, ""),
         ]
-        writer = (server or self.server).writer
+        writer = (server or self.server).rooms.writer
         return await writer.create(ROOM_VERSIONS[version], drafts, f"!room{version}:test")
 
     async def say(
         self, room_id: str, body: str, *, sender: str = ALICE, server: Server | None = None
     ) -> Event:
         draft = Draft(EventTypes.MESSAGE, sender, {"msgtype": "m.text", "body": body})
-        return await (server or self.server).writer.send(room_id, draft)
+        return await (server or self.server).rooms.writer.send(room_id, draft)
 
     async def set(
         self,
@@ -67,7 +67,7 @@ class RoomsTestCase(StoreTestCase):
         server: Server | None = None,
     ) -> Event:
         draft = Draft(type, sender, content, state_key=state_key)
-        return await (server or self.server).writer.send(room_id, draft)
+        return await (server or self.server).rooms.writer.send(room_id, draft)
 
     async def change_membership(self, room_id: str, user_id: str, membership: str) -> Event:
         content = {"membership": membership}
@@ -75,8 +75,8 @@ class RoomsTestCase(StoreTestCase):
 
     async def timeline(self, room_id: str, *, server: Server | None = None) -> list[Event]:
         """All of a room's events as the database has them, oldest first."""
-        events = (server or self.server).events
-        row = await (server or self.server).room_store.get(room_id)
+        events = (server or self.server).stores.events
+        row = await (server or self.server).stores.rooms.get(room_id)
         assert row is not None
         return await events.after(row.room_nid, 0, 10_000)
 

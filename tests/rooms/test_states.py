@@ -26,11 +26,13 @@ class StateTests(RoomsTestCase):
         for event in events:
             replay[event.slot] = event.nid
             if event.pos is not None and (event.pos % 37 == 0 or event.pos > 1020):
-                snapshot = await fresh.states.at(event.state_nid)
-                slots = await fresh.slots.slots(snapshot)
+                snapshot = await fresh.stores.states.at(event.state_nid)
+                slots = await fresh.stores.slots.slots(snapshot)
                 found = {slots[slot]: nid for slot, nid in snapshot.items()}
                 self.assertEqual(found, replay)
-        now = await fresh.states.without_members(room.nid) + await fresh.states.members(room.nid)
+        now = await fresh.stores.states.without_members(
+            room.nid
+        ) + await fresh.stores.states.members(room.nid)
         self.assertEqual({event.slot: event.nid for event in now}, replay)
 
     async def test_the_state_after_an_event(self) -> None:
@@ -40,7 +42,7 @@ class StateTests(RoomsTestCase):
         second = await self.set(room.room_id, EventTypes.NAME, {"name": "two"})
         slot = (EventTypes.NAME, "")
         for event, name in ((first, first), (said, first), (second, second)):
-            state = await self.server.states.events_at(event.state_nid, [slot])
+            state = await self.server.stores.states.events_at(event.state_nid, [slot])
             self.assertEqual(state[slot].event_id, name.event_id)
 
     async def test_unsigned_tells_of_the_state_before_also_after_a_restart(self) -> None:
@@ -48,7 +50,7 @@ class StateTests(RoomsTestCase):
         first = await self.set(room.room_id, EventTypes.NAME, {"name": "one"})
         second = await self.set(room.room_id, EventTypes.NAME, {"name": "two"})
         self.assertIn(b'"prev_content":{"name":"one"}', second.unsigned)
-        loaded = await self.another_process().events.get(second.event_id)
+        loaded = await self.another_process().stores.events.get(second.event_id)
         assert loaded is not None
         self.assertEqual(loaded.unsigned, second.unsigned)
         self.assertEqual(loaded.replaces_nid, first.nid)
@@ -64,19 +66,19 @@ class StateTests(RoomsTestCase):
             bob,
             sender=bob,
         )
-        user_nid = await self.server.names.nid(bob)
+        user_nid = await self.server.stores.names.nid(bob)
         assert user_nid is not None
-        row = await self.server.members.get(user_nid, room.nid)
+        row = await self.server.stores.members.get(user_nid, room.nid)
         assert row is not None
         self.assertEqual(row.since, joined.nid)
 
         await self.change_membership(room.room_id, bob, "leave")
-        await self.server.members.forget(user_nid, room.nid)
+        await self.server.stores.members.forget(user_nid, room.nid)
         # Left, forgotten, and back, all in one transaction with another leave between.
         *_, back = await together(
             *(self.change_membership(room.room_id, bob, m) for m in ("join", "leave", "join"))
         )
-        row = await self.server.members.get(user_nid, room.nid)
+        row = await self.server.stores.members.get(user_nid, room.nid)
         assert row is not None
         self.assertEqual((row.membership, row.since), (Membership.JOIN, back.nid))
         self.assertFalse(row.forgotten)
@@ -85,7 +87,7 @@ class StateTests(RoomsTestCase):
 class RedactionTests(RoomsTestCase):
     async def redact(self, room_id: str, event_id: str, sender: str = ALICE) -> None:
         draft = Draft(EventTypes.REDACTION, sender, {"reason": "r"}, redacts=event_id)
-        await self.server.writer.send(room_id, draft)
+        await self.server.rooms.writer.send(room_id, draft)
 
     async def test_content_goes_everywhere(self) -> None:
         for version in ("1", "3", "10", "11", "12"):
@@ -93,22 +95,22 @@ class RedactionTests(RoomsTestCase):
             said = await self.say(room.room_id, "secret")
             await self.redact(room.room_id, said.event_id)
             for server in (self.server, self.another_process()):
-                event = await server.events.get(said.event_id)
+                event = await server.stores.events.get(said.event_id)
                 assert event is not None
                 self.assertEqual(event.content, {})
                 self.assertIn(b'"redacted_because"', event.unsigned)
-                tail = (await server.rooms.get(room.room_id)).tail
+                tail = (await server.rooms.cache.get(room.room_id)).tail
                 self.assertNotIn(b"secret", b"".join(e.json for e in tail))
         kept = await self.database.fetch("SELECT json FROM redacted_events")
         self.assertEqual(len(kept), 5)
-        await self.server.events.forget_redacted(2**60)
+        await self.server.stores.events.forget_redacted(2**60)
         self.assertEqual(await self.database.fetch("SELECT 1 FROM redacted_events"), [])
 
     async def test_state_is_redacted_where_it_stands(self) -> None:
         room = await self.create_room()
         name = await self.set(room.room_id, EventTypes.NAME, {"name": "secret"})
         await self.redact(room.room_id, name.event_id)
-        current = await self.server.rooms.current(room, EventTypes.NAME)
+        current = await self.server.rooms.cache.current(room, EventTypes.NAME)
         assert current is not None
         self.assertEqual((current.event_id, current.content), (name.event_id, {}))
 
@@ -118,7 +120,7 @@ class RedactionTests(RoomsTestCase):
         mallory = "@mallory:elsewhere"
         await self.change_membership(room.room_id, mallory, "join")
         await self.redact(room.room_id, said.event_id, sender=mallory)
-        event = await self.server.events.get(said.event_id)
+        event = await self.server.stores.events.get(said.event_id)
         assert event is not None
         self.assertEqual(event.content["body"], "mine")
 
@@ -129,6 +131,6 @@ class RedactionTests(RoomsTestCase):
         elsewhere = await self.say(other.room_id, "elsewhere")
         for event_id in (said.event_id, said.event_id, "$unknown", elsewhere.event_id):
             await self.redact(room.room_id, event_id)
-        event = await self.server.events.get(elsewhere.event_id)
+        event = await self.server.stores.events.get(elsewhere.event_id)
         assert event is not None
         self.assertEqual(event.content["body"], "elsewhere")

@@ -16,9 +16,9 @@ class TransactionTests(RoomsTestCase):
         draft = Draft(EventTypes.MESSAGE, sender, {"body": "x"}, txn=(7, txn_id))
 
         async def send() -> str:
-            return (await server.writer.send(room.room_id, draft)).event_id
+            return (await server.rooms.writer.send(room.room_id, draft)).event_id
 
-        return await server.transactions.once(7, room.nid, txn_id, send)
+        return await server.rooms.transactions.once(7, room.nid, txn_id, send)
 
     async def test_the_same_id_gives_the_same_event(self) -> None:
         room = await self.create_room()

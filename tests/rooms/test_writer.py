@@ -70,7 +70,7 @@ class WriterTests(RoomsTestCase):
             Draft(EventTypes.NAME, "@mallory:test", {"name": "mine"}, ""),
         ]
         with self.assertRaises(Forbidden):
-            await self.server.writer.create(ROOM_VERSIONS["12"], drafts, "")
+            await self.server.rooms.writer.create(ROOM_VERSIONS["12"], drafts, "")
         self.assertEqual(await self.database.fetch("SELECT room_id FROM rooms"), [])
 
     async def test_a_cancelled_send_harms_nobody(self) -> None:
@@ -86,9 +86,9 @@ class WriterTests(RoomsTestCase):
 
     async def test_one_who_goes_away_while_a_room_loads_takes_nobody_along(self) -> None:
         room = await self.create_room()
-        self.server.rooms.discard(room)
-        one = Deferred.fromCoroutine(self.server.rooms.get(room.room_id))
-        two = Deferred.fromCoroutine(self.server.rooms.get(room.room_id))
+        self.server.rooms.cache.discard(room)
+        one = Deferred.fromCoroutine(self.server.rooms.cache.get(room.room_id))
+        two = Deferred.fromCoroutine(self.server.rooms.cache.get(room.room_id))
         one.addErrback(lambda failure: failure.trap(CancelledError))
         one.cancel()
         self.assertEqual((await two).head, room.head)
@@ -114,7 +114,7 @@ class WriterTests(RoomsTestCase):
         for user in ("@bob:test", "@carol:elsewhere"):
             await self.change_membership(room.room_id, user, "join")
         await self.say(room.room_id, "hello")
-        loaded = await self.another_process().rooms.get(room.room_id)
+        loaded = await self.another_process().rooms.cache.get(room.room_id)
         for name in ("nid", "head", "pos", "depth", "joined", "invited", "local_joined"):
             self.assertEqual(getattr(loaded, name), getattr(room, name), name)
         self.assertEqual((loaded.joined, loaded.local_joined), (3, 2))
@@ -129,7 +129,7 @@ class WriterTests(RoomsTestCase):
             "SELECT auth FROM events WHERE event_nid = ?", event.nid
         )
         nids = msgspec.msgpack.decode(packed)
-        found = await self.server.events.by_nids(nids)
+        found = await self.server.stores.events.by_nids(nids)
         self.assertEqual({e.event_id for e in found.values()}, set(event.auth_event_ids()))
 
 
@@ -181,7 +181,7 @@ class TwoProcessesTests(RoomsTestCase):
         await self.say(room.room_id, "one")
         await self.say(room.room_id, "two", server=other)
         # This process forgets the room, but not what its last transaction left there.
-        self.server.rooms.discard(room)
+        self.server.rooms.cache.discard(room)
         await self.say(room.room_id, "three")
         self.assert_is_a_line(await self.timeline(room.room_id))
 
@@ -189,7 +189,7 @@ class TwoProcessesTests(RoomsTestCase):
 class LoadingTests(RoomsTestCase):
     async def test_a_room_that_moves_while_it_is_loaded_is_loaded_again(self) -> None:
         room = await self.create_room()
-        before = self.server.rooms._load
+        before = self.server.rooms.cache._load
         late: list[Event] = []
 
         async def load_slowly(room_id: str) -> Room:
@@ -197,18 +197,20 @@ class LoadingTests(RoomsTestCase):
             if not late:
                 # Committed by an object that the cache does not know any more.
                 draft = Draft(EventTypes.MESSAGE, ALICE, {"body": "late"})
-                state = await self.server.rooms.state(room, self.server.writer._slots(room, draft))
-                chunk = self.server.writer._begin(room)
-                self.server.writer._add(chunk, draft, state, None, SILENCE)
-                self.server.writer._end(chunk)
+                state = await self.server.rooms.cache.state(
+                    room, self.server.rooms.writer._slots(room, draft)
+                )
+                chunk = self.server.rooms.writer._begin(room)
+                self.server.rooms.writer._add(chunk, draft, state, None, SILENCE)
+                self.server.rooms.writer._end(chunk)
                 late.extend(chunk.events)
-                await self.server.persister.persist(chunk)
+                await self.server.rooms.persister.persist(chunk)
             return loaded
 
-        self.server.rooms._rooms.clear()
-        self.server.rooms._by_nid.clear()
-        self.server.rooms._load = load_slowly  # type: ignore[method-assign]
-        loaded = await self.server.rooms.get(room.room_id)
+        self.server.rooms.cache._rooms.clear()
+        self.server.rooms.cache._by_nid.clear()
+        self.server.rooms.cache._load = load_slowly  # type: ignore[method-assign]
+        loaded = await self.server.rooms.cache.get(room.room_id)
         self.assertEqual(loaded.tail[-1].event_id, late[0].event_id)
         await self.say(room.room_id, "and on")
         self.assert_is_a_line(await self.timeline(room.room_id))

@@ -12,9 +12,9 @@ BOB = "@bob:test"
 
 class FollowerTests(RoomsTestCase):
     async def follow(self, user_id: str = ALICE) -> Follower:
-        user_nid = await self.server.names.nid(user_id)
+        user_nid = await self.server.stores.names.nid(user_id)
         assert user_nid is not None
-        return await self.server.followers.follow(user_id, user_nid)
+        return await self.server.streams.followers.follow(user_id, user_nid)
 
     async def test_the_rooms_of_a_user_are_known_and_kept_up_to_date(self) -> None:
         room = await self.create_room()
@@ -66,7 +66,7 @@ class FollowerTests(RoomsTestCase):
 
     async def test_one_who_goes_away_while_beginning_takes_nobody_along(self) -> None:
         room = await self.create_room()
-        await self.server.names.nid(ALICE)
+        await self.server.stores.names.nid(ALICE)
         one = Deferred.fromCoroutine(self.follow())
         two = Deferred.fromCoroutine(self.follow())
         one.addErrback(lambda failure: failure.trap(CancelledError))
@@ -76,9 +76,9 @@ class FollowerTests(RoomsTestCase):
     async def test_one_whose_rooms_are_being_read_is_not_idle(self) -> None:
         await self.create_room()
         beginning = Deferred.fromCoroutine(self.follow())
-        self.server.followers.drop_idle()
+        self.server.streams.followers.drop_idle()
         follower = await beginning
-        self.assertIs(self.server.followers.get(follower.user_nid), follower)
+        self.assertIs(self.server.streams.followers.get(follower.user_nid), follower)
 
     async def test_a_membership_that_changes_meanwhile_is_not_missed(self) -> None:
         room = await self.create_room()
@@ -92,9 +92,9 @@ class FollowerTests(RoomsTestCase):
         time = FakeTime()
         clock = Clock(time, real=False)
         await self.create_room()
-        user_nid = await self.server.names.nid(ALICE)
+        user_nid = await self.server.stores.names.nid(ALICE)
         assert user_nid is not None
-        followers = Followers(self.server.members, clock, position=lambda: 0)
+        followers = Followers(self.server.stores.members, clock, position=lambda: 0)
         follower = await followers.follow(ALICE, user_nid)
         waiting = follower.wait()
         time.advance(IDLE_MS / 1000 + 1)

@@ -33,10 +33,10 @@ class SharedSecretTests(RestTestCase):
         self.assertEqual(answer.status, 200)
         self.assertEqual(answer.json["user_id"], "@alice:test")
         self.assertEqual((await self.whoami(answer.json["access_token"])).status, 200)
-        user = await self.server.users.user("@alice:test")
+        user = await self.server.stores.users.user("@alice:test")
         assert user is not None
         self.assertTrue(user.is_admin)
-        profile = await self.server.profiles.profile("@alice:test")
+        profile = await self.server.stores.profiles.profile("@alice:test")
         self.assertEqual(profile, {"displayname": "Alice L."})
         self.assertEqual((await self.login("alice", "pw")).status, 200)
 

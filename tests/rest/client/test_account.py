@@ -103,22 +103,22 @@ class DeactivateTests(RoomTestCase):
         alice, bob = await self.register("alice"), await self.register("bob")
         room_id = await self.create_public(bob)
         await self.join(alice, room_id)
-        user = await self.server.users.user("@alice:test")
+        user = await self.server.stores.users.user("@alice:test")
         assert user is not None
         # The process dies between that and the leaving.
-        await self.server.users.deactivate(Deactivation(user.user_nid, erase=False))
+        await self.server.stores.users.deactivate(Deactivation(user.user_nid, erase=False))
         self.start(self.config)
-        await self.server.accounts.resume()
+        await self.server.users.accounts.resume()
         await self.finish_background()
         self.assertEqual(await self.membership(bob, room_id, "@alice:test"), "leave")
-        self.assertEqual(await self.server.users.unfinished_deactivations(), [])
+        self.assertEqual(await self.server.stores.users.unfinished_deactivations(), [])
 
     async def test_erasing_takes_the_profile_away(self) -> None:
         for erase, left in ((False, {"displayname": "bob"}), (True, {})):
             name = "alice" if erase else "bob"
             token = await self.register(name)
             await self.deactivate(token, auth=password_stage(name), erase=erase)
-            self.assertEqual(await self.server.profiles.profile(f"@{name}:test"), left)
+            self.assertEqual(await self.server.stores.profiles.profile(f"@{name}:test"), left)
 
     async def test_hostile_bodies(self) -> None:
         token = await self.register("alice")

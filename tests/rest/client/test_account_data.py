@@ -114,11 +114,11 @@ class AccountDataTests(RestTestCase):
 
     async def test_sync_finds_what_changed(self) -> None:
         token = await self.register("alice")
-        user = await self.server.users.user("@alice:test")
+        user = await self.server.stores.users.user("@alice:test")
         assert user is not None
         for type in ("a", "b", "a"):
             await self.fetch("PUT", f"{ALICE}/account_data/{type}", {"t": type}, token=token)
-        store = self.server.account_data_store
+        store = self.server.streams.account_data_store
         everything = await store.changes_since(user.user_nid, 0)
         self.assertEqual(
             [(entry.room_nid, entry.type, entry.content) for entry in everything],

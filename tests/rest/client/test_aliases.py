@@ -120,7 +120,7 @@ class AliasTests(RoomTestCase):
         await self.arrange()
         await self.add(self.alice, "#a:test")
         await self.canonical(alias="#a:test", alt_aliases=["#a:test"])
-        await self.server.room_store.remove_alias("#a:test")
+        await self.server.stores.rooms.remove_alias("#a:test")
         self.assertEqual((await self.canonical(alt_aliases=["#a:test"])).status, 200)
 
     async def test_a_removed_alias_is_no_longer_canonical(self) -> None:

@@ -22,7 +22,7 @@ class DelayedEventTestCase(RoomTestCase):
         self.alice, self.bob = await self.register("alice"), await self.register("bob")
         self.room_id = await self.create_public(self.alice)
         await self.join(self.bob, self.room_id)
-        self.addCleanup(lambda: self.server.delayed_sending.stop())
+        self.addCleanup(lambda: self.server.sending.delayed_sending.stop())
 
     def schedule_path(self, txn_id: str = "t", type: str = "m.room.message") -> str:
         return f"{UNSTABLE}/rooms/{quote(self.room_id)}/delayed_event/{type}/{txn_id}"
@@ -76,10 +76,10 @@ class DelayedEventTestCase(RoomTestCase):
 
     async def restart(self, *, resume: bool = True) -> None:
         """The process dies, and another one goes on."""
-        self.server.delayed_sending.stop()
+        self.server.sending.delayed_sending.stop()
         self.start(self.config)
         if resume:
-            await self.server.delayed_sending.resume()
+            await self.server.sending.delayed_sending.resume()
 
 
 class SendingTests(DelayedEventTestCase):
@@ -188,9 +188,9 @@ class SendingTests(DelayedEventTestCase):
     async def test_limits_hold_when_it_is_sent(self) -> None:
         await self.arrange()
         delay_ids = [await self.schedule(str(n), delay_ms=1000 + n) for n in range(3)]
-        self.server.delayed_sending.stop()
+        self.server.sending.delayed_sending.stop()
         self.reconfigure(rate_limits={"rc_message": RateLimit(per_second=0.01, burst_count=2)})
-        await self.server.delayed_sending.resume()
+        await self.server.sending.delayed_sending.resume()
         await self.pass_time(11)
         self.assertEqual(await self.sent(), ["0", "1"])
         self.assertEqual((await self.lookup(delay_ids[2]))["error"]["errcode"], "M_LIMIT_EXCEEDED")
@@ -202,7 +202,7 @@ class CrashTests(DelayedEventTestCase):
         await self.schedule("second", delay_ms=20_000)
         await self.schedule("first", delay_ms=10_000)
         await self.schedule("third", delay_ms=3600_000)
-        self.server.delayed_sending.stop()
+        self.server.sending.delayed_sending.stop()
         self.advance(100)
         await self.restart()
         self.assertEqual(await self.sent(), ["first", "second"])
@@ -251,18 +251,18 @@ class CrashTests(DelayedEventTestCase):
         await self.schedule()
         first = self.server
         self.start(self.config)
-        await self.server.delayed_sending.resume()
+        await self.server.sending.delayed_sending.resume()
         self.advance(11)
         await first.background.finish()
         await self.finish_background()
         self.assertEqual(await self.sent(), ["later"])
-        first.delayed_sending.stop()
+        first.sending.delayed_sending.stop()
 
     async def test_tried_again_while_the_database_is_away(self) -> None:
         await self.arrange()
         delay_id = await self.schedule()
         with patch.object(
-            self.server.delayed_sending._messages, "send", side_effect=Unavailable("gone")
+            self.server.sending.delayed_sending._messages, "send", side_effect=Unavailable("gone")
         ):
             await self.pass_time(11)
         self.assertNotIn("finalised_ts", await self.lookup(delay_id))
@@ -285,14 +285,14 @@ class CrashTests(DelayedEventTestCase):
     async def test_an_unexpected_fault_harms_only_its_event(self) -> None:
         await self.arrange()
         delay_ids = [await self.schedule(str(n), delay_ms=1000 + n) for n in range(2)]
-        send = self.server.delayed_sending._messages.send
+        send = self.server.sending.delayed_sending._messages.send
 
         async def fail_first(*args: Any) -> str:
             if args[3]["body"] == "0":
                 raise RuntimeError("a fault")
             return await send(*args)
 
-        with patch.object(self.server.delayed_sending._messages, "send", fail_first):
+        with patch.object(self.server.sending.delayed_sending._messages, "send", fail_first):
             await self.pass_time(11)
         self.assertEqual(await self.sent(), ["1"])
         error = (await self.lookup(delay_ids[0]))["error"]
@@ -398,12 +398,12 @@ class ManagingTests(DelayedEventTestCase):
         await self.arrange()
         delay_id, scheduled = await self.schedule(), await self.schedule(delay_ms=DAY_MS)
         await self.manage(delay_id, "cancel")
-        self.server.delayed_sending.stop()
+        self.server.sending.delayed_sending.stop()
         self.advance(7 * 24 * 3600)
-        await self.server.delayed_sending.forget_finalised()
+        await self.server.sending.delayed_sending.forget_finalised()
         await self.lookup(delay_id)
         self.advance(1)
-        await self.server.delayed_sending.forget_finalised()
+        await self.server.sending.delayed_sending.forget_finalised()
         path = f"{UNSTABLE}/delayed_events/{delay_id}"
         await self.refused(404, "M_NOT_FOUND", "GET", path, token=self.alice)
         await self.lookup(scheduled)

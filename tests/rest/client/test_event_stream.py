@@ -149,17 +149,17 @@ class EventStreamTests(RoomTestCase):
     async def test_whoever_goes_away_is_forgotten(self) -> None:
         await self.arrange(initial_state=[WORLD_READABLE])
         waiting = self.poll(self.bob, room_id=self.room_id)
-        while not self.server.followers._watchers:
+        while not self.server.streams.followers._watchers:
             await Clock(reactor).sleep(0.01)  # for the database's threads
         waiting.hang_up()
         await self.send(self.alice, self.room_id)
-        self.assertEqual(self.server.followers._watchers, {})
+        self.assertEqual(self.server.streams.followers._watchers, {})
 
     async def test_the_server_stops(self) -> None:
         await self.arrange(initial_state=[WORLD_READABLE])
         now = await self.now(self.bob)
         waiting = self.poll(self.bob, room_id=self.room_id, **{"from": now})
-        while not self.server.followers._watchers:
+        while not self.server.streams.followers._watchers:
             await Clock(reactor).sleep(0.01)  # for the database's threads
         Deferred.fromCoroutine(self.site.site.stop())
         answer = (await waiting.answered()).json

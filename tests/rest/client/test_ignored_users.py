@@ -17,10 +17,10 @@ class IgnoredUsersTests(SyncTestCase):
 
     async def store_list(self, content: Any) -> None:
         """As if an earlier server had taken what is refused today."""
-        bob = await self.server.names.nid(BOB)
+        bob = await self.server.stores.names.nid(BOB)
         assert bob is not None
         json = orjson.dumps(content)
-        await self.server.account_data_store.put(bob, None, "m.ignored_user_list", json)
+        await self.server.streams.account_data_store.put(bob, None, "m.ignored_user_list", json)
 
     async def test_first_sync(self) -> None:
         await self.people()

@@ -18,7 +18,7 @@ class OpenIdTests(RoomTestCase):
         return str(answer["access_token"])
 
     async def user_of(self, token: str) -> str | None:
-        return await self.server.openid_store.user_of(token_hash(token), self.clock.now_ms())
+        return await self.server.stores.openid.user_of(token_hash(token), self.clock.now_ms())
 
     async def test_proves_who_the_user_is_for_an_hour(self) -> None:
         token = await self.token()
@@ -37,10 +37,10 @@ class OpenIdTests(RoomTestCase):
 
     async def test_expired_ones_are_forgotten(self) -> None:
         token = await self.token()
-        await self.server.openid_store.forget_expired(self.clock.now_ms())
+        await self.server.stores.openid.forget_expired(self.clock.now_ms())
         self.assertEqual(await self.user_of(token), "@alice:test")
         self.advance(3600)
-        await self.server.openid_store.forget_expired(self.clock.now_ms())
+        await self.server.stores.openid.forget_expired(self.clock.now_ms())
         self.assertEqual(await self.database.fetch("SELECT * FROM openid_tokens"), [])
 
     async def test_a_locked_or_deactivated_account_proves_nothing(self) -> None:

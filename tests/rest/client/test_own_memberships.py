@@ -94,7 +94,7 @@ class OwnMembershipTests(RoomTestCase):
         await self.story()
         other = await self.create_public(self.bob)
         elsewhere = await self.send(self.bob, other, "another word")
-        await self.server.search_reader.catch_up()
+        await self.server.discovery.search_reader.catch_up()
         body = {"search_categories": {"room_events": {"search_term": "word"}}}
         answer = await self.ok("POST", f"{V3}/search", body, token=self.bob)
         results = [r["result"] for r in answer["search_categories"]["room_events"]["results"]]

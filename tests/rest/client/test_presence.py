@@ -108,7 +108,7 @@ class StatusTests(PresenceTestCase):
         self.advance(1)
         self.start(self.config)
         self.assertEqual((await self.get(self.bob, ALICE))["status_msg"], "here")
-        await self.server.presence.resume()
+        await self.server.streams.presence.resume()
         self.assertEqual(await self.state_of(self.bob, ALICE), "online")
         self.assertEqual(told(await self.sync(self.bob, since=since, set_presence="offline")), {})
         for _ in range(8):
@@ -130,7 +130,7 @@ class StatusTests(PresenceTestCase):
     async def test_what_is_not_written_yet_is_written_when_the_server_stops(self) -> None:
         await self.people()
         await self.sync(self.alice)
-        await self.server.presence.close()
+        await self.server.streams.presence.close()
         self.start(self.config)
         self.assertEqual(await self.state_of(self.alice, ALICE), "online")
 
@@ -410,7 +410,7 @@ class ConfiguredTests(PresenceTestCase):
         await self.shared_room()
         await self.put(self.alice, ALICE, BUSY)
         self.reconfigure(presence={"enabled": "untracked"})
-        await self.server.presence.resume()
+        await self.server.streams.presence.resume()
         await self.put(self.alice, ALICE, "online")
         await self.sync(self.alice)
         self.advance(100)

@@ -79,7 +79,7 @@ class ProfileTests(RoomTestCase):
             answer = await self.ok("GET", f"{path}/{name}", token=None)
             self.assertEqual(answer, {name: value})
         # Rooms hear of names and avatars only.
-        self.assertEqual(await self.server.profiles.unspread(), [])
+        self.assertEqual(await self.server.stores.profiles.unspread(), [])
         self.assertEqual(await self.state(self.alice, room_id), before)
         for _ in range(2):
             await self.ok("DELETE", f"{path}/m.tz", token=self.alice)
@@ -157,12 +157,12 @@ class ProfileTests(RoomTestCase):
     async def test_what_a_stop_of_the_server_interrupted_goes_on(self) -> None:
         await self.arrange()
         room_id = await self.create(self.alice)
-        await self.server.profiles.change(ALICE, {"displayname": "Alice"})
-        await self.server.profile_changes.resume()
+        await self.server.stores.profiles.change(ALICE, {"displayname": "Alice"})
+        await self.server.users.profiles.resume()
         await self.finish_background()
         content = await self.content(self.alice, room_id, "m.room.member", ALICE)
         self.assertEqual(content["displayname"], "Alice")
-        self.assertEqual(await self.server.profiles.unspread(), [])
+        self.assertEqual(await self.server.stores.profiles.unspread(), [])
 
     async def test_the_same_again_is_not_told_again(self) -> None:
         await self.arrange()

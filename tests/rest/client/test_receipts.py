@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from synapse.app.resources import client_resources
+from synapse.app.resources.listeners import client_resources
 from synapse.app.wiring import Server
 from synapse.http.routing import Router
 from tests.http.client import FakeSite
@@ -120,7 +120,7 @@ class ReceiptTests(RoomTestCase):
     async def test_two_processes_do_not_move_receipts_backwards(self) -> None:
         await self.arrange()
         other = Server(self.config, self.open(), self.clock, AtOnce(), KEY)
-        self.addCleanup(other.presence_changes.close)
+        self.addCleanup(other.streams.presence_changes.close)
         sites = [self.site, FakeSite(Router(client_resources(other)))]
         for in_turn, marked in ((sites, (1, 0)), (sites[::-1], (2, 0))):
             asked = [
@@ -129,6 +129,6 @@ class ReceiptTests(RoomTestCase):
             ]
             for request in asked:
                 self.assertEqual((await request.answered()).status, 200)
-            room = await self.server.rooms.get(self.room_id)
-            stored = await self.server.receipt_store.since([room.nid], 0)
+            room = await self.server.rooms.cache.get(self.room_id)
+            stored = await self.server.streams.receipt_store.since([room.nid], 0)
             self.assertEqual([r.event_id for r in stored], [self.events[max(marked)]])

@@ -101,9 +101,9 @@ class LockTests(RestTestCase):
         await self.database.write(
             lambda txn, items: [txn.execute("UPDATE users SET locked = 1")], None
         )
-        user = await self.server.users.user("@alice:test")
+        user = await self.server.stores.users.user("@alice:test")
         assert user is not None
-        self.server.auth.forget(user.user_nid)
+        self.server.access.auth.forget(user.user_nid)
         body = {"refresh_token": session["refresh_token"]}
         for answer in (
             await self.whoami(session["access_token"]),

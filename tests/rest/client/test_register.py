@@ -32,9 +32,9 @@ class RegisterTests(RestTestCase):
         self.assertEqual(
             whoami.json, {"user_id": "@alice:test", "device_id": "PHONE", "is_guest": False}
         )
-        self.assertEqual((await self.server.users.user("@alice:test")) is not None, True)
+        self.assertEqual((await self.server.stores.users.user("@alice:test")) is not None, True)
         self.assertEqual(
-            await self.server.profiles.profile("@alice:test"), {"displayname": "alice"}
+            await self.server.stores.profiles.profile("@alice:test"), {"displayname": "alice"}
         )
 
     async def test_repeated_request_finds_its_account(self) -> None:

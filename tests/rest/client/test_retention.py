@@ -45,7 +45,7 @@ class RetentionTestCase(RoomTestCase):
 
     async def purge(self) -> None:
         """Let the jobs that are due run to their end."""
-        running = Deferred.fromCoroutine(self.server.purging.run_due())
+        running = Deferred.fromCoroutine(self.server.rooms.purging.run_due())
         while not running.called:
             self.advance(0.5)
             await Clock(reactor).sleep(0.001)  # for the database's threads
@@ -146,7 +146,7 @@ class PurgingTests(RetentionTestCase):
     async def test_the_search_index_forgets_their_words(self) -> None:
         await self.arrange()
         await self.send(self.alice, self.room_id, "newest")
-        await self.server.search_reader.catch_up()
+        await self.server.discovery.search_reader.catch_up()
         self.assertEqual([await self.indexed(word) for word in ("old", "too", "newest")], [2, 1, 1])
         await self.purge()
         self.assertEqual([await self.indexed(word) for word in ("old", "too", "newest")], [0, 0, 1])
@@ -163,9 +163,9 @@ class PurgingTests(RetentionTestCase):
         await self.arrange()
         await self.texts()
         await self.purge()
-        room = await self.server.rooms.get(self.room_id)
+        room = await self.server.rooms.cache.get(self.room_id)
         self.assertNotIn(self.old, [event.event_id for event in room.tail])
-        self.assertIsNone(await self.server.events.get(self.old))
+        self.assertIsNone(await self.server.stores.events.get(self.old))
 
     async def test_the_newest_event_stays_and_the_room_goes_on(self) -> None:
         await self.arrange()
@@ -209,10 +209,10 @@ class PurgingTests(RetentionTestCase):
             await self.set_state(self.alice, room_id, "x", {})
         before = await self.stored()
         with patch.object(purging, "_ROOMS_AT_ONCE", 2):
-            running = Deferred.fromCoroutine(self.server.purging.run_due())
+            running = Deferred.fromCoroutine(self.server.rooms.purging.run_due())
             while await self.stored() == before:
                 await Clock(reactor).sleep(0.001)
-            self.server.purging.stop()  # it pauses, and saves nothing
+            self.server.rooms.purging.stop()  # it pauses, and saves nothing
             while not running.called:
                 self.advance(0.5)
                 await Clock(reactor).sleep(0.001)
@@ -232,7 +232,7 @@ class PurgingTests(RetentionTestCase):
         for seconds, is_gone in ((DAY_S // 2, False), (DAY_S // 2, True)):
             self.advance(seconds)
             await self.purge()
-            self.assertEqual(await self.server.events.get(old) is None, is_gone)
+            self.assertEqual(await self.server.stores.events.get(old) is None, is_gone)
 
     async def test_jobs_look_after_lifetimes(self) -> None:
         short = PurgeJobConfig(longest_max_lifetime_ms=HOUR_MS - 1)

@@ -426,8 +426,8 @@ class RepeatedUpgradeTests(UpgradeTestCase):
         await self.people()
         old = await self.create_public(self.alice, name="Tea")
         other = Server(self.config, self.open(), self.clock, AtOnce(), KEY)
-        self.addCleanup(other.typing.close)
-        await other.writer.send(old, Draft("m.room.name", ALICE, {"name": "Coffee"}, ""))
+        self.addCleanup(other.streams.typing.close)
+        await other.rooms.writer.send(old, Draft("m.room.name", ALICE, {"name": "Coffee"}, ""))
         new = await self.upgrade(old)
         self.assertEqual(await self.content(self.alice, new, "m.room.name"), {"name": "Coffee"})
 
@@ -435,13 +435,13 @@ class RepeatedUpgradeTests(UpgradeTestCase):
         await self.people()
         old = await self.create_public(self.alice)
         other = Server(self.config, self.open(), self.clock, AtOnce(), KEY)
-        self.addCleanup(other.typing.close)
-        await other.rooms.get(old)
+        self.addCleanup(other.streams.typing.close)
+        await other.rooms.cache.get(old)
         new = await self.upgrade(old)
-        user = await other.users.user(ALICE)
+        user = await other.stores.users.user(ALICE)
         assert user is not None
         requester = Requester(ALICE, user.user_nid, None, 0, 0, False, False)
-        self.assertEqual(await other.room_upgrades.upgrade(requester, old, "12", []), new)
+        self.assertEqual(await other.entering.upgrades.upgrade(requester, old, "12", []), new)
         await other.background.finish()
 
     async def test_another_version_or_another_user_makes_another_room(self) -> None:

@@ -15,7 +15,7 @@ class SearchTestCase(RoomTestCase):
         self.bob = await self.register("bob")
 
     async def index(self) -> None:
-        await self.server.search_reader.catch_up()
+        await self.server.discovery.search_reader.catch_up()
 
     async def search(
         self, token: str, term: str, next_batch: str | None = None, **criteria: Any

@@ -151,7 +151,7 @@ class SlidingPropertyTests(SlidingTestCase):
 
     async def _joined_newest(self, client: Client, room_id: str) -> tuple[int, str]:
         page = await self.messages(client.token, room_id, limit=1)
-        event = await self.server.events.get(page["chunk"][0]["event_id"])
+        event = await self.server.stores.events.get(page["chunk"][0]["event_id"])
         assert event is not None
         return event.nid, room_id
 

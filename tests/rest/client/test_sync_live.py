@@ -49,7 +49,7 @@ class LongPollTests(SyncTestCase):
         other = Server(self.config, self.open(), self.clock, AtOnce(), KEY)
         for membership in ("leave", "join"):
             content = {"membership": membership}
-            await other.writer.send(room_id, Draft("m.room.member", BOB, content, BOB))
+            await other.rooms.writer.send(room_id, Draft("m.room.member", BOB, content, BOB))
         waiting = self.site.start("GET", sync_path(full_state="true"), token=self.bob)
         for _ in range(20):
             await Clock(reactor).sleep(0.01)

@@ -40,9 +40,9 @@ class ThreadSubscriptionTests(SyncTestCase):
         await self.refused(404, "M_NOT_FOUND", "GET", self.path, token=self.alice)
 
     async def changes(self, after: int = 0, upto: int = 2**60, limit: int = 100) -> list[Any]:
-        user_nid = await self.server.names.nid(ALICE)
+        user_nid = await self.server.stores.names.nid(ALICE)
         assert user_nid is not None
-        store = self.server.thread_subscription_store
+        store = self.server.streams.thread_subscription_store
         return [
             (change.root_id, change.subscribed, change.automatic)
             for change in await store.changes(user_nid, after, upto, limit)

@@ -31,7 +31,7 @@ class UserDirectoryTests(RoomTestCase):
         self.reconfigure(search={"user_directory": directory})
 
     async def search(self, token: str, term: str, **body: Any) -> Any:
-        await self.server.directory_reader.catch_up()
+        await self.server.discovery.directory_reader.catch_up()
         return await self.ok("POST", SEARCH, {"search_term": term, **body}, token=token)
 
     async def found(self, token: str, term: str) -> list[str]:
@@ -125,9 +125,9 @@ class UserDirectoryTests(RoomTestCase):
         await self._set_status("locked", 1)
         self.configure(show_locked_users=True)
         self.assertEqual(await self.found(self.alice, "bob"), [BOB])
-        bob = await self.server.users.user(BOB)
+        bob = await self.server.stores.users.user(BOB)
         assert bob is not None
-        await self.server.users.deactivate(Deactivation(bob.user_nid, erase=True))
+        await self.server.stores.users.deactivate(Deactivation(bob.user_nid, erase=True))
         self.assertEqual(await self.found(self.alice, "bob"), [])
         row = await self.database.fetch_one(
             "SELECT displayname FROM directory_users WHERE user_nid = ?", bob.user_nid
@@ -180,7 +180,7 @@ class UserDirectoryTests(RoomTestCase):
     async def test_users_from_before_the_directory(self) -> None:
         self.configure(search_all_users=True)
         await self.arrange()
-        await self.server.directory_reader.catch_up()
+        await self.server.discovery.directory_reader.catch_up()
 
         def forget(txn: Transaction, items: list[int]) -> None:
             for table in ("directory_changes", "directory_users", "directory_words"):
@@ -227,9 +227,9 @@ class UserDirectoryTests(RoomTestCase):
 
         def apply(txn: Transaction, rooms: list[str]) -> None:
             nid = txn.stream()
-            names = self.server.names.intern(txn, [EVE, "m.room.member"])
+            names = self.server.stores.names.intern(txn, [EVE, "m.room.member"])
             slot = ("m.room.member", EVE)
-            slot_nid = self.server.slots.intern(txn, [slot])[slot]
+            slot_nid = self.server.stores.slots.intern(txn, [slot])[slot]
             for name in rooms:
                 ((room_nid,),) = txn.execute("SELECT room_nid FROM rooms WHERE room_id = ?", name)
                 json = orjson.dumps({"type": slot[0], "content": content})

@@ -94,8 +94,8 @@ class LifeTestCase(RoomLifeTestCase):
         filtered = {"filter": {"generic_search_term": "home"}}
         await self.post(self.bob, f"{V3}/publicRooms", filtered)
         await self.set_state(self.alice, self.space, "m.room.join_rules", {"join_rule": "invite"})
-        await self.server.directory_reader.catch_up()
-        await self.server.search_reader.catch_up()
+        await self.server.discovery.directory_reader.catch_up()
+        await self.server.discovery.search_reader.catch_up()
         await self._search_users()
         # As if more words began so than are looked at.
         with patch.object(directory, "_IS_COMMON", "SELECT 1 WHERE ? <= ? AND 0 < ?"):
@@ -133,8 +133,8 @@ class LifeTestCase(RoomLifeTestCase):
 
     async def _restart(self) -> None:
         """What was in memory is read again."""
-        self.server.delayed_sending.stop()
-        await self.server.presence.close()
+        self.server.sending.delayed_sending.stop()
+        await self.server.streams.presence.close()
         self.start(self.config)
         await self._ask_stores()
         self.event_id = await self.send(self.alice, self.room_id, "hello again")
@@ -148,26 +148,26 @@ class LifeTestCase(RoomLifeTestCase):
 
     async def _ask_stores(self) -> None:
         """What only other configurations, larger rooms or rare accidents ask for."""
-        server, store = self.server, self.server.members
-        alice = (await server.names.nids([ALICE, BOB]))[ALICE]
-        bob = (await server.names.nids([BOB]))[BOB]
+        server, store = self.server, self.server.stores.members
+        alice = (await server.stores.names.nids([ALICE, BOB]))[ALICE]
+        bob = (await server.stores.names.nids([BOB]))[BOB]
         mine = [row.room_nid for row in await store.rooms_of(alice)]
         await store.of_rooms(mine, [Membership.JOIN])
         await store.count_shared_rooms(alice, bob)
         await store.some_of_ours(mine[0], 100)
         await store.joined_among(mine[0], [alice, bob])
         await UnreadStore(self.database).read_all(alice, mine[0], RoomCounts())
-        await server.events.after(mine[0], 0, 10)
-        await server.events.pos_at(mine[0], self.database.position)
-        await server.presence_store.share_rooms(alice, [bob])
-        await server.presence_store.of_all_who_share_rooms(alice, 10_000)
-        await server.states.current_of(mine, [("m.room.name", ""), ("m.room.topic", "")])
-        await server.search_index.encrypted_rooms(mine, 1)
-        await server.slots.slots(range(1, 20))
-        await server.names.texts(range(1, 20))
-        await server.thread_subscription_store.changes(alice, 0, 2**60, 100)
-        await server.tokens.revoke(bob, 1)
-        await server.openid_store.user_of(b"", 0)
+        await server.stores.events.after(mine[0], 0, 10)
+        await server.stores.events.pos_at(mine[0], self.database.position)
+        await server.stores.presence.share_rooms(alice, [bob])
+        await server.stores.presence.of_all_who_share_rooms(alice, 10_000)
+        await server.stores.states.current_of(mine, [("m.room.name", ""), ("m.room.topic", "")])
+        await server.stores.search_index.encrypted_rooms(mine, 1)
+        await server.stores.slots.slots(range(1, 20))
+        await server.stores.names.texts(range(1, 20))
+        await server.streams.thread_subscription_store.changes(alice, 0, 2**60, 100)
+        await server.stores.tokens.revoke(bob, 1)
+        await server.stores.openid.user_of(b"", 0)
         await DelayedEventStore(self.database).release("none")
 
     async def _manage_accounts(self) -> None:

@@ -1,0 +1,71 @@
+"""What can be found: rooms, spaces, people, and words that were said."""
+
+from synapse.app.parts.entering import Entering
+from synapse.app.parts.reading import Reading
+from synapse.app.parts.rooms import Rooms
+from synapse.app.parts.stores import Stores
+from synapse.config.homeserver import HomeserverConfig
+from synapse.handlers.mutual_rooms import MutualRooms
+from synapse.handlers.public_rooms import PublicRooms
+from synapse.handlers.ratelimits import RateLimiter
+from synapse.handlers.room_previews import RoomPreviews
+from synapse.handlers.room_summaries import RoomSummaries
+from synapse.handlers.search import Search
+from synapse.handlers.search_pages import SearchPages
+from synapse.handlers.search_scope import SearchScope
+from synapse.handlers.space_hierarchy import SpaceHierarchy
+from synapse.handlers.user_directory import UserDirectory
+from synapse.storage.database import Database
+from synapse.storage.stores.directory import DirectoryStore
+from synapse.storage.stores.directory_feed import DirectoryFeed
+from synapse.storage.stream_readers import StreamReader
+from synapse.util.background import Background
+from synapse.util.clock import Clock
+
+
+class Discovery:
+    """What searches, and the readers of the stream that fill what is searched."""
+
+    def __init__(
+        self,
+        config: HomeserverConfig,
+        database: Database,
+        clock: Clock,
+        background: Background,
+        stores: Stores,
+        rooms: Rooms,
+        entering: Entering,
+        reading: Reading,
+    ) -> None:
+        summaries = RoomSummaries(stores.states, stores.events)
+        self.public_rooms = PublicRooms(
+            stores.rooms, summaries, enabled=config.rooms.enable_room_list_search
+        )
+        self.room_previews = RoomPreviews(stores.rooms, stores.members, summaries, entering.aliases)
+        self.space_hierarchy = SpaceHierarchy(self.room_previews)
+        self.mutual_rooms = MutualRooms(stores.members, stores.rooms, stores.names)
+        self.user_directory = UserDirectory(
+            DirectoryStore(database),
+            config.search.user_directory,
+            limit=RateLimiter(clock, config.rate_limits.rc_user_directory),
+        )
+        self.directory_reader = StreamReader(
+            "user_directory", DirectoryFeed(), database, clock, background
+        )
+        scope = SearchScope(
+            stores.search_index,
+            rooms.cache,
+            stores.rooms,
+            stores.members,
+            stores.names,
+            stores.slots,
+        )
+        self.search = Search(
+            SearchPages(stores.search_index, scope, stores.events, rooms.visibility),
+            rooms.cache,
+            reading.timelines,
+            rooms.states,
+            reading.room_state,
+            enabled=config.search.enable_search,
+        )
+        self.search_reader = StreamReader("search", stores.search_feed, database, clock, background)

@@ -1,0 +1,93 @@
+"""How rooms come to be, how they are found by name, entered and left, and what succeeds them."""
+
+from synapse.app.parts.rooms import Rooms
+from synapse.app.parts.stores import Stores
+from synapse.app.parts.streams import Streams
+from synapse.config.homeserver import HomeserverConfig
+from synapse.handlers.aliases import Aliases
+from synapse.handlers.directory_rules import DirectoryRules
+from synapse.handlers.invite_permission import InvitePermission
+from synapse.handlers.membership import Memberships
+from synapse.handlers.membership_limits import MembershipLimits
+from synapse.handlers.ratelimits import RateLimiter
+from synapse.handlers.restricted_joins import RestrictedJoins
+from synapse.handlers.room_closing import RoomClosing
+from synapse.handlers.room_creation import RoomCreation
+from synapse.handlers.room_succession import RoomSuccession
+from synapse.handlers.room_upgrades import RoomUpgrades
+from synapse.util.background import Background
+from synapse.util.clock import Clock
+
+
+class Entering:
+    """The doors of rooms."""
+
+    def __init__(
+        self,
+        config: HomeserverConfig,
+        clock: Clock,
+        background: Background,
+        stores: Stores,
+        streams: Streams,
+        rooms: Rooms,
+    ) -> None:
+        limits, server_name = config.rate_limits, config.server.server_name
+        directory_rules = DirectoryRules(config.rooms)
+        self.aliases = Aliases(
+            rooms.cache,
+            stores.rooms,
+            rooms.writer,
+            rooms.visibility,
+            directory_rules,
+            limit=RateLimiter(clock, limits.rc_message),
+            server_name=server_name,
+            require_membership=config.rooms.require_membership_for_aliases,
+        )
+        membership_limits = MembershipLimits(clock, limits)
+        self.invite_permission = InvitePermission(
+            streams.account_data_store, stores.events, stores.names, server_name=server_name
+        )
+        succession = RoomSuccession(rooms.cache, streams.account_data_store, rooms.push_rule_store)
+        self.memberships = Memberships(
+            rooms.cache,
+            rooms.writer,
+            stores.members,
+            stores.names,
+            stores.profiles,
+            RestrictedJoins(rooms.cache, stores.members, server_name=server_name),
+            self.invite_permission,
+            succession,
+            membership_limits,
+            config.rooms,
+            server_name=server_name,
+        )
+        creation_limit = RateLimiter(clock, limits.rc_room_creation)
+        self.creation = RoomCreation(
+            rooms.writer,
+            stores.rooms,
+            stores.profiles,
+            self.memberships,
+            membership_limits,
+            directory_rules,
+            config.rooms,
+            limit=creation_limit,
+            server_name=server_name,
+        )
+        self.upgrades = RoomUpgrades(
+            rooms.cache,
+            stores.rooms,
+            stores.states,
+            stores.profiles,
+            rooms.writer,
+            succession,
+            RoomClosing(
+                rooms.cache,
+                stores.rooms,
+                stores.states,
+                rooms.writer,
+                background,
+                server_name=server_name,
+            ),
+            limit=creation_limit,
+            server_name=server_name,
+        )

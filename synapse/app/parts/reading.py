@@ -1,0 +1,75 @@
+"""What users read of rooms: timelines, state, and events with what relates to them."""
+
+from synapse.app.parts.rooms import Rooms
+from synapse.app.parts.stores import Stores
+from synapse.app.parts.streams import Streams
+from synapse.config.homeserver import HomeserverConfig
+from synapse.handlers.aggregations import Aggregations
+from synapse.handlers.client_events import ClientEvents
+from synapse.handlers.event_by_time import EventByTime
+from synapse.handlers.ratelimits import RateLimiter
+from synapse.handlers.relations import Relations
+from synapse.handlers.reports import Reports
+from synapse.handlers.room_state import RoomState
+from synapse.handlers.timelines import Timelines
+from synapse.storage.database import Database
+from synapse.storage.stores.reports import ReportStore
+from synapse.util.clock import Clock
+
+
+class Reading:
+    """Finds what the reader may see (and may report), and renders it (`client_events`)."""
+
+    def __init__(
+        self,
+        config: HomeserverConfig,
+        database: Database,
+        clock: Clock,
+        stores: Stores,
+        streams: Streams,
+        rooms: Rooms,
+    ) -> None:
+        self.timelines = Timelines(
+            rooms.cache,
+            stores.events,
+            stores.relations,
+            rooms.states,
+            rooms.visibility,
+            streams.ignored_users,
+        )
+        self.event_by_time = EventByTime(rooms.cache, stores.events, rooms.visibility)
+        self.room_state = RoomState(
+            rooms.cache,
+            stores.rooms,
+            stores.members,
+            rooms.states,
+            self.timelines,
+            rooms.visibility,
+        )
+        self.relations = Relations(
+            self.timelines,
+            stores.relations,
+            stores.events,
+            rooms.cache,
+            rooms.visibility,
+            streams.ignored_users,
+        )
+        self.aggregations = Aggregations(
+            stores.relations,
+            stores.events,
+            rooms.cache,
+            rooms.visibility,
+            streams.ignored_users,
+            clock,
+        )
+        self.client_events = ClientEvents(
+            stores.events, self.aggregations, rooms.own_memberships, clock
+        )
+        self.reports = Reports(
+            ReportStore(database),
+            rooms.cache,
+            self.timelines,
+            rooms.visibility,
+            clock,
+            limit=RateLimiter(clock, config.rate_limits.rc_reports),
+        )

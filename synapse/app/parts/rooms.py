@@ -1,0 +1,110 @@
+"""The rooms in memory: how events are written to them, who hears those, and who may see what."""
+
+from collections.abc import Sequence
+
+from synapse.app.parts.stores import Stores
+from synapse.app.parts.streams import Streams
+from synapse.config.homeserver import HomeserverConfig
+from synapse.config.retention import RetentionConfig
+from synapse.crypto.signing import SigningKey
+from synapse.events.retention import RetentionRules
+from synapse.handlers.listeners import Listeners
+from synapse.handlers.own_memberships import OwnMemberships
+from synapse.handlers.retention import Retention
+from synapse.handlers.states import States
+from synapse.handlers.visibility import Visibility
+from synapse.rooms.announce import Announcer
+from synapse.rooms.cache import RoomCache
+from synapse.rooms.persister import Persister
+from synapse.rooms.purging import Purging
+from synapse.rooms.txns import Transactions
+from synapse.rooms.writer import RoomWriter
+from synapse.storage.database import Database
+from synapse.storage.stores.purging import PurgeStore
+from synapse.storage.stores.push_rules import PushRuleStore
+from synapse.util.clock import Clock
+
+_ROOMS_KEPT = 5_000
+
+
+class Rooms:
+    """From the writer of a room to what its readers are shown."""
+
+    def __init__(
+        self,
+        config: HomeserverConfig,
+        database: Database,
+        clock: Clock,
+        key: SigningKey,
+        stores: Stores,
+        streams: Streams,
+    ) -> None:
+        server_name = config.server.server_name
+        self.cache = RoomCache(stores.rooms, stores.events, stores.states, cache_size=_ROOMS_KEPT)
+        self._followers = streams.followers
+        self.push_rule_store = PushRuleStore(database, self._push_rules_moved)
+        self.listeners = Listeners(
+            self.cache,
+            stores.events,
+            stores.members,
+            stores.names,
+            self.push_rule_store,
+            server_name=server_name,
+        )
+        announcer = Announcer(
+            self.cache,
+            streams.followers,
+            streams.typing,
+            streams.presence_changes,
+            stores.names,
+            server_name=server_name,
+            membership_changed=self.listeners.membership_changed,
+        )
+        self.persister = Persister(
+            database,
+            stores.names,
+            stores.slots,
+            stores.events,
+            stores.states,
+            committed=announcer.committed,
+        )
+        self.writer = RoomWriter(
+            self.cache,
+            stores.events,
+            self.persister,
+            clock,
+            server_name=server_name,
+            key=key,
+            weigh=self.listeners.weigh,
+        )
+        self.transactions = Transactions(stores.events)
+        rules = _retention_rules(config.retention)
+        self.retention = Retention(self.cache, stores.states, clock, rules)
+        self.purging = Purging(
+            PurgeStore(database, forget=stores.search_feed.forget),
+            self.cache,
+            stores.events,
+            stores.states,
+            clock,
+            rules,
+            config.retention.purge_jobs,
+        )
+        self.states = States(self.cache, stores.states)
+        self.visibility = Visibility(
+            self.cache, stores.members, stores.events, stores.states, self.retention
+        )
+        self.own_memberships = OwnMemberships(self.cache, stores.members, stores.events)
+
+    def _push_rules_moved(self, user_nid: int, position: int, room_nids: Sequence[int]) -> None:
+        self.listeners.rules_changed(user_nid, room_nids)
+        self._followers.user_moved(user_nid, position)
+
+
+def _retention_rules(config: RetentionConfig) -> RetentionRules | None:
+    if not config.enabled:
+        return None
+    return RetentionRules(
+        default_max_ms=config.default_policy.max_lifetime_ms,
+        allowed_min_ms=config.allowed_lifetime_min_ms,
+        allowed_max_ms=config.allowed_lifetime_max_ms,
+    )

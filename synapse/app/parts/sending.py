@@ -1,0 +1,77 @@
+"""What users send to rooms: messages, state, and events that are to be sent later."""
+
+from synapse.app.parts.entering import Entering
+from synapse.app.parts.rooms import Rooms
+from synapse.app.parts.stores import Stores
+from synapse.app.parts.streams import Streams
+from synapse.config.homeserver import HomeserverConfig
+from synapse.handlers.delayed_events import DelayedEvents
+from synapse.handlers.delayed_sending import DelayedSending
+from synapse.handlers.guest_access import GuestAccess
+from synapse.handlers.messages import Messages
+from synapse.handlers.ratelimits import RateLimiter
+from synapse.handlers.relation_rules import RelationRules
+from synapse.handlers.state_events import StateEvents
+from synapse.storage.database import Database
+from synapse.storage.stores.delayed_events import DelayedEventStore
+from synapse.util.background import Background
+from synapse.util.clock import Clock
+
+
+class Sending:
+    """One rate limit counts all that a user sends, at once or later."""
+
+    def __init__(
+        self,
+        config: HomeserverConfig,
+        database: Database,
+        clock: Clock,
+        background: Background,
+        stores: Stores,
+        streams: Streams,
+        rooms: Rooms,
+        entering: Entering,
+    ) -> None:
+        limits, server_name = config.rate_limits, config.server.server_name
+        messages_limit = RateLimiter(clock, limits.rc_message)
+        redactions = limits.rc_admin_redaction
+        self.messages = Messages(
+            rooms.cache,
+            stores.events,
+            rooms.writer,
+            rooms.transactions,
+            streams.presence,
+            RelationRules(stores.relations, stores.events, rooms.cache),
+            messages_limit=messages_limit,
+            moderation_limit=None if redactions is None else RateLimiter(clock, redactions),
+            server_name=server_name,
+        )
+        self.state_events = StateEvents(
+            rooms.cache,
+            rooms.writer,
+            entering.memberships,
+            entering.aliases,
+            GuestAccess(stores.members, rooms.writer, background),
+            limit=messages_limit,
+            server_name=server_name,
+        )
+        delayed_event_store = DelayedEventStore(database)
+        self.delayed_sending = DelayedSending(
+            delayed_event_store,
+            rooms.cache,
+            stores.users,
+            self.messages,
+            self.state_events,
+            rooms.transactions,
+            background,
+            clock,
+        )
+        self.delayed_events = DelayedEvents(
+            delayed_event_store,
+            rooms.cache,
+            self.delayed_sending,
+            clock,
+            max_delay_ms=config.rooms.max_event_delay_duration_ms,
+            schedule_limit=messages_limit,
+            manage_limit=RateLimiter(clock, limits.rc_delayed_event_mgmt),
+        )

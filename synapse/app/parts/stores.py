@@ -1,0 +1,42 @@
+"""What is remembered: a store for each domain, and what memory keeps of it."""
+
+from synapse.config.homeserver import HomeserverConfig
+from synapse.storage.database import Database
+from synapse.storage.stores.devices import DeviceStore
+from synapse.storage.stores.events import EventStore
+from synapse.storage.stores.members import MemberStore
+from synapse.storage.stores.names import Names
+from synapse.storage.stores.openid import OpenIdStore
+from synapse.storage.stores.presence import PresenceStore
+from synapse.storage.stores.profiles import ProfileStore
+from synapse.storage.stores.relations import RelationStore
+from synapse.storage.stores.rooms import RoomStore
+from synapse.storage.stores.search_feed import SearchFeed
+from synapse.storage.stores.search_index import search_index
+from synapse.storage.stores.slots import Slots
+from synapse.storage.stores.states import StateStore
+from synapse.storage.stores.tokens import TokenStore
+from synapse.storage.stores.unread import UnreadStore
+from synapse.storage.stores.users import UserStore
+
+
+class Stores:
+    """Those that several parts read. A store whose changes must be told is made where they are."""
+
+    def __init__(self, config: HomeserverConfig, database: Database) -> None:
+        self.names = Names(database)
+        self.slots = Slots(database, self.names)
+        self.events = EventStore(database, cache_size=config.caches.event_cache_size)
+        self.relations = RelationStore(database)
+        self.states = StateStore(database, self.names, self.slots, self.events)
+        self.rooms = RoomStore(database)
+        self.members = MemberStore(database)
+        self.users = UserStore(database, self.names)
+        self.profiles = ProfileStore(database, self.names)
+        self.devices = DeviceStore(database)
+        self.tokens = TokenStore(database)
+        self.openid = OpenIdStore(database)
+        self.presence = PresenceStore(database)
+        self.unread = UnreadStore(database)
+        self.search_index = search_index(database)
+        self.search_feed = SearchFeed(self.search_index)

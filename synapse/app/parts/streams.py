@@ -1,0 +1,57 @@
+"""What changes beside events, and who waits for it."""
+
+from synapse.app.parts.stores import Stores
+from synapse.config.homeserver import HomeserverConfig
+from synapse.handlers.ignored_users import IgnoredUsers
+from synapse.handlers.presence import Presence
+from synapse.handlers.ratelimits import RateLimiter
+from synapse.storage.database import Database
+from synapse.storage.stores.account_data import AccountDataStore
+from synapse.storage.stores.receipts import ReceiptStore
+from synapse.storage.stores.thread_subscriptions import ThreadSubscriptionStore
+from synapse.streams.followers import Followers
+from synapse.streams.presence_changes import PresenceChanges
+from synapse.streams.receipts import RecentReceipts
+from synapse.streams.serials import Serials
+from synapse.streams.typing import Typing
+from synapse.util.background import Background
+from synapse.util.clock import Clock
+
+
+class Streams:
+    """The followers, what lives in memory only, and the stores that tell followers what moved."""
+
+    def __init__(
+        self,
+        config: HomeserverConfig,
+        database: Database,
+        clock: Clock,
+        background: Background,
+        stores: Stores,
+    ) -> None:
+        self.followers = Followers(stores.members, clock, position=lambda: database.position)
+        self.serials = Serials(clock)
+        self.typing = Typing(self.followers, self.serials, clock)
+        self.presence_changes = PresenceChanges(self.followers, self.serials, clock, background)
+        self.presence = Presence(
+            stores.presence,
+            stores.names,
+            self.presence_changes,
+            clock,
+            background,
+            config.presence,
+            limit=RateLimiter(clock, config.rate_limits.rc_presence.per_user),
+        )
+        self.recent_receipts = RecentReceipts(self.followers, position=database.position)
+        self.receipt_store = ReceiptStore(database, moved=self.recent_receipts.committed)
+        self.account_data_store = AccountDataStore(database, self._account_data_moved)
+        self.ignored_users = IgnoredUsers(self.account_data_store, stores.names)
+        self.thread_subscription_store = ThreadSubscriptionStore(
+            database, self.followers.user_moved
+        )
+        # Not before all of a commit is told: its position covers what was not told yet, too.
+        database.on_commit(lambda position: self.followers.wake())
+
+    def _account_data_moved(self, user_nid: int, position: int) -> None:
+        self.ignored_users.changed(user_nid)
+        self.followers.user_moved(user_nid, position)

@@ -1,0 +1,1 @@
+"""The endpoints in groups, each with the parts that its resources work with."""
