@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from synapse.app import process
 from synapse.app.chores import Chores
 from synapse.app.metrics import CacheMetrics, DatabaseMetrics
+from synapse.app.parts.outbound import Outbound
 from synapse.app.resources.listeners import resources_of
 from synapse.app.wiring import Server
 from synapse.config.cli import Invocation
@@ -56,7 +57,8 @@ class Running:
         key = _signing_key(config)
         self._database = self._open_database()
         clock = Clock(self._reactor)
-        self.server = Server(config, self._database, clock, self._threads, key)
+        self._outbound = Outbound(config, self._reactor)
+        self.server = Server(config, self._database, clock, self._threads, key, self._outbound)
         self._chores = Chores(self.server)
         self._open_listeners()
 
@@ -139,6 +141,7 @@ class Running:
         await self._listeners.close()
         self.server.streams.typing.close()
         await self.server.streams.presence.close()
+        self._outbound.close()
         await self.server.background.finish()
         self._threads.stop()
         await self._database.close()

@@ -9,6 +9,7 @@ from synapse.app.parts.access import Access
 from synapse.app.parts.attention import Attention
 from synapse.app.parts.discovery import Discovery
 from synapse.app.parts.entering import Entering
+from synapse.app.parts.outbound import Outbound
 from synapse.app.parts.reading import Reading
 from synapse.app.parts.room_news import RoomNews
 from synapse.app.parts.rooms import Rooms
@@ -37,11 +38,14 @@ class Server:
         clock: Clock,
         workers: Workers,
         key: SigningKey,
+        outbound: Outbound | None = None,
     ) -> None:
-        """`workers` run what takes long, such as hashing passwords."""
+        """`workers` run what takes long, such as hashing passwords. Without `outbound`, nothing
+        can be asked of other servers."""
         self.config = config
         self.database = database
         self.clock = clock
+        self.outbound = outbound
         self.background = background = Background()
         # What is remembered, by domain.
         self.stores = stores = Stores(config, database)

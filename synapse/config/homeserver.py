@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 from synapse.config.caches import CachesConfig
 from synapse.config.database import DatabaseConfig
+from synapse.config.federation import FederationConfig
 from synapse.config.keys import KeysConfig
 from synapse.config.listeners import ListenerConfig, Listeners
 from synapse.config.logs import LoggingConfig
 from synapse.config.metrics import MetricsConfig
 from synapse.config.options import Section, option, section
+from synapse.config.outbound import OutboundConfig
 from synapse.config.passwords import PasswordConfig, UiAuthConfig
 from synapse.config.presence import PresenceConfig
 from synapse.config.ratelimiting import RateLimitsConfig
@@ -49,4 +51,6 @@ class HomeserverConfig:
         RetentionSection(RetentionConfig), RetentionConfig(), "Deleting old messages."
     )
     keys: KeysConfig = section(KeysConfig)
+    outbound: OutboundConfig = section(OutboundConfig)
+    federation: FederationConfig = section(FederationConfig)
     metrics: MetricsConfig = section(MetricsConfig)

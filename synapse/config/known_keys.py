@@ -13,8 +13,7 @@ from synapse.config.place import Place, show
 _NOT_SUPPORTED_YET = """
     modules user_agent_suffix use_frozen_dicts
     restrict_public_rooms_to_local_users gc_thresholds gc_min_interval
-    ip_range_blacklist ip_range_whitelist federation_ip_range_blacklist
-    manhole manhole_settings http_proxy https_proxy no_proxy_hosts
+    manhole manhole_settings
     matrix_authentication_service dummy_events_threshold cleanup_extremities_with_dummy_events
     delete_stale_devices_after dont_notify_new_devices_for email user_types
     hs_disabled hs_disabled_message limit_usage_by_mau max_mau_value mau_trial_days

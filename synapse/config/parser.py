@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
-from synapse.config import caches
+from synapse.config import caches, outbound
 from synapse.config.database import DEFAULT_SQLITE_FILE, DatabaseConfig
 from synapse.config.files import Settings
 from synapse.config.homeserver import HomeserverConfig
@@ -62,6 +62,7 @@ def parse(
         database=_database(config.database, settings),
         registration=_registration(config.registration, settings),
         caches=caches.with_environment(config.caches, environ or {}),
+        outbound=outbound.with_environment(config.outbound, environ or {}),
     )
 
 

@@ -1,0 +1,50 @@
+"""The clients for requests to other servers are as the configuration wants them."""
+
+from typing import Any
+
+from synapse.app.parts.outbound import Outbound
+from synapse.http.client.errors import Step
+from tests.case import TestCase
+from tests.config.builders import parsed
+from tests.http.outbound.network import Network, Outcome, start
+
+
+class OutboundTests(TestCase):
+    def setUp(self) -> None:
+        self.network = Network({"inside.example": ["10.0.0.1"], "proxy.example": ["10.0.0.2"]})
+
+    def outbound(self, **values: object) -> Outbound:
+        return Outbound(parsed(**values), self.network, self.network)
+
+    def get(self, client: Any, url: str = "http://inside.example/") -> Outcome:
+        return start(client.request("GET", url))
+
+    def test_private_networks_are_blocked(self) -> None:
+        outbound = self.outbound()
+        for client in (outbound.client, outbound.federation_client):
+            self.assertEqual(self.get(client).error.step, Step.BLOCKED)
+
+    def test_federation_may_have_a_list_of_its_own(self) -> None:
+        outbound = self.outbound(
+            ip_range_whitelist=["10.0.0.0/8"], federation_ip_range_blacklist=["10.0.0.0/16"]
+        )
+        self.assertEqual(self.get(outbound.federation_client).error.step, Step.BLOCKED)
+        self.get(outbound.client)
+        self.assertEqual(len(self.network.attempts), 1)
+
+    def test_the_proxy_and_who_we_are_to_it(self) -> None:
+        outbound = self.outbound(
+            https_proxy="http://me:p%C3%A4ss@proxy.example:3128", no_proxy_hosts=["near.example"]
+        )
+        self.get(outbound.client, "https://far.example/")
+        peer = self.network.accept()
+        self.assertTrue(peer.received.startswith(b"CONNECT far.example:443 HTTP/1.1\r\n"))
+        self.assertIn(b"Proxy-Authorization: Basic bWU6cMOkc3M=\r\n", peer.received)
+        self.assertEqual(self.get(outbound.client, "https://near.example/").error.step, Step.DNS)
+
+    def test_closing_closes_what_was_made(self) -> None:
+        outbound = self.outbound(ip_range_whitelist=["10.0.0.0/8"])
+        self.get(outbound.client)
+        peer = self.network.accept()
+        outbound.close()
+        self.assertTrue(peer.is_closed)
