@@ -1,15 +1,15 @@
 """`HttpClient`: one request, one answer."""
 
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
-from twisted.internet.defer import Deferred
 
 from synapse.http.client.answer import Answer
 from synapse.http.client.connection import Connection
 from synapse.http.client.connector import Connector
+from synapse.http.client.deadline import bounded
 from synapse.http.client.errors import ClosedEarly, Progress, RequestFailed, Step
 from synapse.http.client.limits import ClientLimits
 from synapse.http.client.message import Message
@@ -21,8 +21,6 @@ from synapse.http.client.resolver import Resolver
 from synapse.http.client.route import Route
 from synapse.http.client.trust import Trust
 from synapse.http.client.urls import Url, parse_url
-
-T = TypeVar("T")
 
 MEBIBYTE = 1024 * 1024
 _REDIRECTIONS = (301, 302, 303, 307, 308)
@@ -47,12 +45,11 @@ class HttpClient:
     ) -> None:
         """`reactor`: `IReactorTCP` and `IReactorTime`."""
         self.proxies = proxies or Proxies()
+        self.trust = trust or Trust()
         self._reactor = reactor
         self._user_agent = user_agent
         self._limits = limits or ClientLimits()
-        self._connector = Connector(
-            reactor, resolver, rules or IpRules(), trust or Trust(), self._limits
-        )
+        self._connector = Connector(reactor, resolver, rules or IpRules(), self.trust, self._limits)
         self._pool = Pool(self._connect, reactor, self._limits)
 
     def close(self) -> None:
@@ -91,7 +88,11 @@ class HttpClient:
             work = self._follow(parsed, message, redirects, progress)
         else:
             work = self._ask(parsed, message, progress)
-        return await self._named(timeout_s, progress, parsed.origin, work)
+        try:
+            return await bounded(self._reactor, timeout_s, progress, work)
+        except RequestFailed as failure:
+            failure.where = parsed.origin
+            raise
 
     async def get_json(self, url: str, **options: Any) -> Any:
         """The JSON of a URL. Any status but 2xx is an error as well."""
@@ -111,23 +112,18 @@ class HttpClient:
         )
         return _successful_json(answer, url)
 
-    async def send(
-        self,
-        route: Route,
-        method: str,
-        target: str,
-        *,
-        host: str,
-        headers: Sequence[tuple[str, str]] = (),
-        body: bytes = b"",
-        timeout_s: float = 60.0,
-        max_bytes: int = MEBIBYTE,
-    ) -> Answer:
-        """Send a request to a place that is not what a URL would say; `host` is for `Host`."""
-        progress = Progress()
-        message = Message(method, target, host, headers, body, max_bytes)
-        work = self._exchange(route, message, progress)
-        return await self._named(timeout_s, progress, host, work)
+    async def send(self, route: Route, message: Message, progress: Progress) -> Answer:
+        """Send a request to a place that is not what a URL would say.
+
+        The caller bounds the time, with `deadline.bounded` and the same `progress`."""
+        own = [("User-Agent", self._user_agent), ("Accept-Encoding", "gzip")]
+        if route.asks_proxy and route.proxy is not None and route.proxy.authorization is not None:
+            own.append(("Proxy-Authorization", route.proxy.authorization))
+        message = replace(message, headers=[*own, *message.headers])
+        try:
+            return await self._try(route, message, progress, fresh=False)
+        except _Stale:
+            return await self._try(route, message, progress, fresh=True)
 
     async def _follow(
         self, url: Url, message: Message, redirects: int, progress: Progress
@@ -154,21 +150,12 @@ class HttpClient:
             url.host,
             url.port,
             tls_name=url.host if url.scheme == "https" else None,
+            verify=not self.trust.is_exempt(url.host),
             proxy=self.proxies.for_(url.scheme, url.host, url.port),
         )
         if route.asks_proxy:
             message = replace(message, target=f"{url.origin}{url.target}")
-        return await self._exchange(route, message, progress)
-
-    async def _exchange(self, route: Route, message: Message, progress: Progress) -> Answer:
-        own = [("User-Agent", self._user_agent), ("Accept-Encoding", "gzip")]
-        if route.asks_proxy and route.proxy is not None and route.proxy.authorization is not None:
-            own.append(("Proxy-Authorization", route.proxy.authorization))
-        message = replace(message, headers=[*own, *message.headers])
-        try:
-            return await self._try(route, message, progress, fresh=False)
-        except _Stale:
-            return await self._try(route, message, progress, fresh=True)
+        return await self.send(route, message, progress)
 
     async def _try(
         self, route: Route, message: Message, progress: Progress, *, fresh: bool
@@ -194,38 +181,7 @@ class HttpClient:
 
     async def _connect(self, route: Route, progress: Progress) -> Connection:
         work = self._connector.connect(route, progress)
-        return await self._bounded(self._limits.connect_s, progress, work)
-
-    async def _named(
-        self, timeout_s: float, progress: Progress, where: str, work: Coroutine[Any, Any, T]
-    ) -> T:
-        try:
-            return await self._bounded(timeout_s, progress, work)
-        except RequestFailed as failure:
-            failure.where = where
-            raise
-
-    async def _bounded(
-        self, timeout_s: float, progress: Progress, work: Coroutine[Any, Any, T]
-    ) -> T:
-        """What `work` returns; when time is up, it is cancelled and its step named."""
-        result = Deferred.fromCoroutine(work)
-        late: list[RequestFailed] = []
-
-        def give_up() -> None:
-            late.append(progress.timed_out(timeout_s))
-            result.cancel()
-
-        timer = self._reactor.callLater(timeout_s, give_up)
-        try:
-            return await result
-        except Exception:
-            if late:
-                raise late[0] from None
-            raise
-        finally:
-            if timer.active():
-                timer.cancel()
+        return await bounded(self._reactor, self._limits.connect_s, progress, work)
 
 
 class _Stale(Exception):

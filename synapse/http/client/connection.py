@@ -66,8 +66,9 @@ class Connection(Protocol):
 
     def abort(self) -> None:
         """Close at once. Nothing that we send is worth waiting for when nobody wants the answer."""
-        self.is_open = False
-        self.transport.abortConnection()
+        if self.is_open:
+            self.is_open = False
+            self.transport.abortConnection()
 
     def _give_up(self) -> None:
         """Whoever waits has been cancelled, and is told so by the `Deferred` itself."""

@@ -9,7 +9,7 @@ class Step(Enum):
     REQUEST = "the request"  # it can't be sent as it is: a URL or a header is faulty
     POOL = "waiting for a connection"
     DNS = "name resolution"
-    BLOCKED = "blocked address"
+    BLOCKED = "blocked"
     TCP = "connecting"
     PROXY = "the proxy"
     TLS = "TLS"

@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IAddress, IHostResolution, IResolutionRe
 from zope.interface import implementer
 
 from synapse.http.client.errors import RequestFailed, Step
+from synapse.http.client.urls import is_host_name
 
 # Of ten threads that a reactor has.
 _AT_ONCE = 6
@@ -35,6 +36,9 @@ class SystemResolver:
         self._running = 0
 
     async def addresses(self, host: str) -> Sequence[str]:
+        if not is_host_name(host.lower()):
+            # Python's resolver raises for some of these, in its thread, and never comes back.
+            raise RequestFailed(Step.DNS, f"{host[:255]!r} is not a host's name")
         found = await self._look_up(host)
         if not found:
             raise RequestFailed(Step.DNS, f"there is no address of {host}")

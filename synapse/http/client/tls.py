@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 from OpenSSL import SSL
 from service_identity import VerificationError
 from service_identity.pyopenssl import verify_hostname, verify_ip_address
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import (
     IAddress,
     IOpenSSLClientConnectionCreator,
@@ -71,7 +72,7 @@ class TlsClient:
             await upper.agreed()
             if verify:
                 _verify_name(peer.session, name)
-        except RequestFailed:
+        except (RequestFailed, CancelledError):
             upper.abort()
             raise
         except Exception as error:

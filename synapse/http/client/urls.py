@@ -10,7 +10,8 @@ from synapse.http.client.errors import RequestFailed, Step
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LONGEST = 8000
 # Underscores are no part of a host's name, but of some that exist.
-_HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,252}[a-z0-9_.])?")
+_LABEL = r"[a-z0-9_][a-z0-9_-]{0,62}"
+_HOST_NAME = re.compile(rf"(?=.{{1,254}}\Z){_LABEL}(?:\.{_LABEL})*\.?")
 # Everything that may stand in a path or a query as it is (RFC 3986, section 3.3).
 _PATH = "/%:@!$&'()*+,;=~-._"
 _QUERY = _PATH + "?"
@@ -83,9 +84,14 @@ def host_in_ascii(host: str) -> str:
             host = idna.encode(host, uts46=True).decode()
         except (idna.IDNAError, ValueError):
             raise _faulty(host, "it is not a host's name") from None
-    if not _HOST_NAME.fullmatch(host):
+    if not is_host_name(host):
         raise _faulty(host, "it is not a host's name")
     return host
+
+
+def is_host_name(host: str) -> bool:
+    """Whether DNS could know it. `host` is in lower case."""
+    return _HOST_NAME.fullmatch(host) is not None
 
 
 def is_ip(host: str) -> bool:

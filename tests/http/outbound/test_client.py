@@ -5,8 +5,9 @@ from ipaddress import ip_network
 from twisted.internet.defer import CancelledError
 
 from synapse.http.client.client import HttpClient
-from synapse.http.client.errors import Step
+from synapse.http.client.errors import Progress, Step
 from synapse.http.client.limits import ClientLimits
+from synapse.http.client.message import Message
 from synapse.http.client.networks import IpRules
 from synapse.http.client.proxies import Proxies, Proxy
 from synapse.http.client.route import Route
@@ -250,7 +251,8 @@ class ReuseTests(ClientTestCase):
             Route("one.example", 81),
             Route("one.example", 80, proxy=Proxy("192.0.2.9", 1080)),
         ):
-            start(self.client.send(route, "GET", "/", host="one.example"))
+            message = Message("GET", "/", "one.example", (), b"", 100)
+            start(self.client.send(route, message, Progress()))
         self.assertEqual(len(self.network.attempts), 2)
 
 
@@ -394,7 +396,7 @@ class BlockedTests(ClientTestCase):
         asked = self.get()
         self.assertEqual(
             str(asked.error),
-            "http://one.example: blocked address: one.example has the address 10.0.0.1, within a "
+            "http://one.example: blocked: one.example has the address 10.0.0.1, within a "
             "blocked range",
         )
         self.assertEqual(self.network.attempts, [])

@@ -4,11 +4,13 @@ import gzip
 from typing import Any
 
 from OpenSSL import SSL
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from synapse.http.client.answer import Answer
 from synapse.http.client.client import HttpClient
-from synapse.http.client.errors import RequestFailed, Step
+from synapse.http.client.deadline import bounded
+from synapse.http.client.errors import Progress, RequestFailed, Step
+from synapse.http.client.message import Message
 from synapse.http.client.proxies import Proxies, Proxy
 from synapse.http.client.resolver import SystemResolver
 from synapse.http.client.route import Route
@@ -101,9 +103,14 @@ class PlainTests(ClientTestCase):
 
 
 class TlsTests(ClientTestCase):
-    async def ask(self, server: Server, name: str, **options: Any) -> Answer:
+    async def ask(
+        self, server: Server, name: str, *, timeout_s: float = 60, **options: Any
+    ) -> Answer:
         route = Route("127.0.0.1", server.port, tls_name=name, **options)
-        return await self.client.send(route, "GET", "/", host=name)
+        progress = Progress()
+        message = Message("GET", "/", name, (), b"", 100)
+        work = self.client.send(route, message, progress)
+        return await bounded(reactor, timeout_s, progress, work)
 
     async def refusal(self, identity: Identity, name: str = "a.example") -> RequestFailed:
         """Why a server of this identity is not believed; it must not have heard of the request."""
@@ -136,8 +143,7 @@ class TlsTests(ClientTestCase):
         error = await self.refusal(self.authority.issue("b.example", "c.example"))
         self.assertEqual(
             str(error),
-            "a.example: the certificate: is valid, but not for a.example: "
-            "it is for b.example, c.example",
+            "the certificate: is valid, but not for a.example: it is for b.example, c.example",
         )
 
     async def test_another_address(self) -> None:
@@ -188,11 +194,17 @@ class TlsTests(ClientTestCase):
 
     async def test_a_server_without_tls(self) -> None:
         server = self.serve(Server(b"HTTP/1.1 400 Bad\r\n\r\n"))
-        route = Route("127.0.0.1", server.port, tls_name="a.example")
-        error = await self.error_of(
-            self.client.send(route, "GET", "/", host="a.example", timeout_s=0.2)
-        )
+        error = await self.error_of(self.ask(server, "a.example", timeout_s=0.2))
         self.assertEqual(error.step, Step.TLS)
+
+    async def test_who_asked_may_go_away_in_the_midst_of_the_handshake(self) -> None:
+        server = self.serve(Server(b""))
+        asked = Deferred.fromCoroutine(self.ask(server, "a.example"))
+        await self.until(lambda: bool(server.connections))
+        asked.cancel()
+        with self.assertRaises(CancelledError):
+            await asked
+        await self.until(lambda: not server.connections)
 
     async def test_a_truncated_body_is_noticed(self) -> None:
         # Whoever cuts the connection can't say TLS's farewell.
