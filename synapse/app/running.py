@@ -57,7 +57,7 @@ class Running:
         key = _signing_key(config)
         self._database = self._open_database()
         clock = Clock(self._reactor)
-        self._outbound = Outbound(config, self._reactor)
+        self._outbound = Outbound(config, self._reactor, key)
         self.server = Server(config, self._database, clock, self._threads, key, self._outbound)
         self._chores = Chores(self.server)
         self._open_listeners()

@@ -25,6 +25,8 @@ def check_files(config: HomeserverConfig, settings: Settings) -> None:
         _check_readable("log_config", config.logging.log_config, settings)
     if config.keys.signing_key is None and os.path.lexists(config.keys.signing_key_path):
         _check_readable("signing_key_path", config.keys.signing_key_path, settings)
+    for path in config.federation.federation_custom_ca_list:
+        _check_readable("federation_custom_ca_list", path, settings)
     if config.database.name == "sqlite3" and config.database.sqlite_path != MEMORY:
         directory = os.path.dirname(config.database.sqlite_path)
         if not os.path.isdir(directory):

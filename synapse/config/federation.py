@@ -4,18 +4,71 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
 from synapse.config.composed import ListOf
+from synapse.config.kinds import BOOLEAN, FilePath, Kind, ServerName, Text
 from synapse.config.options import option
 from synapse.config.outbound import IpRange
+from synapse.config.place import Place
+
+_VERSIONS = ("1", "1.1", "1.2", "1.3")
+
+
+class TlsVersion(Kind[str]):
+    allowed = f"one of {', '.join(_VERSIONS)}"
+    example = '"1.2"'
+
+    def parse(self, value: object, place: Place) -> str:
+        # YAML reads 1.2 as a number, and 1.0 is the same as 1.
+        text = "" if isinstance(value, bool) else str(value).removesuffix(".0")
+        if text not in _VERSIONS:
+            raise place.wrong(value, self.allowed, self.example)
+        return text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FederationConfig:
     """Federation"""
 
+    federation_domain_whitelist: tuple[str, ...] | None = option(
+        ListOf(ServerName()),
+        None,
+        "Only talk with these servers. Unless given, with all.",
+        example='["lon.example.com", "nyc.example.com"]',
+    )
+    federation_domain_blacklist: tuple[str, ...] = option(
+        ListOf(ServerName()),
+        (),
+        "Never talk with these servers.",
+        example='["spam.example.com"]',
+    )
     federation_ip_range_blacklist: tuple[IPv4Network | IPv6Network, ...] | None = option(
         ListOf(IpRange()),
         None,
         "Takes the place of ip_range_blacklist and ip_range_whitelist for federation. Unless "
         "given, these hold for federation too.",
         example='["10.0.0.0/8"]',
+    )
+    federation_verify_certificates: bool = option(
+        BOOLEAN,
+        True,
+        "Demand that other servers prove who they are. Without, anybody who can redirect this "
+        "server's packets can be any other server.",
+    )
+    federation_certificate_verification_whitelist: tuple[str, ...] = option(
+        ListOf(Text("a domain, in which * stands for any text", '"*.onion"')),
+        (),
+        "Servers that need not prove it.",
+        example='["lon.example.com", "*.onion"]',
+    )
+    federation_custom_ca_list: tuple[str, ...] = option(
+        ListOf(FilePath('"/etc/matrix-synapse/our-ca.pem"')),
+        (),
+        "Files in PEM with the authorities whose certificates are believed, instead of the "
+        "system's.",
+        example='["/etc/matrix-synapse/our-ca.pem"]',
+    )
+    federation_client_minimum_tls_version: str = option(
+        TlsVersion(),
+        "1",
+        "The oldest version of TLS that is spoken with other servers. Today's OpenSSL speaks none "
+        "before 1.2 unless the system's configuration allows it.",
     )

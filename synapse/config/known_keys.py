@@ -23,10 +23,8 @@ _NOT_SUPPORTED_YET = """
     next_link_domain_whitelist templates enable_ephemeral_messages
     redaction_allowed_period include_profile_updates_in_sync
 
-    federation_verify_certificates federation_client_minimum_tls_version
-    federation_certificate_verification_whitelist federation_custom_ca_list
     use_insecure_ssl_client_just_for_testing_do_not_use
-    federation_domain_whitelist federation_whitelist_endpoint_enabled federation_metrics_domains
+    federation_whitelist_endpoint_enabled federation_metrics_domains
     allow_profile_lookup_over_federation allow_device_name_lookup_over_federation federation
     federation_rr_transactions_per_room_per_second
     trusted_key_servers suppress_key_server_warning perspectives key_server_signing_keys_path

@@ -3,10 +3,14 @@
 from typing import Any
 
 from synapse.app.parts.outbound import Outbound
+from synapse.crypto.signing import SigningKey
 from synapse.http.client.errors import Step
 from tests.case import TestCase
 from tests.config.builders import parsed
+from tests.http.outbound.internet import Internet
 from tests.http.outbound.network import Network, Outcome, start
+
+KEY = SigningKey("a_test", bytes(32))
 
 
 class OutboundTests(TestCase):
@@ -14,23 +18,34 @@ class OutboundTests(TestCase):
         self.network = Network({"inside.example": ["10.0.0.1"], "proxy.example": ["10.0.0.2"]})
 
     def outbound(self, **values: object) -> Outbound:
-        return Outbound(parsed(**values), self.network, self.network)
+        return Outbound(parsed(**values), self.network, KEY, resolver=self.network, srv=Internet())
 
     def get(self, client: Any, url: str = "http://inside.example/") -> Outcome:
         return start(client.request("GET", url))
 
+    def ask(self, outbound: Outbound, destination: str = "inside.example:8448") -> Outcome:
+        """A request to another homeserver."""
+        return start(outbound.federation.request(destination, "GET", "/_matrix/key/v2/server"))
+
     def test_private_networks_are_blocked(self) -> None:
         outbound = self.outbound()
-        for client in (outbound.client, outbound.federation_client):
-            self.assertEqual(self.get(client).error.step, Step.BLOCKED)
+        self.assertEqual(self.get(outbound.client).error.step, Step.BLOCKED)
+        self.assertEqual(self.ask(outbound).error.step, Step.BLOCKED)
 
     def test_federation_may_have_a_list_of_its_own(self) -> None:
         outbound = self.outbound(
             ip_range_whitelist=["10.0.0.0/8"], federation_ip_range_blacklist=["10.0.0.0/16"]
         )
-        self.assertEqual(self.get(outbound.federation_client).error.step, Step.BLOCKED)
+        self.assertEqual(self.ask(outbound).error.step, Step.BLOCKED)
         self.get(outbound.client)
         self.assertEqual(len(self.network.attempts), 1)
+
+    def test_federation_may_be_restricted(self) -> None:
+        outbound = self.outbound(federation_domain_whitelist=["lon.example"])
+        self.assertEqual(
+            str(self.ask(outbound).error),
+            "blocked: inside.example:8448 is not in federation_domain_whitelist",
+        )
 
     def test_the_proxy_and_who_we_are_to_it(self) -> None:
         outbound = self.outbound(

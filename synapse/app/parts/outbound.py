@@ -10,47 +10,89 @@ from typing import Any
 import synapse
 from synapse.config.homeserver import HomeserverConfig
 from synapse.config.outbound import ProxyAddress
+from synapse.crypto.signing import SigningKey
+from synapse.federation.partners import Partners
+from synapse.federation.transport import FederationTransport
 from synapse.http.client.client import HttpClient
 from synapse.http.client.networks import IpRules
 from synapse.http.client.proxies import Proxies, Proxy
 from synapse.http.client.resolver import Resolver, SystemResolver
+from synapse.http.client.trust import Trust
+from synapse.http.discovery.discovery import Discovery
+from synapse.http.discovery.srv import DnsLookup, SrvLookup, SrvTargets
+from synapse.http.discovery.well_known import WellKnown
 
 
 class Outbound:
     """What leaves the process over HTTP leaves it through one of these clients."""
 
     def __init__(
-        self, config: HomeserverConfig, reactor: Any, resolver: Resolver | None = None
+        self,
+        config: HomeserverConfig,
+        reactor: Any,
+        key: SigningKey,
+        *,
+        resolver: Resolver | None = None,
+        srv: SrvLookup | None = None,
     ) -> None:
         """`reactor`: `IReactorTCP`, `IReactorTime` and `IReactorPluggableNameResolver`."""
         self._config = config
         self._reactor = reactor
+        self._key = key
         self._resolver = resolver or SystemResolver(reactor)
+        self._srv = srv or DnsLookup(reactor)
         self._made: list[HttpClient] = []
 
     @cached_property
     def client(self) -> HttpClient:
         """For addresses that users or other servers name: identity servers, push gateways."""
-        return self._new_client(self._rules)
+        return self._new_client(self._rules, Trust())
 
     @cached_property
-    def federation_client(self) -> HttpClient:
+    def federation(self) -> FederationTransport:
         """For other homeservers."""
-        denied = self._config.federation.federation_ip_range_blacklist
-        return self._new_client(self._rules if denied is None else IpRules(denied))
+        config = self._config.federation
+        denied = config.federation_ip_range_blacklist
+        client = self._new_client(
+            self._rules if denied is None else IpRules(denied),
+            Trust(
+                config.federation_custom_ca_list,
+                config.federation_client_minimum_tls_version,
+                config.federation_certificate_verification_whitelist
+                if config.federation_verify_certificates
+                else ("*",),
+            ),
+        )
+        server_name = self._config.server.server_name
+        return FederationTransport(
+            client,
+            Discovery(
+                WellKnown(client, self._reactor),
+                SrvTargets(self._srv, self._reactor),
+            ),
+            Partners(
+                server_name,
+                allowed=config.federation_domain_whitelist,
+                denied=config.federation_domain_blacklist,
+            ),
+            self._reactor,
+            server_name=server_name,
+            key=self._key,
+        )
 
     def close(self) -> None:
         """Close all connections."""
         for client in self._made:
             client.close()
 
-    def _new_client(self, rules: IpRules) -> HttpClient:
+    def _new_client(self, rules: IpRules, trust: Trust) -> HttpClient:
         client = HttpClient(
             self._reactor,
             self._resolver,
             user_agent=f"Synapse/{synapse.__version__}",
             rules=rules,
             proxies=self._proxies,
+            trust=trust,
         )
         self._made.append(client)
         return client

@@ -1,0 +1,1 @@
+"""The server-server API: what homeservers ask of each other."""

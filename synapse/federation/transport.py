@@ -1,0 +1,145 @@
+"""`FederationTransport`: one signed request to another homeserver.
+
+It finds the server, goes through its addresses until one can be talked to, signs, and parses. It
+remembers nothing of how a destination fared: whoever backs off from destinations that fail wraps
+`request`, and tells by its errors what happened (see `synapse.federation.errors`).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from synapse.crypto.signing import SigningKey
+from synapse.federation.authentication import authorization
+from synapse.federation.errors import error_of
+from synapse.federation.partners import Partners
+from synapse.http.client.answer import Answer
+from synapse.http.client.client import HttpClient
+from synapse.http.client.deadline import bounded
+from synapse.http.client.errors import Progress, RequestFailed, Step
+from synapse.http.client.message import Message
+from synapse.http.client.route import Route
+from synapse.http.discovery.addresses import ServerAddress, parse_server_name
+from synapse.http.discovery.discovery import Discovery
+from synapse.util import canonicaljson
+from synapse.util.clock import ReactorTime
+
+Query = Mapping[str, str | Sequence[str]]
+
+MEBIBYTE = 1024 * 1024
+# Of one server; the rest of a long list would only be time spent.
+_MOST_ADDRESSES = 5
+# The request had not been written yet when these failed: another address may be tried.
+_BEFORE_WRITING = frozenset(
+    {Step.DNS, Step.BLOCKED, Step.TCP, Step.PROXY, Step.TLS, Step.CERTIFICATE}
+)
+
+
+class FederationTransport:
+    """Sends requests in this server's name."""
+
+    def __init__(
+        self,
+        client: HttpClient,
+        discovery: Discovery,
+        partners: Partners,
+        reactor: ReactorTime,
+        *,
+        server_name: str,
+        key: SigningKey,
+    ) -> None:
+        self._client = client
+        self._discovery = discovery
+        self._partners = partners
+        self._reactor = reactor
+        self._server_name = server_name
+        self._key = key
+
+    async def request(
+        self,
+        destination: str,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        json: Mapping[str, Any] | None = None,
+        timeout_s: float = 60.0,
+        max_bytes: int = 10 * MEBIBYTE,
+    ) -> Any:
+        """The JSON that `destination` answers. `path` is percent-encoded: see `path_to`.
+
+        Raises `RequestFailed` if there is no answer that can be used, and `RemoteError` if the
+        answer is an error. `timeout_s` is for all of it, finding the server too."""
+        refusal = self._partners.refusal(destination)
+        if refusal is not None:
+            raise RequestFailed(Step.BLOCKED, refusal)
+        progress = Progress()
+        progress.now(Step.DNS, f"finding out where {destination} is")
+        uri = f"{path}?{urlencode(query, doseq=True)}" if query else path
+        work = self._ask(destination, method, uri, json, max_bytes, progress)
+        try:
+            answer = await bounded(self._reactor, timeout_s, progress, work)
+            if not answer.is_success:
+                raise error_of(destination, answer)
+            return answer.json()
+        except RequestFailed as failure:
+            failure.where = destination
+            raise
+
+    async def _ask(
+        self,
+        destination: str,
+        method: str,
+        uri: str,
+        json: Mapping[str, Any] | None,
+        max_bytes: int,
+        progress: Progress,
+    ) -> Answer:
+        body = None if json is None else _canonical(json)
+        signature = authorization(
+            self._key,
+            method=method,
+            uri=uri,
+            origin=self._server_name,
+            destination=destination,
+            content=body,
+        )
+        headers = [("Authorization", signature)]
+        if body is not None:
+            headers.append(("Content-Type", "application/json"))
+        addresses = (await self._discovery.addresses(destination))[:_MOST_ADDRESSES]
+        for number, address in enumerate(addresses, start=1):
+            try:
+                message = Message(method, uri, address.host_header, headers, body or b"", max_bytes)
+                return await self._client.send(self._route(destination, address), message, progress)
+            except RequestFailed as failure:
+                if failure.step not in _BEFORE_WRITING or number == len(addresses):
+                    raise
+        raise AssertionError("a server has at least one address")
+
+    def _route(self, destination: str, address: ServerAddress) -> Route:
+        is_exempt = self._client.trust.is_exempt
+        return Route(
+            address.host,
+            address.port,
+            tls_name=address.tls_name,
+            # Who is believed without proof is believed whom it delegates to.
+            verify=not (
+                is_exempt(address.tls_name) or is_exempt(parse_server_name(destination).host)
+            ),
+            proxy=self._client.proxies.for_("https", address.host, address.port),
+        )
+
+
+def path_to(prefix: str, *segments: str) -> str:
+    """A path below `prefix`: `path_to("/_matrix/federation/v1/event", event_id)`."""
+    return "/".join([prefix, *(quote(segment, safe="") for segment in segments)])
+
+
+def _canonical(json: Mapping[str, Any]) -> bytes:
+    try:
+        # Lax, since the events of old rooms may hold what canonical JSON forbids today.
+        return canonicaljson.encode_lax(json)
+    except canonicaljson.NotCanonical as error:
+        reason = f"the content has no canonical JSON: {error}"
+        raise RequestFailed(Step.REQUEST, reason) from None
