@@ -196,6 +196,22 @@ class SigningTests(TestCase):
             with self.subTest(change=change), self.assertRaises(NotAuthenticated):
                 self.authenticate(self.header(), **change)
 
+    def test_a_request_for_another_server_is_refused_before_any_key_is_looked_for(self) -> None:
+        async def find(origin: str, key_id: str) -> VerifyKey | None:
+            raise AssertionError("No key is needed")
+
+        asked = authenticate(
+            self.header(destination="c.example"),
+            find,
+            method="PUT",
+            uri="/",
+            content=None,
+            server_name="b.example",
+        )
+        with self.assertRaises(NotAuthenticated) as raised:
+            start(asked).result  # noqa: B018
+        self.assertIn("is for c.example, not b.example", raised.exception.message)
+
     def test_the_key_must_be_the_origins(self) -> None:
         for header in (
             self.header(origin="c.example"),

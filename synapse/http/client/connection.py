@@ -25,9 +25,9 @@ class Connection(Protocol):
         self.is_open = False
         # Whether it has carried a request before.
         self.is_used = False
-        # When it began to wait for the next one, and whom to tell if it ends meanwhile.
+        # When it began to wait for the next one, and whom to tell if it ends.
         self.idle_since = 0.0
-        self.idle_ended: Callable[[Connection], None] | None = None
+        self.ended: Callable[[Connection], None] | None = None
         self._made = made
         self._agreement: Deferred[None] | None = None
         self._has_agreed = False
@@ -40,12 +40,11 @@ class Connection(Protocol):
         """Send a request and wait for its answer. Raises `RequestFailed`; then it is closed."""
         waiting: Deferred[Answer] = Deferred(lambda _: self._give_up())
         self._reader, self._waiting = reader, waiting
-        self.idle_ended = None
         try:
             if self.is_open:
                 self.transport.write(request)
             else:
-                self._ended("it was closed", cleanly=False)
+                self._end_exchange("it was closed", cleanly=False)
             return await waiting
         finally:
             self._reader = self._waiting = None
@@ -113,11 +112,13 @@ class Connection(Protocol):
         agreement, self._agreement = self._agreement, None
         if agreement is not None:
             agreement.errback(reason)
-        if self.idle_ended is not None:
-            self.idle_ended(self)
-        self._ended(reason.getErrorMessage(), cleanly=reason.check(ConnectionDone) is not None)
+        if self.ended is not None:
+            self.ended(self)
+        self._end_exchange(
+            reason.getErrorMessage(), cleanly=reason.check(ConnectionDone) is not None
+        )
 
-    def _ended(self, reason: str, *, cleanly: bool) -> None:
+    def _end_exchange(self, reason: str, *, cleanly: bool) -> None:
         if self._reader is None or self._waiting is None:
             return
         try:

@@ -23,9 +23,10 @@ class RequestFailed(Exception):
     """There is no answer. `str()` is a sentence for administrators: who, which step, why."""
 
     def __init__(self, step: Step, reason: str, *, timed_out: bool = False) -> None:
-        super().__init__(reason)
+        # Some of it is what peers say, and it goes into the log.
+        self.reason = reason if reason.isprintable() else _printable(reason)
+        super().__init__(self.reason)
         self.step = step
-        self.reason = reason
         self.timed_out = timed_out
         # Who was asked, such as "https://matrix.org"; added where it is known.
         self.where = ""
@@ -40,6 +41,10 @@ class ClosedEarly(RequestFailed):
 
     def __init__(self, reason: str) -> None:
         super().__init__(Step.HTTP, reason)
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 class Progress:

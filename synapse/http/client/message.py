@@ -27,6 +27,8 @@ class Message:
         """Head and body. Raises `RequestFailed` for what can't stand in a request."""
         if not _TOKEN.fullmatch(self.method):
             raise RequestFailed(Step.REQUEST, f"{self.method[:50]!r} is not a method")
+        if not _TARGET.fullmatch(self.host):
+            raise RequestFailed(Step.REQUEST, f"{self.host[:100]!r} is not a host's name")
         if not _TARGET.fullmatch(self.target):
             raise RequestFailed(Step.REQUEST, f"{self.target[:100]!r} can't be asked for")
         lines = [f"{self.method} {self.target} HTTP/1.1", f"Host: {self.host}"]

@@ -79,7 +79,7 @@ class Pool:
             waiter.callback(connection)
             return
         connection.idle_since = self._reactor.seconds()
-        connection.idle_ended = lambda lost: self._forget(route, lost)
+        connection.ended = lambda lost: self._forget(route, lost)
         self._idle.setdefault(route, []).append(connection)
         if self._sweeper is None:
             self._sweeper = self._reactor.callLater(self._limits.sweep_s, self._sweep)
@@ -193,11 +193,10 @@ class Pool:
         connection = connections.pop()  # the youngest is the least likely to be closed
         if not connections:
             del self._idle[route]
-        connection.idle_ended = None
         return connection
 
     def _forget(self, route: Route, connection: Connection) -> None:
-        """An idle connection has ended."""
+        """A connection has ended; unless it was idle, whoever has it gives up its place."""
         connections = self._idle.get(route)
         if connections is None or connection not in connections:
             return
@@ -222,7 +221,6 @@ class Pool:
         self._idle[route].remove(connection)
         if not self._idle[route]:
             del self._idle[route]
-        connection.idle_ended = None
         connection.abort()
         self._drop_place(route)
 

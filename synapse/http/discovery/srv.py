@@ -11,6 +11,7 @@ from random import random
 from typing import Any, Protocol
 
 from synapse.http.client.errors import RequestFailed, Step
+from synapse.http.client.urls import is_host_name
 from synapse.http.discovery.addresses import Target
 from synapse.http.discovery.srv_order import SrvRecord, ordered
 from synapse.util.caches import Cache
@@ -66,9 +67,11 @@ class SrvTargets:
             records = await self._records(name)
             if not records:
                 continue
-            reachable = [record for record in records if record.host]
+            # DNS has names that are none of hosts'; these must not get into a proxy's request.
+            reachable = [each for each in records if is_host_name(each.host) and each.port]
             if not reachable:
-                raise RequestFailed(Step.DNS, f"the SRV record {name} says: no such service here")
+                # RFC 2782: the root as target says that there is no such service.
+                raise RequestFailed(Step.DNS, f"the SRV record {name} names no server")
             return ordered(reachable, self._draw)
         return []
 

@@ -82,7 +82,18 @@ class TargetsTests(TestCase):
         with self.assertRaises(RequestFailed) as raised:
             self.ask()
         self.assertEqual(raised.exception.step, Step.DNS)
-        self.assertIn("no such service", raised.exception.reason)
+        self.assertIn("names no server", raised.exception.reason)
+
+    def test_targets_that_are_no_hosts_are_left_out(self) -> None:
+        self.internet.srv = {
+            "_matrix-fed._tcp.a.example": [
+                SrvRecord(1, 1, 443, "b.example\r\nx: y"),
+                SrvRecord(2, 1, 0, "b.example"),
+                SrvRecord(3, 1, 443, "\ufffd"),
+                SrvRecord(4, 1, 443, "c.example"),
+            ]
+        }
+        self.assertEqual(self.ask(), [Target("c.example", 443)])
 
     def test_what_holds_is_not_asked_for_again(self) -> None:
         self.internet.srv = {"_matrix-fed._tcp.a.example": [SrvRecord(1, 1, 443, "b.example")]}

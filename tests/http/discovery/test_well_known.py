@@ -120,6 +120,17 @@ class WellKnownTests(InternetTestCase):
         self.clock.advance(HOUR)
         self.assertIsNone(await self.delegate())
 
+    async def test_waiting_after_failures_does_not_prolong_a_delegation(self) -> None:
+        self.site(DELEGATES, OUTAGE)
+        await self.delegate()
+        self.clock.advance(24.5 * HOUR)
+        for _ in range(23):
+            await self.delegate()
+            self.clock.advance(HOUR)
+        self.assertEqual(await self.delegate(), "b.example:443")
+        self.clock.advance(0.75 * HOUR)
+        self.assertIsNone(await self.delegate())
+
     async def test_a_file_that_is_gone_ends_a_delegation(self) -> None:
         self.site(DELEGATES, page(b"", "404 Not Found"))
         await self.delegate()

@@ -2,6 +2,8 @@
 
 from ipaddress import ip_network
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError
 
 from synapse.http.client.client import HttpClient
@@ -314,6 +316,10 @@ class BoundsTests(ClientTestCase):
         asked = [self.get() for _ in range(6)]
         self.assertEqual(asked[5].error.step, Step.POOL)
         self.assertFalse(asked[4].is_over)
+        for one in asked[2:5]:
+            one.deferred.cancel()
+            self.assertRaises(CancelledError, lambda one=one: one.result)
+        self.assertFalse(self.get().is_over)
 
     def test_thousands_that_wait_for_what_fails_at_once_do_not_overflow(self) -> None:
         limits = ClientLimits(connections_per_route=1)
@@ -334,6 +340,85 @@ class BoundsTests(ClientTestCase):
         for one in (running, connecting, waiting, self.get()):
             self.assertIn(one.error.step, (Step.HTTP, Step.POOL))
         self.assertEqual(self.network.getDelayedCalls(), [])
+
+
+ACTIONS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            [
+                *("ask", "ask", "accept", "accept", "refuse", "answer", "answer"),
+                *("farewell", "rubbish", "hang-up", "cancel", "wait"),
+            ]
+        ),
+        st.integers(0, 7),
+    ),
+    max_size=60,
+)
+
+
+class PoolFuzz(TestCase):
+    """Whatever happens in whatever order, no place is lost and none given twice."""
+
+    @settings(max_examples=150, deadline=None)
+    @given(ACTIONS)
+    def test_the_bounds_hold_and_every_place_comes_back(
+        self, actions: list[tuple[str, int]]
+    ) -> None:
+        names = {f"{n}.example": [f"192.0.2.{n}"] for n in range(3)}
+        network = Network(names)
+        limits = ClientLimits(connections=4, connections_per_route=2, waiting=5, idle_s=20)
+        client = network.client(limits=limits)
+        asked: list[Outcome] = []
+        peers: list[Peer] = []
+        for action, number in actions:
+            self.act(network, client, asked, peers, action, number)
+            peers = [peer for peer in peers if not peer.is_closed]
+            network.attempts = [one for one in network.attempts if not one.is_given_up]
+            self.assertLessEqual(len(peers) + len(network.attempts), limits.connections)
+            for address in names.values():
+                used = [each for each in network.attempts if each.host == address[0]]
+                self.assertLessEqual(len(used), limits.connections_per_route)
+        network.advance(100)
+        self.assertTrue(all(one.is_over for one in asked))
+        network.pump([limits.sweep_s] * 10)
+        self.assertEqual(client.idle_connections, 0)
+        self.assertEqual(network.getDelayedCalls(), [])
+        # As many as ever can be used again.
+        network.attempts.clear()
+        for n in range(8):
+            start(client.request("GET", f"http://{n % 3}.example/"))
+        self.assertEqual(len(network.attempts), limits.connections)
+
+    def act(
+        self,
+        network: Network,
+        client: HttpClient,
+        asked: list[Outcome],
+        peers: list[Peer],
+        action: str,
+        number: int,
+    ) -> None:
+        if action == "ask":
+            work = client.request("GET", f"http://{number % 3}.example/", timeout_s=50)
+            asked.append(start(work))
+        elif action == "wait":
+            network.advance(5)
+        elif action == "cancel" and asked:
+            asked[number % len(asked)].deferred.cancel()
+        elif action == "accept" and network.attempts:
+            peers.append(network.accept())
+        elif action == "refuse" and network.attempts:
+            network.attempts.pop(0).refuse()
+        elif peers:
+            peer = peers[number % len(peers)]
+            if action == "answer":
+                peer.send(OK)
+            elif action == "farewell":
+                peer.send(OK.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
+            elif action == "rubbish":
+                peer.send(b"rubbish\r\n")
+            elif action == "hang-up":
+                peer.close()
 
 
 class RedirectionTests(ClientTestCase):
