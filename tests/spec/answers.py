@@ -14,6 +14,7 @@ from jsonschema_rs import ValidationError, Validator, validator_for
 
 from synapse.api.presence import PresenceState
 
+_DESCRIBED = ("/_matrix/client/", "/_matrix/federation/", "/_matrix/key/")
 _ERROR = {"$ref": "#/$defs/error"}
 _DEFINITIONS = {
     "error": {
@@ -35,7 +36,7 @@ _PRESENCE = "/_matrix/client/v3/presence/{userId}/status"
 
 def complaint(method: str, path: str, status: int, body: Any) -> str | None:
     """What is wrong with an answer, if anything. `body` is the parsed JSON."""
-    if not path.startswith("/_matrix/client/"):
+    if not path.startswith(_DESCRIBED):
         return None
     path, _, query = path.partition("?")
     if any(parameter in query for parameter in _ASK_FOR_OTHER_ANSWERS):

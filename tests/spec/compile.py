@@ -2,8 +2,9 @@
 
     python -m tests.spec.compile path/to/matrix-spec
 
-The result holds, for each endpoint of the client-server API, the JSON Schemas of its answers, with
-what only people read left out. Run it again when the specification is released anew.
+The result holds, for each endpoint of the client-server and the server-server API, the JSON Schemas
+of its answers, with what only people read left out. Run it again when the specification is
+released anew.
 """
 
 import argparse
@@ -31,15 +32,19 @@ class Compiler:
     def endpoints(self) -> dict[str, dict[str, dict[str, Any]]]:
         """By path and method: the schema of each status's JSON body."""
         found: dict[str, dict[str, dict[str, Any]]] = {}
-        for file in sorted((self._data / "api" / "client-server").glob("*.yaml")):
-            api = _load(file)
-            base = _base_path(api)
-            for path, operations in api["paths"].items():
-                methods = found.setdefault(base + path, {})
-                for method in _METHODS:
-                    if method in operations:
-                        methods[method.upper()] = self._responses(operations[method], file)
+        for name in ("client-server", "server-server"):
+            for file in sorted((self._data / "api" / name).glob("*.yaml")):
+                self._add(file, found)
         return found
+
+    def _add(self, file: Path, found: dict[str, dict[str, dict[str, Any]]]) -> None:
+        api = _load(file)
+        base = _base_path(api)
+        for path, operations in api["paths"].items():
+            methods = found.setdefault(base + path, {})
+            for method in _METHODS:
+                if method in operations:
+                    methods[method.upper()] = self._responses(operations[method], file)
 
     def _responses(self, operation: dict[str, Any], file: Path) -> dict[str, Any]:
         schemas = {}

@@ -36,6 +36,12 @@ class ComplaintTests(TestCase):
         page = {"start": "s1", "chunk": [EVENT, nameless]}
         self.judge(False, "GET", f"{V3}/rooms/!r:b/messages?dir=b", 200, page)
 
+    def test_the_api_for_other_servers(self) -> None:
+        keys = {"server_name": "a", "verify_keys": {}, "signatures": {}, "valid_until_ts": 1}
+        for good, body in ((True, keys), (False, {**keys, "valid_until_ts": "1"})):
+            self.judge(good, "GET", "/_matrix/key/v2/server", 200, body)
+            self.judge(good, "POST", "/_matrix/key/v2/query", 200, {"server_keys": [body]})
+
     def test_errors(self) -> None:
         error = {"errcode": "M_FORBIDDEN", "error": "No"}
         self.judge(True, "GET", f"{V3}/account/whoami", 403, error)
