@@ -27,8 +27,6 @@ _NOT_SUPPORTED_YET = """
     federation_whitelist_endpoint_enabled federation_metrics_domains
     allow_profile_lookup_over_federation allow_device_name_lookup_over_federation federation
     federation_rr_transactions_per_room_per_second
-    trusted_key_servers suppress_key_server_warning perspectives key_server_signing_keys_path
-    old_signing_keys key_refresh_interval
 
     rc_registration_token_validity rc_3pid_validation rc_third_party_invite rc_media_create
     rc_federation federation_rc_window_size federation_rc_sleep_limit federation_rc_sleep_delay

@@ -13,9 +13,9 @@ ANY_ADDRESS = ("::", "0.0.0.0")
 LOOPBACK = ("127.0.0.1", "::1")
 
 # What a listener may carry. The right half is Synapse's, and not served by this version.
-SERVED_RESOURCES = ("client", "health", "metrics", "static")
+SERVED_RESOURCES = ("client", "health", "keys", "metrics", "static")
 UNSERVED_RESOURCES = (
-    "consent", "federation", "keys", "media", "openid", "replication", "webclient",
+    "consent", "federation", "media", "openid", "replication", "webclient",
 )  # fmt: skip
 
 
@@ -27,7 +27,8 @@ class ListenerResource:
         ListOf(TEXT, or_one=True),
         (),
         "client: the client and admin API, and /.well-known. federation: the API for other "
-        "servers. metrics: /_synapse/metrics. health: /health, which is on every listener anyway.",
+        "servers. keys: only the part of it that tells servers' keys. metrics: "
+        "/_synapse/metrics. health: /health, which is on every listener anyway.",
         example="[client, federation]",
     )
     compress: bool = option(BOOLEAN, False, "Compress answers for clients that can take it.")

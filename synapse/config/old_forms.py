@@ -6,6 +6,7 @@ as far as they are computed with; the rest is checked, under its new name, like 
 
 from collections.abc import Callable
 
+from synapse.config.composed import mapping
 from synapse.config.files import Settings
 from synapse.config.kinds import BOOLEAN, NUMBER, TEXT, Integer
 from synapse.config.listeners import ANY_ADDRESS
@@ -23,6 +24,7 @@ OLD_KEYS = (
     "gzip_responses",
     "metrics_bind_host",
     "metrics_port",
+    "perspectives",
     "rc_message_burst_count",
     "rc_messages_per_second",
     "room_invite_state_types",
@@ -127,6 +129,29 @@ def _presence(settings: Settings) -> None:
         settings.put("presence", {**presence, "enabled": enabled}, like="use_presence")
 
 
+def _key_servers(settings: Settings) -> None:
+    old = settings.values.get("perspectives")
+    if old is None or settings.values.get("trusted_key_servers") is not None:
+        return
+    place = settings.place("perspectives").key("perspectives")
+    example = '{servers: {"matrix.org": {verify_keys: {"ed25519:auto": {key: "…"}}}}}'
+    servers = mapping(old, place, "a mapping with servers", example).get("servers") or {}
+    place = place.key("servers")
+    trusted: list[object] = []
+    for name, facts in mapping(servers, place, "a mapping of servers", example).items():
+        inside = place.key(name)
+        keys = (
+            mapping(facts, inside, "a mapping with verify_keys", example).get("verify_keys") or {}
+        )
+        inside = inside.key("verify_keys")
+        verify_keys = {
+            key_id: mapping(value, inside.key(key_id), "a mapping with key", example).get("key")
+            for key_id, value in mapping(keys, inside, "a mapping of keys", example).items()
+        }
+        trusted.append({"server_name": name, "verify_keys": verify_keys})
+    settings.put("trusted_key_servers", trusted, like="perspectives")
+
+
 def _number(settings: Settings, key: str) -> int | None:
     value = settings.values.get(key)
     return None if value is None else _PORT.parse(value, settings.place(key).key(key))
@@ -155,4 +180,5 @@ _CONVERSIONS: tuple[Callable[[Settings], None], ...] = (
     _metrics_listener,
     _prejoin_state,
     _presence,
+    _key_servers,
 )

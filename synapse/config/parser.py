@@ -9,7 +9,7 @@ from synapse.config import caches, outbound
 from synapse.config.database import DEFAULT_SQLITE_FILE, DatabaseConfig
 from synapse.config.files import Settings
 from synapse.config.homeserver import HomeserverConfig
-from synapse.config.keys import KeysConfig
+from synapse.config.keys import DEFAULT_KEY_SERVER, KeysConfig
 from synapse.config.kinds import BOOLEAN, FilePath, Integer
 from synapse.config.known_keys import warn_about_unknown
 from synapse.config.old_forms import OLD_KEYS, modernise
@@ -44,6 +44,7 @@ def parse(
     _warn_about_unread(settings)
     _check_tls(config, settings)
     _check_process(config, settings)
+    _check_key_servers(config.keys, settings)
     if not config.listeners:
         settings.place("listeners").key("listeners").warn(
             "has no listener: nobody can connect to this server"
@@ -134,6 +135,32 @@ def _check_tls(config: HomeserverConfig, settings: Settings) -> None:
                 f'{key}: "/etc/matrix-synapse/{config.server.server_name}.tls.'
                 f'{"crt" if "certificate" in key else "key"}", or set tls: false'
             )
+
+
+def _check_key_servers(keys: KeysConfig, settings: Settings) -> None:
+    place = settings.place("trusted_key_servers").key("trusted_key_servers")
+    certificates = settings.values.get("federation_verify_certificates")
+    for i, trusted in enumerate(keys.trusted_key_servers):
+        believed = trusted.verify_keys or trusted.accept_keys_insecurely
+        if not believed and certificates is not None:
+            verified = BOOLEAN.parse(
+                certificates,
+                settings.place("federation_verify_certificates").key(
+                    "federation_verify_certificates"
+                ),
+            )
+            if not verified:
+                raise place.index(i).error(
+                    "has no verify_keys, and federation_verify_certificates is false, so anybody "
+                    "could pretend to be it: give its verify_keys, or, if the network is safe, "
+                    "accept_keys_insecurely: true"
+                )
+    names = {trusted.server_name for trusted in keys.trusted_key_servers}
+    if DEFAULT_KEY_SERVER in names and not keys.suppress_key_server_warning:
+        place.warn(
+            f"holds {DEFAULT_KEY_SERVER}, as it does unless given: what that server says about the "
+            "keys of others is believed. If this is meant, add suppress_key_server_warning: true"
+        )
 
 
 def _check_process(config: HomeserverConfig, settings: Settings) -> None:

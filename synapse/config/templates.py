@@ -78,6 +78,11 @@ form_secret: {form_secret}
 # The key that signs what this server says. Keep a copy in a safe place.
 signing_key_path: {signing_key}
 
+# Servers that are believed about the keys of others which don't answer. [] trusts nobody.
+trusted_key_servers:
+  - server_name: "matrix.org"
+suppress_key_server_warning: true
+
 enable_metrics: {enable_metrics}
 report_stats: {report_stats}
 """

@@ -14,6 +14,7 @@ from synapse.config.parser import parse
 QUIET: dict[str, object] = {
     "server_name": "example.com",
     "listeners": [{"port": 8008, "resources": [{"names": ["client"]}]}],
+    "suppress_key_server_warning": True,
 }
 
 

@@ -7,7 +7,10 @@ import os
 from synapse.config.__main__ import main
 from tests.config.builders import InDirectory
 
-GOOD = "server_name: a.b\nlisteners: [{port: 8008, resources: [{names: [client]}]}]\n"
+GOOD = (
+    "server_name: a.b\nlisteners: [{port: 8008, resources: [{names: [client]}]}]\n"
+    "suppress_key_server_warning: true\n"
+)
 
 
 def call(*argv: str) -> tuple[int, str, str]:

@@ -116,10 +116,10 @@ class WarningTest(TestCase):
         self.assertEqual(parsed_with_warnings()[1], [])
 
     def test_synapses_other_keys_are_named_in_one_line(self) -> None:
-        _, warnings = parsed_with_warnings(media_store_path="/m", trusted_key_servers=[], redis={})
+        _, warnings = parsed_with_warnings(media_store_path="/m", send_federation=True, redis={})
         self.assertEqual(
             warnings,
-            ["keys not supported yet, ignored: media_store_path, trusted_key_servers, redis"],
+            ["keys not supported yet, ignored: media_store_path, send_federation, redis"],
         )
 
     def test_unknown_key_gets_a_suggestion(self) -> None:

@@ -15,9 +15,11 @@ from synapse.config.sample import sample
 ROOT = Path(__file__).parents[2]
 
 READ_BY_THE_CONFIGURATION_ITSELF = {
+    "accept_keys_insecurely",
     "enable_registration_without_verification",
     "factors",
     "per_cache_factors",
+    "suppress_key_server_warning",
 }
 # Everybody's configuration has them, and their meaning says that they do nothing.
 WITHOUT_EFFECT = {
