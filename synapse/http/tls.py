@@ -35,6 +35,13 @@ class ReloadableTls:
     def serverConnectionForTLS(self, protocol: object) -> SSL.Connection:
         return SSL.Connection(self._context, None)
 
+    @property
+    def fingerprint(self) -> bytes:
+        """The SHA-256 hash of the certificate, without its chain, that connections show now."""
+        certificate = SSL.Connection(self._context, None).get_certificate()
+        assert certificate is not None, "a context without one isn't taken"
+        return bytes.fromhex(certificate.digest("sha256").decode().replace(":", ""))
+
     def reload(self) -> bool:
         """Use the files as they are now for new connections; keep the old ones if they are bad."""
         try:

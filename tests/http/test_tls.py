@@ -1,7 +1,9 @@
 """TLS: what a listener is made of."""
 
 import contextlib
+import ssl
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 
 from OpenSSL import SSL, crypto
@@ -66,6 +68,19 @@ class DhParamsTests(TestCase):
 
     def test_a_client_that_knows_only_dhe_is_served(self) -> None:
         self.assertIn("DHE", self.suite(self.tls()) or "")
+
+    def test_the_fingerprint_is_that_of_the_certificate_in_use(self) -> None:
+        tls = self.tls()
+        for _ in range(2):
+            pem = self.certificate.read_text()
+            self.assertEqual(tls.fingerprint, sha256(ssl.PEM_cert_to_DER_cert(pem)).digest())
+            certify(self.certificate, self.key)
+            self.assertTrue(tls.reload())
+            self.assertNotEqual(pem, self.certificate.read_text())
+        before = tls.fingerprint
+        self.certificate.write_text("no certificate")
+        self.assertFalse(tls.reload())
+        self.assertEqual(tls.fingerprint, before)
 
     def test_bad_parameters_are_named(self) -> None:
         self.params.write_text("nothing")
