@@ -54,11 +54,20 @@ class Running:
         """Everything that can fail. Raises `StartError`."""
         config = self._config
         caches.set_factors(config.caches.factor)
-        key = _signing_key(config)
+        key, *other_keys = _signing_keys(config)
         self._database = self._open_database()
         clock = Clock(self._reactor)
         self._outbound = Outbound(config, self._reactor, key)
-        self.server = Server(config, self._database, clock, self._threads, key, self._outbound)
+        self.server = Server(
+            config,
+            self._database,
+            clock,
+            self._threads,
+            key,
+            self._outbound,
+            other_keys=other_keys,
+            notary_keys=_notary_keys(config),
+        )
         self._chores = Chores(self.server)
         self._open_listeners()
 
@@ -91,6 +100,7 @@ class Running:
             registry.register(ticks)
         if any(listener.tls for listener in config.listeners):
             self._tls = _tls(config)
+            self._tell_certificates()
         self._listeners = Listeners(self._reactor, self._tls)
         request_ids = iter(range(1, 2**63))
         for listener in config.listeners:
@@ -128,7 +138,11 @@ class Running:
         self._log_setup.reload()
         if self._tls is not None:
             self._tls.reload()
+            self._tell_certificates()
         process.notify("READY=1")
+
+    def _tell_certificates(self) -> None:
+        self.server.keys.own.set_certificates([self._tls.fingerprint])
 
     def _shutdown(self) -> "Deferred[None]":
         return Deferred.fromCoroutine(self._close())
@@ -141,6 +155,7 @@ class Running:
         await self._listeners.close()
         self.server.streams.typing.close()
         await self.server.streams.presence.close()
+        self.server.keys.ring.close()
         self._outbound.close()
         await self.server.background.finish()
         self._threads.stop()
@@ -148,18 +163,33 @@ class Running:
         logger.info("Stopped")
 
 
-def _signing_key(config: HomeserverConfig) -> SigningKey:
-    """The first key of the file is the one that signs."""
+def _signing_keys(config: HomeserverConfig) -> list[SigningKey]:
+    """The keys of the file; the first one signs."""
+    if config.keys.signing_key is None:
+        return _keys_in_file("signing_key_path", config.keys.signing_key_path)
     try:
-        if config.keys.signing_key is not None:
-            return read_signing_keys(config.keys.signing_key)[0]
-        with open(config.keys.signing_key_path, encoding="utf-8") as file:
-            return read_signing_keys(file.read())[0]
+        keys = read_signing_keys(config.keys.signing_key)
+    except InvalidKey as error:
+        raise StartError(f"signing_key: {error}") from None
+    if not keys:
+        raise StartError("signing_key: there is no key in it")
+    return keys
+
+
+def _notary_keys(config: HomeserverConfig) -> list[SigningKey]:
+    path = config.keys.key_server_signing_keys_path
+    return [] if path is None else _keys_in_file("key_server_signing_keys_path", path)
+
+
+def _keys_in_file(option: str, path: str) -> list[SigningKey]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            keys = read_signing_keys(file.read())
     except (OSError, UnicodeDecodeError, InvalidKey) as error:
-        raise StartError(f"signing_key_path: {error}") from None
-    except IndexError:
-        path = os.path.abspath(config.keys.signing_key_path)
-        raise StartError(f"signing_key_path: there is no key in {path}") from None
+        raise StartError(f"{option}: {error}") from None
+    if not keys:
+        raise StartError(f"{option}: there is no key in {os.path.abspath(path)}")
+    return keys
 
 
 def _tls(config: HomeserverConfig) -> Any:

@@ -5,10 +5,13 @@ it, and a part is handed the earlier ones that it needs. Tests build the same `S
 database and a clock of their own.
 """
 
+from collections.abc import Sequence
+
 from synapse.app.parts.access import Access
 from synapse.app.parts.attention import Attention
 from synapse.app.parts.discovery import Discovery
 from synapse.app.parts.entering import Entering
+from synapse.app.parts.keys import Keys
 from synapse.app.parts.outbound import Outbound
 from synapse.app.parts.reading import Reading
 from synapse.app.parts.room_news import RoomNews
@@ -22,6 +25,8 @@ from synapse.app.parts.syncing import Syncing
 from synapse.app.parts.users import Users
 from synapse.config.homeserver import HomeserverConfig
 from synapse.crypto.signing import SigningKey
+from synapse.federation.key_fetching import Transport
+from synapse.federation.unconnected import Unconnected
 from synapse.handlers.passwords import Workers
 from synapse.storage.database import Database
 from synapse.util.background import Background
@@ -39,9 +44,17 @@ class Server:
         workers: Workers,
         key: SigningKey,
         outbound: Outbound | None = None,
+        *,
+        other_keys: Sequence[SigningKey] = (),
+        notary_keys: Sequence[SigningKey] = (),
+        transport: Transport | None = None,
     ) -> None:
         """`workers` run what takes long, such as hashing passwords. Without `outbound`, nothing
-        can be asked of other servers."""
+        can be asked of other servers.
+
+        `key` signs, `other_keys` are published beside it, and `notary_keys` sign what is told of
+        third servers' keys. `transport` leads to other homeservers.
+        """
         self.config = config
         self.database = database
         self.clock = clock
@@ -91,4 +104,8 @@ class Server:
         # Public rooms, spaces, the user directory, search.
         self.discovery = Discovery(
             config, database, clock, background, stores, rooms, entering, reading
+        )
+        # Keys of homeservers: ours, others', and whether these signed what they say.
+        self.keys = Keys(
+            config, database, clock, transport or Unconnected(), [key, *other_keys], notary_keys
         )

@@ -1,5 +1,6 @@
 """The process as administrators and service managers meet it."""
 
+import json
 import os
 import shutil
 import signal
@@ -9,6 +10,9 @@ import ssl
 import subprocess
 import sys
 import time
+import urllib.request
+from base64 import b64decode
+from hashlib import sha256
 from pathlib import Path
 from unittest import TestCase
 
@@ -118,12 +122,20 @@ class TlsTests(TestCase):
             "tls": True,
             "port": self.port,
             "bind_addresses": ["127.0.0.1"],
-            "resources": [{"names": ["client"]}],
+            "resources": [{"names": ["client", "keys"]}],
         }
         self.server.configure(listeners=[*self.server.listeners, listener])
 
     def certificate(self) -> str:
         return ssl.get_server_certificate(("127.0.0.1", self.port))
+
+    def published_fingerprint(self) -> bytes:
+        """The certificate's hash in the server's key document."""
+        context = ssl._create_unverified_context()
+        url = f"https://127.0.0.1:{self.port}/_matrix/key/v2/server"
+        with urllib.request.urlopen(url, context=context) as answer:
+            (fingerprint,) = json.load(answer)["tls_fingerprints"]
+        return b64decode(fingerprint["sha256"] + "=")
 
     def test_a_new_certificate_is_taken_up_without_a_restart(self) -> None:
         self.server.start()
@@ -137,7 +149,10 @@ class TlsTests(TestCase):
         deadline = time.monotonic() + 10
         while self.certificate() == before and time.monotonic() < deadline:
             time.sleep(0.05)
-        self.assertEqual(self.certificate().strip(), self.file("test.tls.crt").read_text().strip())
+        after = self.certificate()
+        self.assertEqual(after.strip(), self.file("test.tls.crt").read_text().strip())
+        der = ssl.PEM_cert_to_DER_cert(after)
+        self.assertEqual(self.published_fingerprint(), sha256(der).digest())
 
     def test_a_broken_certificate_leaves_the_old_one_in_use(self) -> None:
         self.server.start()

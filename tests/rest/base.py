@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from twisted.internet import task
 
+from synapse.app.resources.keys import key_resources
 from synapse.app.resources.listeners import client_resources
 from synapse.app.wiring import Server
 from synapse.config.homeserver import HomeserverConfig
@@ -20,8 +21,10 @@ from synapse.config.ratelimiting import (
 from synapse.config.registration import RegistrationConfig
 from synapse.config.server import ServerConfig
 from synapse.crypto.signing import SigningKey
+from synapse.http.resource import Resource
 from synapse.http.routing import Router
 from synapse.util.clock import Clock
+from tests.federation.network import FakeNetwork
 from tests.http.client import Answer, FakeSite
 from tests.spec.answers import complaint
 from tests.storage.base import StoreTestCase
@@ -76,6 +79,7 @@ class RestTestCase(StoreTestCase):
         self.time = task.Clock()
         self.time.advance(1_700_000_000)
         self.clock = Clock(self.time, real=False)
+        self.network = FakeNetwork()
         self.start(default_config())
 
     def prepare(self) -> None:
@@ -84,12 +88,20 @@ class RestTestCase(StoreTestCase):
     def start(self, config: HomeserverConfig) -> None:
         """Start the server, or start it again with another configuration."""
         self.config = config
-        self.server = Server(config, self.database, self.clock, AtOnce(), KEY)
+        self.server = Server(
+            config, self.database, self.clock, AtOnce(), KEY, transport=self.network
+        )
         self.background = self.server.background
-        self.site = FakeSite(Router(client_resources(self.server)), check=_check)
+        self.site = FakeSite(Router(self.resources()), check=_check)
+        self.addCleanup(self.server.keys.ring.close)
         self.addCleanup(self.server.streams.typing.close)
         self.addCleanup(self.server.streams.presence_changes.close)
         self.addCleanup(self.server.background.finish)
+
+    def resources(self) -> list[Resource]:
+        """All that is served."""
+        keys = key_resources(self.clock, self.server.keys)
+        return [*client_resources(self.server), *keys]
 
     def reconfigure(self, **sections: Any) -> None:
         """Start again with other values: `reconfigure(registration={"bcrypt_rounds": 5})`."""

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-from synapse.app.resources.listeners import client_resources
 from synapse.http.resource import Resource
 from tests.http.client import Answer
 from tests.rest.hostile import BROKEN_BODIES, STRANGE_STRINGS, WRONG_VALUES
@@ -85,6 +84,7 @@ QUERIES = (
     "alias",
     "ts",
     "org.matrix.msc4140.delay",
+    "minimum_valid_until_ts",
 )
 # A body that each endpoint would take, so that each property can be put wrong.
 BODIES: dict[str, dict[str, Any]] = {
@@ -187,6 +187,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "ReportEvent": {"reason": "r", "score": -100},
     "ReportRoom": {"reason": "r"},
     "ReportUser": {"reason": "r"},
+    "KeysOfServers": {
+        "server_keys": {"remote.example": {"ed25519:a": {"minimum_valid_until_ts": 1}}}
+    },
     "ReadMarkersResource": {"m.fully_read": "$x", "m.read": "$x", "m.read.private": "$x"},
 }
 
@@ -220,11 +223,13 @@ class HostileTests(RoomTestCase):
             "rule_id": "mine",
             "tag": "u.work",
             "rel_type": "m.thread",
+            "server_name": "remote.example",
+            "key_id": "ed25519:a",
         }
 
     def endpoints(self) -> Iterator[tuple[Resource, str]]:
         """Each resource with one of its paths."""
-        for resource in client_resources(self.server):
+        for resource in self.resources():
             if type(resource).__name__ not in _NOT_JSON:
                 yield resource, next((p for p in resource.PATHS if "/v3/" in p), resource.PATHS[0])
 
@@ -345,6 +350,9 @@ class HostileTests(RoomTestCase):
             "WellKnownClient",
             "WellKnownServer",
             "WellKnownSupport",
+            "PublishedKeys",
+            "KeysOfServer",
+            "KeysOfServers",
         }
         for name, method, pattern in self.calls():
             if name in open_to_all or f"{name} {method}" in open_to_all:

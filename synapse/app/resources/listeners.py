@@ -4,6 +4,7 @@ from synapse.app.resources.about import about_resources
 from synapse.app.resources.attention import attention_resources
 from synapse.app.resources.discovery import discovery_resources
 from synapse.app.resources.events import event_resources
+from synapse.app.resources.keys import key_resources
 from synapse.app.resources.rooms import room_resources
 from synapse.app.resources.settings import setting_resources
 from synapse.app.resources.sync import sync_resources
@@ -21,6 +22,8 @@ def resources_of(server: Server, listener: ListenerConfig, registry: Registry) -
     resources: list[Resource] = [Health()]
     if "client" in names:
         resources += client_resources(server)
+    if "federation" in names or "keys" in names:
+        resources += key_resources(server.clock, server.keys)
     if "metrics" in names or listener.type == "metrics":
         resources.append(Metrics(registry))
     return resources

@@ -15,6 +15,7 @@ from synapse.storage.stores.members import Membership
 from synapse.storage.stores.unread import RoomCounts, UnreadStore
 from synapse.storage.transaction import Transaction
 from synapse.util.clock import Clock
+from tests.crypto.key_documents import document_of, key_of
 from tests.rest.base import PASSWORD
 from tests.rest.rooms import V3
 from tests.storage.plans.room_life import ALICE, BOB, CAROL, HOUR_MS, RoomLifeTestCase
@@ -49,6 +50,7 @@ class LifeTestCase(RoomLifeTestCase):
         await self._delay_events()
         await self._restart()
         await self._manage_accounts()
+        await self._tell_keys()
         await self._do_chores()
 
     async def _keep_private_data(self) -> None:
@@ -198,6 +200,17 @@ class LifeTestCase(RoomLifeTestCase):
         await self.finish_background()
         guest, token = await self.guest()
         await self.register(localpart_of(guest), guest_access_token=token)
+
+    async def _tell_keys(self) -> None:
+        """Of a server that changes its key all the time."""
+        server, now_ms = "remote.example", self.clock.now_ms()
+        for n in range(12):
+            until_ms = now_ms + n * HOUR_MS
+            document = document_of(server, key_of(server, f"k{n}"), until_ms=until_ms)
+            self.network.answers[server] = document
+            self.advance(3600)
+            path = f"/_matrix/key/v2/query/{server}?minimum_valid_until_ts={until_ms + HOUR_MS}"
+            await self.wait_for(self.fetch("GET", path))
 
     async def _do_chores(self) -> None:
         """A day later: what the server does when it starts, and every hour."""
