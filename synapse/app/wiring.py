@@ -12,6 +12,7 @@ from synapse.app.parts.attention import Attention
 from synapse.app.parts.discovery import Discovery
 from synapse.app.parts.entering import Entering
 from synapse.app.parts.keys import Keys
+from synapse.app.parts.notices import server_notices
 from synapse.app.parts.outbound import Outbound
 from synapse.app.parts.reading import Reading
 from synapse.app.parts.room_news import RoomNews
@@ -69,10 +70,16 @@ class Server:
         # Who is it? Tokens, passwords, sessions.
         self.access = access = Access(config, database, clock, background, workers, stores)
         # The doors of rooms: creation, aliases, joining and leaving, upgrades.
-        self.entering = entering = Entering(config, clock, background, stores, streams, rooms)
+        self.entering = entering = Entering(
+            config, clock, background, stores, streams, rooms, access
+        )
         # Messages and state events, now or later.
         self.sending = Sending(
             config, database, clock, background, stores, streams, rooms, entering
+        )
+        # What the server itself tells its users.
+        self.server_notices = server_notices(
+            config, clock, stores, streams, rooms, access, entering
         )
         # Timelines, state, relations, and how events look to a client.
         self.reading = reading = Reading(config, database, clock, stores, streams, rooms)

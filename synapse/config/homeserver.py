@@ -19,6 +19,7 @@ from synapse.config.retention import RetentionConfig, RetentionSection
 from synapse.config.rooms import RoomsConfig
 from synapse.config.search import SearchConfig
 from synapse.config.server import ServerConfig
+from synapse.config.server_notices import ServerNoticesConfig
 from synapse.config.tls import TlsConfig
 
 
@@ -49,6 +50,9 @@ class HomeserverConfig:
     presence: PresenceConfig = option(Section(PresenceConfig), PresenceConfig(), "Who is online.")
     retention: RetentionConfig = option(
         RetentionSection(RetentionConfig), RetentionConfig(), "Deleting old messages."
+    )
+    server_notices: ServerNoticesConfig | None = option(
+        Section(ServerNoticesConfig), None, "Messages of the server itself to its users."
     )
     keys: KeysConfig = section(KeysConfig)
     outbound: OutboundConfig = section(OutboundConfig)

@@ -52,7 +52,7 @@ _NOT_SUPPORTED_YET = """
     sentry metrics_flags report_stats_endpoint track_puppeted_user_ips app_service_config_files
     track_appservice_user_ips use_appservice_legacy_authorization saml2_config oidc_providers
     oidc_config cas_config sso jwt_config ldap_config password_providers push push_rules
-    user_consent stats server_notices
+    user_consent stats
     exclude_rooms_from_presence opentracing spam_checker
     third_party_event_rules auto_accept_invites background_updates task_scheduler
     experimental_features replication_torture_level

@@ -5,10 +5,11 @@ one `_Account`; whatever ends or changes the user's sessions (log-out, a lock, â
 `forget`, which marks it stale, and the next request with any of these tokens asks the database.
 """
 
+from collections.abc import Container
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
-from synapse.api.errors import MatrixError, MissingToken, UnknownToken
+from synapse.api.errors import Forbidden, MatrixError, MissingToken, UnknownToken
 from synapse.handlers.token_format import token_hash
 from synapse.http.request import Request
 from synapse.storage.stores.devices import DeviceStore, Sighting
@@ -41,12 +42,20 @@ class Auth:
     """Finds out who makes a request."""
 
     def __init__(
-        self, tokens: TokenStore, devices: DeviceStore, clock: Clock, background: Background
+        self,
+        tokens: TokenStore,
+        devices: DeviceStore,
+        clock: Clock,
+        background: Background,
+        *,
+        barred: Container[str] = (),
     ) -> None:
+        """`barred` are user ids for whom nobody may act, whatever token they have."""
         self._tokens = tokens
         self._devices = devices
         self._clock = clock
         self._background = background
+        self._barred = barred
         self._known: Cache[str, _Known] = Cache(50_000, "tokens")
         self._accounts: WeakValueDictionary[int, _Account] = WeakValueDictionary()
         # Counts the calls of `forget`: what was read before one must not be cached after it.
@@ -79,6 +88,13 @@ class Auth:
             return None
         return await self.requester(request, allow_guest=True)
 
+    async def admin(self, request: Request) -> Requester:
+        """The same for what is the server's administrators' only. Raises `Forbidden`."""
+        requester = await self.requester(request)
+        if not requester.is_admin:
+            raise Forbidden("You are not a server admin")
+        return requester
+
     def forget(self, user_nid: int) -> None:
         """The user's sessions changed: look them up again. Call it after the commit."""
         self._epoch += 1
@@ -92,7 +108,7 @@ class Auth:
         epoch = self._epoch
         hashed = token_hash(token)
         session = await self._tokens.session(hashed)
-        if session is None:
+        if session is None or session.user_id in self._barred:
             raise UnknownToken()
         if not session.is_used:
             await self._tokens.first_used(hashed)

@@ -1,5 +1,7 @@
 """Checking a user's name and password, for log-in and for user-interactive authentication."""
 
+from collections.abc import Container
+
 from synapse.api.errors import Forbidden, InvalidParam, MatrixError, MissingParam
 from synapse.api.identifiers import is_user_id
 from synapse.handlers.auth import UserLocked
@@ -25,11 +27,15 @@ class Credentials:
         users: UserStore,
         passwords: Passwords,
         failed_attempts: RateLimiter,
+        *,
+        barred: Container[str] = (),
     ) -> None:
+        """`barred` are user ids that no password opens."""
         self._server_name = server_name
         self._users = users
         self._passwords = passwords
         self._failed_attempts = failed_attempts
+        self._barred = barred
 
     async def verify(self, stage: JsonObject) -> User:
         """The user whose name and password an `m.login.password` object holds.
@@ -41,7 +47,8 @@ class Credentials:
         user_id = self._user_id(name)
         self._failed_attempts.peek(user_id.lower())
         user = await self._find(user_id)
-        password_hash = None if user is None else user.password_hash
+        is_open = user is not None and user.user_id not in self._barred
+        password_hash = user.password_hash if user is not None and is_open else None
         matches = await self._passwords.matches(password, password_hash)
         if user is not None and user.is_deactivated:
             raise UserDeactivated()

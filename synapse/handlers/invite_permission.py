@@ -3,7 +3,7 @@
 Client-server API, "Invite permission" and "Ignoring users"; MSC4155.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import orjson
@@ -35,16 +35,24 @@ class InvitePermission:
     """Judges invites of this server's users."""
 
     def __init__(
-        self, account_data: AccountDataStore, events: EventStore, names: Names, *, server_name: str
+        self,
+        account_data: AccountDataStore,
+        events: EventStore,
+        names: Names,
+        *,
+        server_name: str,
+        always_allowed: Container[str] = (),
     ) -> None:
+        """`always_allowed` are the inviters whom no rule keeps away: the server itself."""
         self._account_data = account_data
         self._events = events
         self._names = names
         self._server_name = server_name
+        self._always_allowed = always_allowed
 
     async def check(self, inviter: str, user_id: str) -> None:
         """Raises `InviteBlocked` if the user is one of ours who refuses this inviter."""
-        if domain_of(user_id) != self._server_name:
+        if domain_of(user_id) != self._server_name or inviter in self._always_allowed:
             return
         user_nid = await self._names.nid(user_id)
         if user_nid is not None and _judge(await self._rules(user_nid), inviter) is Verdict.BLOCK:
@@ -60,7 +68,10 @@ class InvitePermission:
             return rows
         events = await self._events.by_nids(invites)
         unwanted = {
-            nid for nid in invites if _judge(rules, events[nid].sender) is not Verdict.ALLOW
+            nid
+            for nid in invites
+            if (sender := events[nid].sender) not in self._always_allowed
+            and _judge(rules, sender) is not Verdict.ALLOW
         }
         return [row for row in rows if row.event_nid not in unwanted]
 

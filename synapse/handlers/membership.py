@@ -13,6 +13,7 @@ from synapse.handlers.auth import GuestForbidden, Requester
 from synapse.handlers.guest_access import admits_guests
 from synapse.handlers.invite_permission import InvitePermission
 from synapse.handlers.membership_limits import MembershipLimits
+from synapse.handlers.notices_user import NoticesUser
 from synapse.handlers.restricted_joins import RestrictedJoins
 from synapse.handlers.room_access import not_in_room, room_of_member
 from synapse.handlers.room_succession import RoomSuccession
@@ -43,6 +44,7 @@ class Memberships:
         profiles: ProfileStore,
         restricted: RestrictedJoins,
         invite_permission: InvitePermission,
+        notices_user: NoticesUser,
         succession: RoomSuccession,
         limits: MembershipLimits,
         config: RoomsConfig,
@@ -56,6 +58,7 @@ class Memberships:
         self._profiles = profiles
         self._restricted = restricted
         self._invite_permission = invite_permission
+        self._notices_user = notices_user
         self._succession = succession
         self._limits = limits
         self._config = config
@@ -76,7 +79,7 @@ class Memberships:
         is_new = current is None or current.membership != Membership.JOIN
         if is_new:
             self._limits.check_join(requester.user_id, room_id)
-        content = {**await self._profile(requester.user_id), **(more or {})}
+        content = {**await self.joining(requester.user_id), **(more or {})}
         content["membership"] = Membership.JOIN
         authoriser = await self._restricted.authoriser(room, requester.user_id)
         if authoriser is not None:
@@ -85,6 +88,10 @@ class Memberships:
         if is_new:
             await self._succession.joined(requester.user_id, requester.user_nid, room)
         return event_id
+
+    async def joining(self, user_id: str) -> dict[str, Any]:
+        """The content of a join: with the user's profile."""
+        return {**await self._profile(user_id), "membership": Membership.JOIN}
 
     async def knock(
         self, requester: Requester, room_id: str, more: dict[str, Any] | None = None
@@ -123,6 +130,7 @@ class Memberships:
                 raise InvalidParam(f"Not a user id: {user_id[:255]!r}")
         if not user_ids:
             return
+        self._notices_user.check_may_be_invited(user_ids)
         if self._config.block_non_admin_invites and not requester.is_admin:
             raise Forbidden("Invites have been disabled on this server")
         if any(domain_of(user_id) != self._server_name for user_id in user_ids):
@@ -152,6 +160,7 @@ class Memberships:
         if current is None:
             raise not_in_room(room_id)
         if current.membership != Membership.LEAVE:
+            await self._notices_user.check_may_leave(requester.user_nid, room_id, current)
             content = {**_reason(reason), "membership": Membership.LEAVE}
             await self._send(requester.user_id, room_id, requester.user_id, content)
         # Also for who repeats a request that a stop of the server cut in two.
@@ -212,9 +221,11 @@ class Memberships:
         if user_id == requester.user_id:
             if membership == Membership.JOIN:
                 return await self._join_or_rename(requester, room_id, content)
-            await room_of_member(self._rooms, room_id)
+            room = await room_of_member(self._rooms, room_id)
             if membership == Membership.KNOCK:
                 return await self.knock(requester, room_id, content)
+            if current := await self._rooms.current(room, EventTypes.MEMBER, user_id):
+                await self._notices_user.check_may_leave(requester.user_nid, room_id, current)
             return await self._send_own(user_id, room_id, content)
         room = await self._target_room(requester, room_id, user_id)
         if membership == Membership.INVITE:

@@ -1,6 +1,6 @@
 """Making an account, whoever asked for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 import orjson
@@ -40,18 +40,30 @@ class NewAccounts:
         users: UserStore,
         clock: Clock,
         registered: Callable[[str, bool], object],
+        *,
+        reserved: Container[str] = (),
     ) -> None:
-        """`registered(user_id, is_guest)` is called for each new account."""
+        """`registered(user_id, is_guest)` is called for each new account.
+
+        `reserved` are user ids that nobody gets.
+        """
         self._server_name = server_name
         self._users = users
         self._clock = clock
         self._registered = registered
+        self._reserved = reserved
+
+    async def is_free(self, user_id: str) -> bool:
+        """Whether an account of that name could be made."""
+        return user_id not in self._reserved and await self._users.user(user_id) is None
 
     async def create(self, wish: AccountWish) -> Account | None:
         """None if the name is taken. Of two who want it at once, one gets it."""
         while True:
             user_id = wish.user_id or random_user_id(self._server_name)
-            user_nid = await self._users.register(self._row(user_id, wish))
+            user_nid = None
+            if user_id not in self._reserved:
+                user_nid = await self._users.register(self._row(user_id, wish))
             if user_nid is not None:
                 self._registered(user_id, wish.is_guest)
                 return Account(user_id, user_nid)

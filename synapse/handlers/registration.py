@@ -131,7 +131,7 @@ class Registration:
         return {**_identity(account), **session}
 
     async def _require_free(self, user_id: str) -> None:
-        if await self._users.user(user_id) is not None:
+        if not await self._new_accounts.is_free(user_id):
             raise UserInUse()
 
     def _require_open(self) -> None:

@@ -1,11 +1,9 @@
 """Creating rooms: all first events of a room in one commit, or none."""
 
-import secrets
-import string
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from synapse.api.constants import EventTypes, Membership
+from synapse.api.constants import EventTypes
 from synapse.api.errors import BadJson, InvalidParam, MatrixError
 from synapse.api.room_versions import ROOM_VERSIONS, RoomVersion
 from synapse.config.rooms import RoomsConfig
@@ -17,12 +15,16 @@ from synapse.handlers.directory_rules import DirectoryRules
 from synapse.handlers.membership import Memberships
 from synapse.handlers.membership_limits import MembershipLimits
 from synapse.handlers.ratelimits import RateLimiter
-from synapse.handlers.room_presets import PRESETS, Preset, power_levels
+from synapse.handlers.room_presets import (
+    PRESETS,
+    Preset,
+    new_room_id,
+    power_levels,
+    topic_content,
+)
 from synapse.rooms.writer import Draft, RoomWriter
-from synapse.storage.stores.profiles import ProfileStore
 from synapse.storage.stores.rooms import RoomStore
 
-_ROOM_ID_LETTERS: Final = 18
 # One request makes no more events than this.
 _MAX_INVITES: Final = 100
 _MAX_INITIAL_STATE: Final = 500
@@ -54,7 +56,6 @@ class RoomCreation:
         self,
         writer: RoomWriter,
         rooms: RoomStore,
-        profiles: ProfileStore,
         memberships: Memberships,
         limits: MembershipLimits,
         rules: DirectoryRules,
@@ -65,7 +66,6 @@ class RoomCreation:
     ) -> None:
         self._writer = writer
         self._rooms = rooms
-        self._profiles = profiles
         self._memberships = memberships
         self._limits = limits
         self._rules = rules
@@ -94,7 +94,11 @@ class RoomCreation:
         drafts = await self._drafts(requester.user_id, version, preset, alias, wish)
         try:
             room = await self._writer.create(
-                version, drafts, self._new_room_id(), alias=alias, published=wish.published
+                version,
+                drafts,
+                new_room_id(self._server_name),
+                alias=alias,
+                published=wish.published,
             )
         except AuthError as error:
             # What the requester wished for forbids what else they wished for.
@@ -117,7 +121,7 @@ class RoomCreation:
         )
         drafts = [
             Draft(EventTypes.CREATE, creator, _creation(creator, version, preset, wish), ""),
-            Draft(EventTypes.MEMBER, creator, await self._join(creator), creator),
+            Draft(EventTypes.MEMBER, creator, await self._memberships.joining(creator), creator),
             Draft(EventTypes.POWER_LEVELS, creator, levels, ""),
         ]
         if alias is not None and (EventTypes.CANONICAL_ALIAS, "") not in state:
@@ -150,8 +154,7 @@ class RoomCreation:
         if wish.name is not None:
             state[EventTypes.NAME, ""] = {"name": wish.name}
         if wish.topic is not None:
-            text = {"m.text": [{"body": wish.topic, "mimetype": "text/plain"}]}
-            state[EventTypes.TOPIC, ""] = {"topic": wish.topic, "m.topic": text}
+            state[EventTypes.TOPIC, ""] = topic_content(wish.topic)
         return state
 
     def _levels(
@@ -163,13 +166,6 @@ class RoomCreation:
             **(configured or {}),
             **wish.power_level_override,
         }
-
-    async def _join(self, creator: str) -> dict[str, Any]:
-        profile = await self._profiles.profile(creator)
-        shown: dict[str, Any] = {
-            key: profile[key] for key in ("displayname", "avatar_url") if key in profile
-        }
-        return {**shown, "membership": Membership.JOIN}
 
     def _version(self, wish: RoomWish) -> RoomVersion:
         identifier = wish.version or self._config.default_room_version
@@ -198,10 +194,6 @@ class RoomCreation:
             raise InvalidParam(f"initial_state has at most {_MAX_INITIAL_STATE} events")
         wish.invite = [u for u in dict.fromkeys(wish.invite) if u != requester.user_id]
         self._memberships.check_may_invite(requester, wish.invite)
-
-    def _new_room_id(self) -> str:
-        letters = "".join(secrets.choice(string.ascii_letters) for _ in range(_ROOM_ID_LETTERS))
-        return f"!{letters}:{self._server_name}"
 
 
 def _check_aliases(content: dict[str, Any], alias: str | None) -> None:

@@ -1,5 +1,7 @@
 """What a new room begins with: presets and default power levels (`POST /createRoom`)."""
 
+import secrets
+import string
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,10 +29,22 @@ PRESETS: Final = {
     "public_chat": Preset(JoinRules.PUBLIC, "forbidden", is_private=False),
 }
 
+_ROOM_ID_LETTERS: Final = 18
 _CREATOR_LEVEL: Final = 100
 _MODERATOR_LEVEL: Final = 50
 # Version 12: above `state_default` and 100, so that only creators replace the room.
 _TOMBSTONE_LEVEL: Final = 150
+
+
+def new_room_id(server_name: str) -> str:
+    """An id for a room of a version before 12, in which rooms get it from their first event."""
+    letters = "".join(secrets.choice(string.ascii_letters) for _ in range(_ROOM_ID_LETTERS))
+    return f"!{letters}:{server_name}"
+
+
+def topic_content(topic: str) -> dict[str, Any]:
+    """The content of an `m.room.topic`, for clients old and new."""
+    return {"topic": topic, "m.topic": {"m.text": [{"body": topic, "mimetype": "text/plain"}]}}
 
 
 def power_levels(

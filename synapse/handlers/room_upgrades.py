@@ -10,8 +10,6 @@ no answer, is told of the room that exists, and the rest is done.
 """
 
 import logging
-import secrets
-import string
 from typing import Any
 
 from twisted.internet.defer import DeferredLock
@@ -27,6 +25,7 @@ from synapse.handlers.carried_state import carried_creation, carried_power_level
 from synapse.handlers.ratelimits import RateLimiter
 from synapse.handlers.room_access import not_in_room, room_of_member
 from synapse.handlers.room_closing import RoomClosing, ban_again, only_aliases
+from synapse.handlers.room_presets import new_room_id
 from synapse.handlers.room_succession import RoomSuccession
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import HeadMoved, Room
@@ -38,7 +37,6 @@ from synapse.storage.stores.states import StateStore
 logger = logging.getLogger(__name__)
 
 _TRIES = 10
-_ROOM_ID_LETTERS = 18
 _MAX_CREATORS = 100
 
 
@@ -155,7 +153,7 @@ class RoomUpgrades:
             old.room_id,
             version,
             await self._drafts(user_id, old, state, version, creators),
-            self._new_room_id(),
+            new_room_id(self._server_name),
             tombstone=tombstone,
             seen=seen,
         )
@@ -210,10 +208,6 @@ class RoomUpgrades:
         if event is None:
             return {}
         return only_aliases(event.content, set(await self._store.aliases(old.nid)))
-
-    def _new_room_id(self) -> str:
-        letters = "".join(secrets.choice(string.ascii_letters) for _ in range(_ROOM_ID_LETTERS))
-        return f"!{letters}:{self._server_name}"
 
 
 def _checked_creators(requester: Requester, creators: list[str]) -> list[str]:

@@ -25,7 +25,7 @@ class Tags:
     async def tags(self, requester: Requester, user_id: str, room_id: str) -> dict[str, Any]:
         """The room's tags, each with what is said of it."""
         check_account_data(requester, user_id, room_id, TAG)
-        return _tags_in(await self._store.content(requester.user_nid, room_id, TAG))
+        return tags_in(await self._store.content(requester.user_nid, room_id, TAG))
 
     async def put(
         self, requester: Requester, user_id: str, room_id: str, tag: str, content: JsonObject
@@ -35,7 +35,7 @@ class Tags:
         said = _checked(content)
 
         def edit(stored: bytes | None) -> bytes:
-            return _stored({**_tags_in(stored), tag: said})
+            return _stored({**tags_in(stored), tag: said})
 
         await self._edit(requester, user_id, room_id, edit)
 
@@ -44,7 +44,7 @@ class Tags:
         _check_tag(tag)
 
         def edit(stored: bytes | None) -> bytes | None:
-            tags = _tags_in(stored)
+            tags = tags_in(stored)
             return _stored(tags) if tags.pop(tag, None) is not None else None
 
         await self._edit(requester, user_id, room_id, edit)
@@ -62,7 +62,7 @@ def _stored(tags: dict[str, Any]) -> bytes:
     return content
 
 
-def _tags_in(stored: bytes | None) -> dict[str, Any]:
+def tags_in(stored: bytes | None) -> dict[str, Any]:
     """The tags; account data can be set to anything, which then counts as none."""
     tags = {} if stored is None else orjson.loads(stored).get("tags")
     return tags if isinstance(tags, dict) else {}

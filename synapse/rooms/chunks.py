@@ -44,6 +44,8 @@ class Beginning:
     # room_nid of the room that this one replaces: it takes over that one's aliases and its place
     # in the directory.
     replaces: int | None = None
+    # The user for whom the creator begins it to tell them server notices.
+    notices_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from synapse.rooms.rows import Rows, Tip, names_in, slots_in
 from synapse.storage.database import Database
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.names import Names
+from synapse.storage.stores.server_notices import add_notices_room
 from synapse.storage.stores.slots import Slots
 from synapse.storage.stores.states import StateStore
 from synapse.storage.transaction import Transaction
@@ -75,6 +76,7 @@ class Persister:
         self._update_rooms(txn, chunks, tips)
         self._insert_aliases(txn, chunks)
         self._move_names(txn, chunks)
+        self._add_notices_rooms(txn, chunks)
         rows.write(txn)
         txn.after_commit(lambda: self._after_commit(chunks, tips))
 
@@ -124,6 +126,16 @@ class Persister:
                 replaced,
             ):
                 txn.execute("UPDATE rooms SET published = 1 WHERE room_nid = ?", nid)
+
+    def _add_notices_rooms(self, txn: Transaction, chunks: list[Chunk]) -> None:
+        for chunk in chunks:
+            user_id = None if chunk.beginning is None else chunk.beginning.notices_for
+            if user_id is None:
+                continue
+            sender, stream = chunk.events[0].sender, chunk.events[-1].nid
+            nids = self._names.intern(txn, [user_id, sender])
+            if not add_notices_room(txn, nids[user_id], nids[sender], chunk.room.nid, stream):
+                raise NoticesRoomExists(user_id)
 
     def _load_tips(self, txn: Transaction, chunks: list[Chunk]) -> dict[int, Tip]:
         tips: dict[int, Tip] = {}
@@ -203,6 +215,13 @@ class AliasInUse(MatrixError):
 
     def __init__(self, alias: str) -> None:
         super().__init__(400, "M_ROOM_IN_USE", f"The alias {alias} is already taken")
+
+
+class NoticesRoomExists(MatrixError):
+    """The user has a notices room already: look for it again."""
+
+    def __init__(self, user_id: str) -> None:
+        super().__init__(503, "M_UNKNOWN", f"{user_id} has got a notices room already, try again")
 
 
 def _first_chunks(chunks: list[Chunk]) -> dict[int, Chunk]:

@@ -138,13 +138,15 @@ class RoomWriter:
         *,
         alias: str | None = None,
         published: bool = False,
+        notices_for: str | None = None,
     ) -> Room:
         """Begin a room with these events, all or none; the first is its `m.room.create`.
 
         `room_id` is for versions before 12, whose rooms don't take their id from the create event.
-        Raises `AuthError`, what the builder refuses, and `AliasInUse`.
+        `notices_for` is the user whose notices room it will be.
+        Raises `AuthError`, what the builder refuses, `AliasInUse` and `NoticesRoomExists`.
         """
-        beginning = Beginning(self._clock.now_ms(), alias, published)
+        beginning = Beginning(self._clock.now_ms(), alias, published, notices_for=notices_for)
         for _ in range(_TRIES - 1):
             try:
                 return await self._create_once(version, drafts, room_id, beginning)

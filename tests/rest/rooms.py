@@ -1,10 +1,12 @@
 """Rooms and their users, for tests of the client API."""
 
+import hashlib
+import hmac
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from tests.http.client import Answer
-from tests.rest.base import RestTestCase
+from tests.rest.base import PASSWORD, RestTestCase
 
 V3 = "/_matrix/client/v3"
 
@@ -44,6 +46,16 @@ class RoomTestCase(RestTestCase):
             f"{method} {path}: {answer}",
         )
         return answer
+
+    async def admin(self, username: str = "root") -> str:
+        """The token of a new administrator of the server."""
+        path = "/_synapse/admin/v1/register"
+        nonce = (await self.ok("GET", path, token=None))["nonce"]
+        fields = {"nonce": nonce, "username": username, "password": PASSWORD}
+        signed = "\0".join([*fields.values(), "admin"]).encode()
+        mac = hmac.new(b"shared", signed, hashlib.sha1).hexdigest()
+        body = {**fields, "admin": True, "mac": mac}
+        return str((await self.ok("POST", path, body, token=None))["access_token"])
 
     async def create(self, token: str, **body: Any) -> str:
         return str((await self.ok("POST", f"{V3}/createRoom", body, token=token))["room_id"])

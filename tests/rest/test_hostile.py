@@ -1,9 +1,12 @@
 """Hostile input for every endpoint: never a 5xx, always JSON with an `errcode`."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+from synapse.app.resources.listeners import client_resources
+from synapse.config.server_notices import ServerNoticesConfig
 from synapse.http.resource import Resource
 from tests.http.client import Answer
 from tests.rest.hostile import BROKEN_BODIES, STRANGE_STRINGS, WRONG_VALUES
@@ -190,6 +193,13 @@ BODIES: dict[str, dict[str, Any]] = {
     "KeysOfServers": {
         "server_keys": {"remote.example": {"ed25519:a": {"minimum_valid_until_ts": 1}}}
     },
+    "SendServerNotice": {
+        "user_id": "@alice:test",
+        "content": {"body": "b"},
+        "type": "m.room.message",
+        "state_key": "k",
+    },
+    "SendServerNoticeOnce": {"user_id": "@alice:test", "content": {"body": "b"}},
     "ReadMarkersResource": {"m.fully_read": "$x", "m.read": "$x", "m.read.private": "$x"},
 }
 
@@ -198,7 +208,10 @@ class HostileTests(RoomTestCase):
     """Each test goes through all endpoints."""
 
     async def arrange(self) -> None:
-        self.token = await self.register("alice")
+        notices = ServerNoticesConfig(system_mxid_localpart="notices")
+        self.start(replace(self.config, server_notices=notices))
+        # One who may try everything.
+        self.token = await self.admin("alice")
         self.room_id = await self.create_public(self.token, room_alias_name="home")
         self.event_id = await self.send(self.token, self.room_id)
         self.values = {

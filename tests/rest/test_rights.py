@@ -2,8 +2,11 @@
 
 from typing import Any
 
+from synapse.app.resources.listeners import client_resources
 from tests.rest.rooms import V3, RoomTestCase, room_path
 
+# Needs no access token: what it answers is for everybody, or for who knows a secret.
+OPEN_ADMIN_API = ("/_synapse/admin/v1/register", "/_synapse/admin/v1/server_version")
 ALICE, BOB = "@alice:test", "@bob:test"
 _MESSAGE = {"body": "x"}
 
@@ -141,6 +144,24 @@ class RightsTests(RoomTestCase):
             self.assertEqual(
                 (answer.status, answer.json["errcode"]), (403, "M_FORBIDDEN"), f"{method} {path}"
             )
+
+    async def test_the_admin_api_is_for_administrators(self) -> None:
+        token = await self.register("bob")
+        paths = [
+            (method, path)
+            for resource in client_resources(self.server)
+            for path in resource.PATHS
+            for method in ("GET", "PUT", "POST", "DELETE")
+            if hasattr(resource, method.lower()) and path.startswith("/_synapse/admin/")
+        ]
+        for method, path in paths:
+            if path not in OPEN_ADMIN_API:
+                answer = await self.fetch(method, path, {}, token=token)
+                self.assertEqual(
+                    (answer.status, answer.json["errcode"]),
+                    (403, "M_FORBIDDEN"),
+                    f"{method} {path}",
+                )
 
     async def test_what_guests_may_not(self) -> None:
         await self.arrange()

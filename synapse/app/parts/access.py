@@ -4,6 +4,7 @@ from synapse.app.parts.stores import Stores
 from synapse.config.homeserver import HomeserverConfig
 from synapse.handlers.auth import Auth
 from synapse.handlers.credentials import Credentials
+from synapse.handlers.notices_user import NoticesUser
 from synapse.handlers.passwords import Passwords, Workers
 from synapse.handlers.ratelimits import RateLimiter
 from synapse.handlers.sessions import Sessions
@@ -26,7 +27,14 @@ class Access:
         workers: Workers,
         stores: Stores,
     ) -> None:
-        self.auth = Auth(stores.tokens, stores.devices, clock, background)
+        self.notices_user = NoticesUser(
+            stores.server_notices,
+            stores.names,
+            config.server_notices,
+            server_name=config.server.server_name,
+        )
+        barred = self.notices_user.user_ids
+        self.auth = Auth(stores.tokens, stores.devices, clock, background, barred=barred)
         self.passwords = Passwords(workers, config.passwords, config.registration.bcrypt_rounds)
         self.sessions = Sessions(
             stores.tokens, stores.devices, self.auth, clock, config.registration
@@ -36,6 +44,7 @@ class Access:
             stores.users,
             self.passwords,
             RateLimiter(clock, config.rate_limits.rc_login.failed_attempts),
+            barred=barred,
         )
         self.ui_auth = UiAuth(
             UiAuthStore(database), stores.tokens, self.credentials, clock, config.ui_auth

@@ -1,5 +1,6 @@
 """How rooms come to be, how they are found by name, entered and left, and what succeeds them."""
 
+from synapse.app.parts.access import Access
 from synapse.app.parts.rooms import Rooms
 from synapse.app.parts.stores import Stores
 from synapse.app.parts.streams import Streams
@@ -30,6 +31,7 @@ class Entering:
         stores: Stores,
         streams: Streams,
         rooms: Rooms,
+        access: Access,
     ) -> None:
         limits, server_name = config.rate_limits, config.server.server_name
         directory_rules = DirectoryRules(config.rooms)
@@ -45,7 +47,11 @@ class Entering:
         )
         membership_limits = MembershipLimits(clock, limits)
         self.invite_permission = InvitePermission(
-            streams.account_data_store, stores.events, stores.names, server_name=server_name
+            streams.account_data_store,
+            stores.events,
+            stores.names,
+            server_name=server_name,
+            always_allowed=access.notices_user.user_ids,
         )
         succession = RoomSuccession(rooms.cache, streams.account_data_store, rooms.push_rule_store)
         self.memberships = Memberships(
@@ -56,6 +62,7 @@ class Entering:
             stores.profiles,
             RestrictedJoins(rooms.cache, stores.members, server_name=server_name),
             self.invite_permission,
+            access.notices_user,
             succession,
             membership_limits,
             config.rooms,
@@ -65,7 +72,6 @@ class Entering:
         self.creation = RoomCreation(
             rooms.writer,
             stores.rooms,
-            stores.profiles,
             self.memberships,
             membership_limits,
             directory_rules,

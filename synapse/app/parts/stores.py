@@ -13,6 +13,7 @@ from synapse.storage.stores.relations import RelationStore
 from synapse.storage.stores.rooms import RoomStore
 from synapse.storage.stores.search_feed import SearchFeed
 from synapse.storage.stores.search_index import search_index
+from synapse.storage.stores.server_notices import ServerNoticeStore
 from synapse.storage.stores.slots import Slots
 from synapse.storage.stores.states import StateStore
 from synapse.storage.stores.tokens import TokenStore
@@ -38,5 +39,6 @@ class Stores:
         self.openid = OpenIdStore(database)
         self.presence = PresenceStore(database)
         self.unread = UnreadStore(database)
+        self.server_notices = ServerNoticeStore(database)
         self.search_index = search_index(database)
         self.search_feed = SearchFeed(self.search_index)

@@ -44,7 +44,13 @@ class Users:
             config.registration,
             server_name=server_name,
         )
-        new_accounts = NewAccounts(server_name, stores.users, clock, auto_join.registered)
+        new_accounts = NewAccounts(
+            server_name,
+            stores.users,
+            clock,
+            auto_join.registered,
+            reserved=access.notices_user.user_ids,
+        )
         self.registration = Registration(
             server_name,
             config.registration,

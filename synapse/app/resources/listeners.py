@@ -1,6 +1,7 @@
 """Which endpoints a listener serves: those of the resources that its configuration names."""
 
 from synapse.app.resources.about import about_resources
+from synapse.app.resources.admin import admin_resources
 from synapse.app.resources.attention import attention_resources
 from synapse.app.resources.discovery import discovery_resources
 from synapse.app.resources.events import event_resources
@@ -48,5 +49,6 @@ def client_resources(server: Server) -> list[Resource]:
         ),
         *attention_resources(auth, server.streams, server.reading, server.attention),
         *discovery_resources(config, auth, server.reading, server.discovery),
+        *admin_resources(auth, server.server_notices),
         *about_resources(config, auth, server.users),
     ]

@@ -205,6 +205,13 @@ class AccountDataStore:
             self._moved(user_nid, stream)
 
 
+def put_account_data(
+    txn: Transaction, user_nid: int, room_nid: int, type: str, content: bytes, stream: int
+) -> None:
+    """Put it within a transaction of others, who tell the user's clients."""
+    txn.execute(_UPSERT, user_nid, room_nid, type, content, stream)
+
+
 def _room_nid(item: _Put | _Edited | _Deleted, room_nids: dict[str, int]) -> int | None:
     """None if there is no such room."""
     return GLOBAL if item.room_id is None else room_nids.get(item.room_id)

@@ -34,6 +34,8 @@ JOINS = """
 
 # A transaction id belongs to one endpoint: those of redactions are kept with this before them.
 REDACTION_TXN = "redact\x1f"
+# Those of an administrator's server notices, which another user sends.
+NOTICE_TXN = "notice\x1f"
 
 
 class EventStore:

@@ -1,12 +1,9 @@
 """Client API: aliases and the directory's visibility."""
 
-import hashlib
-import hmac
 from typing import Any
 from urllib.parse import quote
 
 from synapse.config.rooms import DirectoryRule
-from tests.rest.base import PASSWORD
 from tests.rest.rooms import V3, RoomTestCase, room_path
 
 
@@ -165,16 +162,6 @@ class DirectoryRulesTests(RoomTestCase):
         if answer.status != 200:
             self.assertEqual((answer.status, answer.json["errcode"]), (403, "M_FORBIDDEN"))
         return answer.status == 200
-
-    async def admin(self) -> str:
-        """An administrator's token."""
-        path = "/_synapse/admin/v1/register"
-        nonce = (await self.ok("GET", path, token=None))["nonce"]
-        fields = {"nonce": nonce, "username": "root", "password": PASSWORD}
-        signed = "\0".join([*fields.values(), "admin"]).encode()
-        mac = hmac.new(b"shared", signed, hashlib.sha1).hexdigest()
-        body = {**fields, "admin": True, "mac": mac}
-        return str((await self.ok("POST", path, body, token=None))["access_token"])
 
     async def test_the_first_rule_that_matches_counts(self) -> None:
         alice, bob = await self.register("alice"), await self.register("bob")

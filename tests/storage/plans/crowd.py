@@ -34,7 +34,7 @@ _SPREAD = {"type_nid": 1_500, "user_nid": 9, "sender_nid": 9, "reporter_nid": 9,
 _DISTINCT = {
     "room_nid": 1_999,
     "user_nid": 4_001,
-    "sender_nid": 4_001,
+    "sender_nid": 4_003,
     "reporter_nid": 4_001,
     "creator_nid": 4_001,
     "device_nid": 4_999,

@@ -1,5 +1,6 @@
 """A day in the life of a server: whatever makes it ask its database something."""
 
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import quote
@@ -9,6 +10,7 @@ from twisted.internet.defer import Deferred
 
 from synapse.api.identifiers import localpart_of
 from synapse.app.chores import Chores
+from synapse.config.server_notices import ServerNoticesConfig
 from synapse.storage.stores import directory
 from synapse.storage.stores.delayed_events import DelayedEventStore
 from synapse.storage.stores.members import Membership
@@ -34,6 +36,8 @@ class LifeTestCase(RoomLifeTestCase):
             ui_auth={"session_timeout_ms": 1000},
             presence={"include_offline_users_on_sync": True},
         )
+        notices = ServerNoticesConfig(system_mxid_localpart="notices")
+        self.start(replace(self.config, server_notices=notices))
         self.alice, self.bob = await self.register("alice"), await self.register("bob")
         self.carol = await self.register("carol")
         await self._make_rooms()
@@ -48,6 +52,7 @@ class LifeTestCase(RoomLifeTestCase):
         await self._change_memberships()
         await self._use_directories()
         await self._delay_events()
+        await self._send_notices()
         await self._restart()
         await self._manage_accounts()
         await self._tell_keys()
@@ -132,6 +137,14 @@ class LifeTestCase(RoomLifeTestCase):
     async def _all_sent(self, base: str) -> None:
         while (await self.get(self.bob, f"{base}/delayed_events"))["delayed_events"]:
             await Clock(reactor).sleep(0.001)
+
+    async def _send_notices(self) -> None:
+        root = await self.admin()
+        for body in ("one", "two"):
+            notice = {"user_id": BOB, "content": {"msgtype": "m.text", "body": body}}
+            await self.put(root, f"/_synapse/admin/v1/send_server_notice/{body}", notice)
+        for room_id in (await self.sync(self.bob))["rooms"]["invite"]:
+            await self.fetch("POST", f"{V3}/rooms/{quote(room_id)}/leave", {}, token=self.bob)
 
     async def _restart(self) -> None:
         """What was in memory is read again."""
