@@ -71,7 +71,7 @@ class Server:
         self.access = access = Access(config, database, clock, background, workers, stores)
         # The doors of rooms: creation, aliases, joining and leaving, upgrades.
         self.entering = entering = Entering(
-            config, clock, background, stores, streams, rooms, access
+            config, clock, background, stores, streams, rooms, access, outbound
         )
         # Messages and state events, now or later.
         self.sending = Sending(

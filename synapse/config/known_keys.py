@@ -28,7 +28,7 @@ _NOT_SUPPORTED_YET = """
     allow_profile_lookup_over_federation allow_device_name_lookup_over_federation federation
     federation_rr_transactions_per_room_per_second
 
-    rc_registration_token_validity rc_3pid_validation rc_third_party_invite rc_media_create
+    rc_registration_token_validity rc_3pid_validation rc_media_create
     rc_federation federation_rc_window_size federation_rc_sleep_limit federation_rc_sleep_delay
     federation_rc_reject_limit federation_rc_concurrent
     rc_key_requests
@@ -45,7 +45,7 @@ _NOT_SUPPORTED_YET = """
     enable_registration_captcha recaptcha_siteverify_api turn_uris turn_shared_secret
     turn_shared_secret_path turn_username turn_password turn_user_lifetime turn_allow_guests
     matrix_rtc registrations_require_3pid disable_msisdn_registration allowed_local_3pids
-    enable_3pid_lookup registration_requires_token enable_registration_token_3pid_bypass
+    registration_requires_token enable_registration_token_3pid_bypass
     account_threepid_delegates enable_3pid_changes login_via_existing_session account_validity
     use_account_validity_in_account_status
 

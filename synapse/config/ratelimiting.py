@@ -74,6 +74,9 @@ class RateLimitsConfig:
     rc_joins: JoinLimits = option(Section(JoinLimits), JoinLimits(), "Joining rooms.")
     rc_joins_per_room: RateLimit = _rate(1, 10, "Joining one room, all users together.")
     rc_invites: InviteLimits = option(Section(InviteLimits), InviteLimits(), "Inviting users.")
+    rc_third_party_invite: RateLimit = _rate(
+        0.2, 10, "Inviting by e-mail address or phone number, per user."
+    )
     rc_room_creation: RateLimit = _rate(0.016, 10, "Creating rooms, per user.")
     rc_profile: RateLimit = _rate(1, 500, "Changing the profile, per user.")
     rc_user_directory: RateLimit = _rate(0.016, 200, "Searching for users, per user.")

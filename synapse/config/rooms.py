@@ -86,6 +86,12 @@ class RoomsConfig:
     block_non_admin_invites: bool = option(
         BOOLEAN, False, "Let only the server's administrators invite."
     )
+    enable_3pid_lookup: bool = option(
+        BOOLEAN,
+        True,
+        "Let users invite by e-mail address or phone number: the server asks the identity server "
+        "that the client names.",
+    )
     include_profile_data_on_invite: bool = option(
         BOOLEAN, True, "Put the invited user's name and avatar into the invitation."
     )

@@ -18,6 +18,7 @@ from synapse.handlers.restricted_joins import RestrictedJoins
 from synapse.handlers.room_access import not_in_room, room_of_member
 from synapse.handlers.room_succession import RoomSuccession
 from synapse.handlers.same_content import is_same_content
+from synapse.handlers.third_party_joins import ThirdPartyJoins
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
 from synapse.rooms.writer import Draft, RoomWriter
@@ -46,6 +47,7 @@ class Memberships:
         invite_permission: InvitePermission,
         notices_user: NoticesUser,
         succession: RoomSuccession,
+        third_party_joins: ThirdPartyJoins,
         limits: MembershipLimits,
         config: RoomsConfig,
         *,
@@ -60,16 +62,23 @@ class Memberships:
         self._invite_permission = invite_permission
         self._notices_user = notices_user
         self._succession = succession
+        self._third_party_joins = third_party_joins
         self._limits = limits
         self._config = config
         self._server_name = server_name
 
     async def join(
-        self, requester: Requester, room_id: str, more: dict[str, Any] | None = None
+        self,
+        requester: Requester,
+        room_id: str,
+        more: dict[str, Any] | None = None,
+        *,
+        third_party_signed: dict[str, Any] | None = None,
     ) -> str:
         """Join a room; the event's id. Who is in the room already stays in it as they are.
 
-        `more` are further members of the event's content. Raises `NotFound` for a room that this
+        `more` are further members of the event's content. `third_party_signed` shows that the user
+        has an address that was invited. Raises `NotFound` for a room that this
         server does not know, `Forbidden`.
         """
         room = await self._rooms.get(room_id)
@@ -79,6 +88,9 @@ class Memberships:
         is_new = current is None or current.membership != Membership.JOIN
         if is_new:
             self._limits.check_join(requester.user_id, room_id)
+            is_invited = current is not None and current.membership == Membership.INVITE
+            if third_party_signed is not None and not is_invited:
+                await self._third_party_joins.exchange(requester.user_id, room, third_party_signed)
         content = {**await self.joining(requester.user_id), **(more or {})}
         content["membership"] = Membership.JOIN
         authoriser = await self._restricted.authoriser(room, requester.user_id)
@@ -130,11 +142,14 @@ class Memberships:
                 raise InvalidParam(f"Not a user id: {user_id[:255]!r}")
         if not user_ids:
             return
+        self.check_may_invite_anybody(requester)
         self._notices_user.check_may_be_invited(user_ids)
-        if self._config.block_non_admin_invites and not requester.is_admin:
-            raise Forbidden("Invites have been disabled on this server")
         if any(domain_of(user_id) != self._server_name for user_id in user_ids):
             raise Forbidden("Users of other servers can't be invited: there is no federation yet")
+
+    def check_may_invite_anybody(self, requester: Requester) -> None:
+        if self._config.block_non_admin_invites and not requester.is_admin:
+            raise Forbidden("Invites have been disabled on this server")
 
     async def invitation(
         self, inviter: str, user_id: str, reason: str | None = None, *, is_direct: bool = False

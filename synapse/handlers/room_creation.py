@@ -1,5 +1,6 @@
 """Creating rooms: all first events of a room in one commit, or none."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from synapse.handlers.room_presets import (
     power_levels,
     topic_content,
 )
+from synapse.handlers.third_party_invites import ThirdPartyInvites, ThirdPartyWish
 from synapse.rooms.writer import Draft, RoomWriter
 from synapse.storage.stores.rooms import RoomStore
 
@@ -44,6 +46,7 @@ class RoomWish:
     topic: str | None = None
     invite: list[str] = field(default_factory=list)
     creation_content: dict[str, Any] = field(default_factory=dict)
+    invite_3pid: list[ThirdPartyWish] = field(default_factory=list)
     initial_state: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     is_direct: bool = False
     power_level_override: dict[str, Any] = field(default_factory=dict)
@@ -57,6 +60,7 @@ class RoomCreation:
         writer: RoomWriter,
         rooms: RoomStore,
         memberships: Memberships,
+        third_party_invites: ThirdPartyInvites,
         limits: MembershipLimits,
         rules: DirectoryRules,
         config: RoomsConfig,
@@ -67,6 +71,7 @@ class RoomCreation:
         self._writer = writer
         self._rooms = rooms
         self._memberships = memberships
+        self._third_party_invites = third_party_invites
         self._limits = limits
         self._rules = rules
         self._config = config
@@ -77,7 +82,9 @@ class RoomCreation:
         """The new room's id.
 
         Raises 400 `M_UNSUPPORTED_ROOM_VERSION`, `M_ROOM_IN_USE`, `M_INVALID_ROOM_STATE`,
-        `Forbidden`, and 403 `M_INVITE_BLOCKED`.
+        `Forbidden`, 403 `M_INVITE_BLOCKED` and `M_THREEPID_DENIED`. Identity servers are asked
+        before the room is made. Only their invitations of people whom they don't know follow, since
+        they need its id.
         """
         version = self._version(wish)
         preset = PRESETS[wish.preset]
@@ -91,6 +98,10 @@ class RoomCreation:
         self._limits.check_first_invites(requester.user_id, len(wish.invite))
         if alias is not None and await self._rooms.by_alias(alias) is not None:
             raise MatrixError(400, "M_ROOM_IN_USE", f"The alias {alias} is already taken")
+        found, unknown = await self._third_party_invites.known_users(requester, wish.invite_3pid)
+        if found:
+            wish.invite += found
+            self._check_invites(requester, wish)
         drafts = await self._drafts(requester.user_id, version, preset, alias, wish)
         try:
             room = await self._writer.create(
@@ -103,7 +114,25 @@ class RoomCreation:
         except AuthError as error:
             # What the requester wished for forbids what else they wished for.
             raise MatrixError(400, "M_INVALID_ROOM_STATE", error.message) from None
+        await self._offer(requester, room.room_id, unknown)
         return room.room_id
+
+    async def _offer(
+        self, requester: Requester, room_id: str, unknown: Sequence[ThirdPartyWish]
+    ) -> None:
+        """Invite those whom the identity servers don't know, which takes the room's id."""
+        for wish in unknown:
+            try:
+                await self._third_party_invites.offer(requester, room_id, wish)
+            except MatrixError as error:
+                # Whoever only heard "no" would make another room.
+                raise MatrixError(
+                    error.status,
+                    error.errcode,
+                    f"The room {room_id} was made, but {wish.identifier.address} could not be "
+                    f"invited: {error.message}",
+                    **error.extra,
+                ) from None
 
     async def _drafts(
         self,

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from twisted.internet import task
 
 from synapse.app.resources.keys import key_resources
+from synapse.app.parts.outbound import Outbound
 from synapse.app.resources.listeners import client_resources
 from synapse.app.wiring import Server
 from synapse.config.homeserver import HomeserverConfig
@@ -54,6 +55,7 @@ def default_config() -> HomeserverConfig:
             rc_joins=JoinLimits(local=_NO_LIMIT),
             rc_joins_per_room=_NO_LIMIT,
             rc_invites=InviteLimits(per_room=_NO_LIMIT, per_user=_NO_LIMIT, per_issuer=_NO_LIMIT),
+            rc_third_party_invite=_NO_LIMIT,
             rc_room_creation=_NO_LIMIT,
             rc_presence=PresenceLimits(per_user=_NO_LIMIT),
             rc_reports=_NO_LIMIT,
@@ -73,6 +75,9 @@ class AtOnce:
 class RestTestCase(StoreTestCase):
     """`await self.fetch(…)` is a client's request to a server of the test's own."""
 
+    # What the server may ask others with.
+    outbound: Outbound | None = None
+
     def setUp(self) -> None:
         super().setUp()
         self.prepare()
@@ -89,7 +94,13 @@ class RestTestCase(StoreTestCase):
         """Start the server, or start it again with another configuration."""
         self.config = config
         self.server = Server(
-            config, self.database, self.clock, AtOnce(), KEY, transport=self.network
+            config,
+            self.database,
+            self.clock,
+            AtOnce(),
+            KEY,
+            self.outbound,
+            transport=self.network,
         )
         self.background = self.server.background
         self.site = FakeSite(Router(self.resources()), check=_check)

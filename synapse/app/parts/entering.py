@@ -1,6 +1,7 @@
 """How rooms come to be, how they are found by name, entered and left, and what succeeds them."""
 
 from synapse.app.parts.access import Access
+from synapse.app.parts.outbound import Outbound
 from synapse.app.parts.rooms import Rooms
 from synapse.app.parts.stores import Stores
 from synapse.app.parts.streams import Streams
@@ -16,6 +17,8 @@ from synapse.handlers.room_closing import RoomClosing
 from synapse.handlers.room_creation import RoomCreation
 from synapse.handlers.room_succession import RoomSuccession
 from synapse.handlers.room_upgrades import RoomUpgrades
+from synapse.handlers.third_party_invites import ThirdPartyInvites
+from synapse.handlers.third_party_joins import ThirdPartyJoins
 from synapse.util.background import Background
 from synapse.util.clock import Clock
 
@@ -32,8 +35,10 @@ class Entering:
         streams: Streams,
         rooms: Rooms,
         access: Access,
+        outbound: Outbound | None,
     ) -> None:
         limits, server_name = config.rate_limits, config.server.server_name
+        identity_client = None if outbound is None else lambda: outbound.client
         directory_rules = DirectoryRules(config.rooms)
         self.aliases = Aliases(
             rooms.cache,
@@ -64,15 +69,31 @@ class Entering:
             self.invite_permission,
             access.notices_user,
             succession,
+            ThirdPartyJoins(
+                rooms.cache,
+                rooms.writer,
+                stores.users,
+                identity_client,
+                server_name=server_name,
+            ),
             membership_limits,
             config.rooms,
             server_name=server_name,
+        )
+        self.third_party_invites = ThirdPartyInvites(
+            rooms.cache,
+            rooms.writer,
+            self.memberships,
+            stores.profiles,
+            identity_client if config.rooms.enable_3pid_lookup else None,
+            limit=RateLimiter(clock, limits.rc_third_party_invite),
         )
         creation_limit = RateLimiter(clock, limits.rc_room_creation)
         self.creation = RoomCreation(
             rooms.writer,
             stores.rooms,
             self.memberships,
+            self.third_party_invites,
             membership_limits,
             directory_rules,
             config.rooms,

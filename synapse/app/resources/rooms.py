@@ -28,7 +28,7 @@ def room_resources(config: HomeserverConfig, auth: Auth, entering: Entering) -> 
         JoinRoom(auth, memberships),
         JoinRoomOrAlias(auth, memberships, aliases),
         Knock(auth, memberships, aliases),
-        Invite(auth, memberships),
+        Invite(auth, memberships, entering.third_party_invites),
         Leave(auth, memberships),
         Kick(auth, memberships),
         Ban(auth, memberships),

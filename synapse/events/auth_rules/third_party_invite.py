@@ -7,6 +7,7 @@ keys that the `m.room.third_party_invite` event announced.
 import binascii
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice, product
 from typing import Any, Final
 
@@ -14,7 +15,6 @@ from nacl.exceptions import CryptoError
 from nacl.signing import VerifyKey
 
 from synapse.api.constants import EventTypes
-from synapse.api.room_versions import RoomVersion
 from synapse.events.auth_rules.error import AuthError
 from synapse.events.auth_selection import Slot
 from synapse.events.event import Event
@@ -40,31 +40,44 @@ def check_third_party_signature(event: Event, target: str, state: Mapping[Slot, 
         raise AuthError("There is no such third-party invitation in this room")
     if event.sender != invitation.sender:  # 5.4.1.6
         raise AuthError("The third-party invitation was made by another user")
-    if not _is_signed(signed, invitation, event.version):  # 5.4.1.7, 5.4.1.8
+    if signing_key(signed, invitation) is None:  # 5.4.1.7, 5.4.1.8
         raise AuthError("The third-party invitation has no valid signature")
 
 
-def _is_signed(signed: dict[str, Any], invitation: Event, version: RoomVersion) -> bool:
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key that an invitation announces, as it is written there."""
+
+    public_key: str
+    validity_url: str | None  # where to ask whether it still counts
+
+
+def signing_key(signed: dict[str, Any], invitation: Event) -> SigningKey | None:
+    """The key of an `m.room.third_party_invite` that signed this, if any did."""
+    version = invitation.version
     unsigned = {k: v for k, v in signed.items() if k not in ("signatures", "unsigned")}
     encode = canonicaljson.encode if version.strict_canonical_json else canonicaljson.encode_lax
     try:
         message = encode(unsigned)
     except canonicaljson.NotCanonical:
-        return False
+        return None
     pairs = product(_signatures(signed), _keys(invitation))
-    return any(
-        _verifies(key, message, signature) for signature, key in islice(pairs, _MAX_VERIFICATIONS)
-    )
+    for signature, (key, entry) in islice(pairs, _MAX_VERIFICATIONS):
+        if _verifies(key, message, signature):
+            url = entry.get("key_validity_url")
+            return SigningKey(entry["public_key"], url if isinstance(url, str) else None)
+    return None
 
 
-def _keys(invitation: Event) -> Iterator[bytes]:
+def _keys(invitation: Event) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """The keys, each with the object that announces it."""
     content = invitation.content
     listed = content.get("public_keys")
     entries = [content, *listed] if isinstance(listed, list) else [content]
     for entry in entries:
         key = _decode(entry.get("public_key")) if isinstance(entry, dict) else None
         if key is not None:
-            yield key
+            yield key, entry
 
 
 def _signatures(signed: dict[str, Any]) -> Iterator[bytes]:

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from synapse.api.errors import MatrixError
 from synapse.handlers.aliases import Aliases
-from synapse.handlers.auth import Auth
+from synapse.handlers.auth import Auth, Requester
 from synapse.handlers.membership import Memberships
+from synapse.handlers.third_party_invites import ThirdPartyInvites, ThirdPartyWish
 from synapse.http.request import Request
 from synapse.http.resource import Resource, client_paths
 
@@ -23,7 +23,7 @@ class JoinRoom(_MembershipResource):
 
     async def post(self, request: Request, room_id: str) -> dict[str, Any]:
         requester = await self._auth.requester(request, allow_guest=True)
-        await self._memberships.join(requester, room_id, _reason_content(request))
+        await _join(self._memberships, requester, room_id, request)
         return {"room_id": room_id}
 
 
@@ -40,7 +40,7 @@ class JoinRoomOrAlias(Resource):
     async def post(self, request: Request, room_id_or_alias: str) -> dict[str, Any]:
         requester = await self._auth.requester(request, allow_guest=True)
         room_id = await self._aliases.resolve(room_id_or_alias)
-        await self._memberships.join(requester, room_id, _reason_content(request))
+        await _join(self._memberships, requester, room_id, request)
         return {"room_id": room_id}
 
 
@@ -62,18 +62,24 @@ class Knock(Resource):
         return {"room_id": room_id}
 
 
-class Invite(_MembershipResource):
-    """`POST /rooms/{room_id}/invite`"""
+class Invite(Resource):
+    """`POST /rooms/{room_id}/invite`: a user, or whoever has an e-mail address or phone number"""
 
     PATHS = client_paths("/rooms/{room_id}/invite", api_v1=True)
+
+    def __init__(
+        self, auth: Auth, memberships: Memberships, third_party: ThirdPartyInvites
+    ) -> None:
+        self._auth = auth
+        self._memberships = memberships
+        self._third_party = third_party
 
     async def post(self, request: Request, room_id: str) -> dict[str, Any]:
         requester = await self._auth.requester(request)
         body = request.json
         if "user_id" not in body and "medium" in body:
-            raise MatrixError(
-                403, "M_THREEPID_DENIED", "This server does not invite by e-mail or phone"
-            )
+            await self._third_party.invite(requester, room_id, ThirdPartyWish.of(body))
+            return {}
         user_id, reason = body.string("user_id"), body.optional_string("reason")
         await self._memberships.invite(requester, room_id, user_id, reason)
         return {}
@@ -139,6 +145,18 @@ class Forget(_MembershipResource):
         requester = await self._auth.requester(request)
         await self._memberships.forget(requester, room_id)
         return {}
+
+
+async def _join(
+    memberships: Memberships, requester: Requester, room_id: str, request: Request
+) -> None:
+    signed = request.json_or_empty.optional_object("third_party_signed")
+    await memberships.join(
+        requester,
+        room_id,
+        _reason_content(request),
+        third_party_signed=None if signed is None else signed.raw,
+    )
 
 
 def _reason_content(request: Request) -> dict[str, Any]:

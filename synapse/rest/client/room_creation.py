@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from synapse.api.errors import InvalidParam, MatrixError
+from synapse.api.errors import InvalidParam
 from synapse.handlers.auth import Auth
 from synapse.handlers.room_creation import RoomCreation, RoomWish
 from synapse.handlers.room_presets import PRESETS
+from synapse.handlers.third_party_invites import ThirdPartyWish
 from synapse.http.json_body import JsonObject
 from synapse.http.request import Request
 from synapse.http.resource import Resource, client_paths
@@ -29,10 +30,6 @@ def _wish(body: JsonObject) -> RoomWish:
     visibility = body.optional_string("visibility", "private")
     if visibility not in ("public", "private"):
         raise InvalidParam("visibility is 'public' or 'private'")
-    if body.optional_array("invite_3pid"):
-        raise MatrixError(
-            403, "M_THREEPID_DENIED", "This server does not invite by e-mail or phone"
-        )
     preset = body.optional_string("preset")
     if preset is None:
         preset = "public_chat" if visibility == "public" else "private_chat"
@@ -46,6 +43,10 @@ def _wish(body: JsonObject) -> RoomWish:
         name=body.optional_string("name"),
         topic=body.optional_string("topic"),
         invite=body.optional_strings("invite") or [],
+        invite_3pid=[
+            ThirdPartyWish.of(invite)
+            for invite in (body.objects("invite_3pid") if body.raw.get("invite_3pid") else [])
+        ],
         creation_content=_raw(body.optional_object("creation_content")),
         initial_state=[
             (

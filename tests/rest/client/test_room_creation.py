@@ -31,7 +31,7 @@ REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"invite": ["bob"]}, 400, "M_INVALID_PARAM"),
     ({"invite": [BOB, "@bob:elsewhere"]}, 403, "M_FORBIDDEN"),
     ({"invite": [f"@u{n}:test" for n in range(101)]}, 400, "M_INVALID_PARAM"),
-    ({"invite_3pid": [{"medium": "email"}]}, 403, "M_THREEPID_DENIED"),
+    ({"invite_3pid": [{"medium": "email"}]}, 400, "M_MISSING_PARAM"),
     ({"initial_state": [{"content": {}}]}, 400, "M_MISSING_PARAM"),
     ({"initial_state": [{"type": "a"}]}, 400, "M_MISSING_PARAM"),
     ({"initial_state": [7]}, 400, "M_BAD_JSON"),
