@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 from twisted.internet import task
 
-from synapse.app.resources.keys import key_resources
 from synapse.app.parts.outbound import Outbound
+from synapse.app.resources.keys import key_resources
 from synapse.app.resources.listeners import client_resources
 from synapse.app.wiring import Server
 from synapse.config.homeserver import HomeserverConfig

@@ -90,16 +90,17 @@ class _LocalOutbound(Outbound):
     """Talks to this machine, and believes the tests' authority."""
 
     def __init__(self, authority: str) -> None:
-        super().__init__(HomeserverConfig(server=ServerConfig(server_name=SERVER_NAME)), reactor)
-        self._trust = Trust((authority,))
+        config = HomeserverConfig(server=ServerConfig(server_name=SERVER_NAME))
+        super().__init__(config, reactor, KEY)
+        self._authority = Trust((authority,))
 
-    def _new_client(self, rules: IpRules) -> HttpClient:
+    def _new_client(self, rules: IpRules, trust: Trust) -> HttpClient:
         client = HttpClient(
             reactor,
             Names(UNKNOWN_HOST),
             user_agent="Tests",
             rules=IpRules(OutboundConfig().ip_range_blacklist[1:]),  # loopback is the first
-            trust=self._trust,
+            trust=self._authority,
         )
         self._made.append(client)
         return client

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from synapse.app.resources.listeners import client_resources
 from synapse.config.server_notices import ServerNoticesConfig
 from synapse.http.resource import Resource
 from tests.http.client import Answer
