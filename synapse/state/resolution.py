@@ -30,16 +30,45 @@ def resolve(
     events. `graph` must hold the events of all state sets; without one it is made from the events
     of the whole auth chain, which is slow in a large room.
     """
-    first = state_sets[0]
-    if all(state == first for state in state_sets[1:]):
-        return dict(first)
+    unconflicted, conflicted = separate(state_sets)
+    if not any(conflicted):
+        return unconflicted
     lookup = EventLookup(events)
-    if version.state_resolution is StateResolution.V1:
-        return resolve_v1(state_sets, lookup)
     if graph is None:
         graph = graph_of(state_sets, lookup)
+    return unconflicted | resolve_conflicts(version, unconflicted, conflicted, lookup, graph)
 
-    return resolve_v2(state_sets, lookup, graph, version.state_resolution)
+
+def resolve_conflicts(
+    version: RoomVersion,
+    unconflicted: StateIds,
+    conflicted: Sequence[StateIds],
+    lookup: EventLookup,
+    graph: AuthGraph,
+) -> dict[Slot, str]:
+    """What fills those slots of the resolved state that not all states agree on.
+
+    `conflicted` is each state without what all have in common. Of `unconflicted` a few slots are
+    looked up and, since version 2, all event ids; so it may be read from a database.
+    """
+    if version.state_resolution is StateResolution.V1:
+        return resolve_v1(unconflicted, conflicted, lookup)
+    return resolve_v2(unconflicted, conflicted, lookup, graph, version.state_resolution)
+
+
+def separate(state_sets: Sequence[StateIds]) -> tuple[dict[Slot, str], list[dict[Slot, str]]]:
+    """The unconflicted state map, and of each state what isn't in it."""
+    first, *rest = state_sets
+    unconflicted = {
+        slot: event_id
+        for slot, event_id in first.items()
+        if all(state.get(slot) == event_id for state in rest)
+    }
+    conflicted = [
+        {slot: event_id for slot, event_id in state.items() if slot not in unconflicted}
+        for state in state_sets
+    ]
+    return unconflicted, conflicted
 
 
 def graph_of(state_sets: Sequence[StateIds], lookup: EventLookup) -> AuthGraph:

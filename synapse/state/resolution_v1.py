@@ -18,8 +18,14 @@ from synapse.state.lookup import EventLookup
 _PASSES = (EventTypes.POWER_LEVELS, EventTypes.JOIN_RULES, EventTypes.MEMBER)
 
 
-def resolve_v1(state_sets: Sequence[Mapping[Slot, str]], lookup: EventLookup) -> dict[Slot, str]:
-    resolved, conflicts = _separate(state_sets)
+def resolve_v1(
+    unconflicted: Mapping[Slot, str],
+    conflicted: Sequence[Mapping[Slot, str]],
+    lookup: EventLookup,
+) -> dict[Slot, str]:
+    """What fills the slots on which the states differ: see `resolution.resolve_conflicts`."""
+    union, conflicts = _separate(conflicted)
+    resolved = ChainMap(union, unconflicted)  # type: ignore[arg-type]  # only `union` changes
     lookup.fetch(event_id for ids in conflicts.values() for event_id in ids)
     events = {slot: [lookup[event_id] for event_id in ids] for slot, ids in conflicts.items()}
     for event_type in _PASSES:
@@ -28,26 +34,26 @@ def resolve_v1(state_sets: Sequence[Mapping[Slot, str]], lookup: EventLookup) ->
             for slot, candidates in events.items()
             if slot[0] == event_type
         }
-        resolved.update(winners)
+        union.update(winners)
     winners = {
         slot: _highest_allowed(candidates, resolved, lookup)
         for slot, candidates in events.items()
         if slot[0] not in _PASSES
     }
-    resolved.update(winners)
-    return resolved
+    union.update(winners)
+    return union
 
 
 def _separate(
-    state_sets: Sequence[Mapping[Slot, str]],
+    conflicted: Sequence[Mapping[Slot, str]],
 ) -> tuple[dict[Slot, str], dict[Slot, set[str]]]:
-    """The union without conflicts, and the conflicts.
+    """What is no conflict after all, and the conflicts.
 
-    Other than in later versions, a slot that only some states fill is no conflict.
+    Other than in later versions, a slot that only some states fill is none.
     """
     union: dict[Slot, str] = {}
     conflicts: dict[Slot, set[str]] = {}
-    for state in state_sets:
+    for state in conflicted:
         for slot, event_id in state.items():
             if union.setdefault(slot, event_id) != event_id:
                 conflicts.setdefault(slot, {union[slot]}).add(event_id)

@@ -18,7 +18,8 @@ for rooms split where servers differ:
 - Of the auth chain of a power event, step 1 takes what is reached through the full conflicted set.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 
 from synapse.api.constants import EventTypes, Membership
 from synapse.api.room_versions import StateResolution
@@ -36,44 +37,30 @@ from synapse.state.ordering import (
 
 
 def resolve_v2(
-    state_sets: Sequence[Mapping[Slot, str]],
+    unconflicted: Mapping[Slot, str],
+    conflicted: Sequence[Mapping[Slot, str]],
     lookup: EventLookup,
     graph: AuthGraph,
     algorithm: StateResolution,
 ) -> dict[Slot, str]:
-    unconflicted, conflicted_sets = separate(state_sets)
-    if not any(conflicted_sets):
-        return unconflicted
+    """What fills the slots on which the states differ: see `resolution.resolve_conflicts`."""
     is_v2_1 = algorithm is StateResolution.V2_1
+    conflicted_sets = [set(state.values()) for state in conflicted]
     full_conflicted = _full_conflicted_set(unconflicted, conflicted_sets, graph, is_v2_1)
     _fetch(full_conflicted, unconflicted, lookup, graph)
 
     power_events = _power_events_with_chains(full_conflicted, lookup, graph)  # 1
-    state = {} if is_v2_1 else dict(unconflicted)
+    resolved: dict[Slot, str] = {}
+    # What the events are tried in; trying them changes only `resolved`.
+    state: MutableMapping[Slot, str] = resolved
+    if not is_v2_1:
+        state = ChainMap(resolved, unconflicted)  # type: ignore[arg-type]
     _try_events(power_ordering(power_events, lookup, graph), state, lookup, graph)  # 2
     others = mainline_ordering(
         full_conflicted - power_events, state.get(POWER_LEVELS_SLOT), lookup, graph
     )  # 3
     _try_events(others, state, lookup, graph)  # 4
-    state.update(unconflicted)  # 5
-    return state
-
-
-def separate(
-    state_sets: Sequence[Mapping[Slot, str]],
-) -> tuple[dict[Slot, str], list[set[str]]]:
-    """The unconflicted state map, and of each state what isn't in it."""
-    first, *rest = state_sets
-    unconflicted = {
-        slot: event_id
-        for slot, event_id in first.items()
-        if all(state.get(slot) == event_id for state in rest)
-    }
-    conflicted = [
-        {event_id for slot, event_id in state.items() if slot not in unconflicted}
-        for state in state_sets
-    ]
-    return unconflicted, conflicted
+    return {slot: e for slot, e in resolved.items() if unconflicted.get(slot) is None}  # 5
 
 
 def _full_conflicted_set(
@@ -99,7 +86,8 @@ def _fetch(
         needed.update(graph.auth_events(event_id))
     lookup.fetch(needed)
     slots = {slot for event_id in full_conflicted for slot in _needed_slots(lookup[event_id])}
-    lookup.fetch(unconflicted[slot] for slot in slots if slot in unconflicted)
+    found = [unconflicted.get(slot) for slot in slots]
+    lookup.fetch(event_id for event_id in found if event_id is not None)
 
 
 def _power_events_with_chains(
@@ -127,7 +115,7 @@ def _is_power_event(event: Event) -> bool:
 
 
 def _try_events(
-    events: Iterable[Event], state: dict[Slot, str], lookup: EventLookup, graph: AuthGraph
+    events: Iterable[Event], state: MutableMapping[Slot, str], lookup: EventLookup, graph: AuthGraph
 ) -> None:
     """Iterative auth checks: adds those events to the state that it allows."""
     for event in events:
