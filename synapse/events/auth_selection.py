@@ -40,6 +40,22 @@ def auth_slots(
     return slots
 
 
+def judging_slots(
+    event_type: str,
+    state_key: str | None,
+    sender: str,
+    content: Mapping[str, Any],
+    version: RoomVersion,
+) -> list[Slot]:
+    """The slots by which an event is judged: its auth events', the create event's, its own."""
+    slots = auth_slots(event_type, state_key, sender, content, version)
+    if CREATE_SLOT not in slots:
+        slots.append(CREATE_SLOT)
+    if state_key is not None and (event_type, state_key) not in slots:
+        slots.append((event_type, state_key))
+    return slots
+
+
 def _slots_of_membership(
     state_key: str, sender: str, content: Mapping[str, Any], version: RoomVersion
 ) -> list[Slot]:

@@ -36,7 +36,9 @@ class Event(msgspec.Struct, gc=False, eq=False):
     # Where it is stored; all empty until it is committed.
     nid: int = 0  # position in the stream, in commit order
     pos: int | None = None  # position in the room's timeline; None: it has no place there
-    state_nid: int = 0  # snapshot of the room's state after the event
+    state_nid: int = 0  # snapshot of the state after the event
+    # Snapshot of what the room's state was after it came; another one only where forks meet.
+    view_nid: int = 0
     replaces_nid: int = 0  # the event that this one replaced in its state slot
     rejected: bool = False
     soft_failed: bool = False

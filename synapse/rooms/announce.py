@@ -5,7 +5,7 @@ from collections.abc import Callable
 from synapse.api.constants import EventTypes
 from synapse.events.event import Event
 from synapse.rooms.cache import RoomCache
-from synapse.rooms.chunks import Chunk
+from synapse.rooms.chunks import Chunk, Entry
 from synapse.storage.stores.members import Membership
 from synapse.storage.stores.names import Names
 from synapse.streams.followers import Followers
@@ -40,22 +40,21 @@ class Announcer:
         """Tell of chunks that were committed together."""
         for chunk in chunks:
             room = chunk.room
-            for event in chunk.events:
-                room.committed(event)
+            for entry in chunk.entries:
+                room.committed(entry.event, entry.flips, entry.position)
             for redaction in chunk.redactions:
                 room.redacted(redaction.redacted)
             self._keep(chunk)
-            self._followers.room_moved(room.nid, chunk.events[-1].nid)
-            for event in chunk.events:
-                if event.type == EventTypes.MEMBER:
-                    self._membership_changed(room.nid, event.state_key or "", event)
+            self._followers.room_moved(room.nid, chunk.entries[-1].position)
+            for entry in chunk.entries:
+                self._tell_memberships(room.nid, entry)
 
     def _keep(self, chunk: Chunk) -> None:
         room = chunk.room
         self._rooms.overtook(room.room_id)
         known = self._rooms.peek(room.nid)
         if known is not None and known is not room:
-            if not known.tail or known.tail[-1].nid < chunk.events[-1].nid:
+            if not known.tail or known.tail[-1].nid < chunk.last.nid:
                 # Loaded a second time while this one was being written: it lacks these events.
                 self._rooms.discard(known)
         elif known is None and not room.lost:
@@ -63,10 +62,20 @@ class Announcer:
         if room.head == chunk.after.head:
             self._rooms.idle(room)
 
-    def _membership_changed(self, room_nid: int, user_id: str, event: Event) -> None:
+    def _tell_memberships(self, room_nid: int, entry: Entry) -> None:
+        event = entry.event
+        if event.type == EventTypes.MEMBER and event.state_key and event.slot not in entry.flips:
+            self._membership_changed(room_nid, event.state_key, event, entry.position)
+        for slot, winner in entry.flips.items():
+            if slot[0] == EventTypes.MEMBER:
+                self._membership_changed(room_nid, slot[1], winner, entry.position)
+
+    def _membership_changed(
+        self, room_nid: int, user_id: str, event: Event | None, position: int
+    ) -> None:
         if not user_id.endswith(self._domain):
             return
-        membership = Membership.of(event.membership)
+        membership = Membership.LEAVE if event is None else Membership.of(event.membership)
         if membership is not Membership.JOIN:
             self._typing.stop(room_nid, user_id)
         user_nid = self._names.peek(user_id)
@@ -74,4 +83,4 @@ class Announcer:
             if membership is Membership.JOIN:
                 self._presence.joined(user_nid, room_nid)
             self._tell_membership(user_nid, room_nid)
-            self._followers.membership_changed(user_nid, room_nid, membership, event.nid)
+            self._followers.membership_changed(user_nid, room_nid, membership, position)

@@ -1,11 +1,12 @@
 """Chunks: new events of a room that are written together, with what else begins or ends by them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from synapse.events.event import Event
 from synapse.rooms.noise import Noise
-from synapse.rooms.room import Room
+from synapse.rooms.room import Room, Slot
+from synapse.storage.stores.forks import KnownState
 
 
 @dataclass(slots=True)
@@ -17,21 +18,61 @@ class Redaction:
     by: Event
     at_ms: int
 
+    def place(self) -> None:
+        """Put the redacted event in the target's place: that may be as new as the chunk."""
+        target, redacted = self.target, self.redacted
+        redacted.nid, redacted.pos = target.nid, target.pos
+        redacted.state_nid, redacted.view_nid = target.state_nid, target.view_nid
+        redacted.replaces_nid = target.replaces_nid
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """How an event stands beside a room's newest events, if it doesn't stand on all of them."""
+
+    before: KnownState  # the state that it builds on
+    # What the room's state becomes by it, besides what its timeline says: slots that go to another
+    # event (None: to none). If the event's own slot is here, it doesn't get it.
+    flips: Mapping[Slot, Event | None]
+
+
+@dataclass(slots=True)
+class Entry:
+    """A new event of a room's timeline, with what its rows say beyond it."""
+
+    event: Event
+    auth_events: Sequence[Event]
+    replaces: Event | None  # what filled its slot in the state that it builds on
+    noise: Noise
+    fork: Fork | None = None  # None: it stands on the room's newest events
+    # The event is in the database already, as an outlier: it gets its place in the timeline, but it
+    # is no news any more, since it keeps its number.
+    was_outlier: bool = False
+    # Where it came in the stream, once it is written; its number, unless it was an outlier.
+    position: int = 0
+
+    @property
+    def flips(self) -> Mapping[Slot, Event | None]:
+        return {} if self.fork is None else self.fork.flips
+
 
 @dataclass(slots=True)
 class Chunk:
     """New events of one room, in order, with what the room's row looks like after them."""
 
     room: Room
-    events: list[Event]
     head: int  # before the first of them
     after: "RoomNumbers"
-    auth_events: list[Sequence[Event]]
-    replaces: list[Event | None]
-    noise: list[Noise]
+    entries: list[Entry] = field(default_factory=list)
     txn: tuple[int, str] | None = None  # device_nid and transaction id of the (only) event
     redactions: list[Redaction] = field(default_factory=list)
+    # Redactions of events that we don't have yet.
+    early_redactions: list[tuple[str, Event]] = field(default_factory=list)
     beginning: "Beginning | None" = None  # of a room that this chunk begins
+
+    @property
+    def last(self) -> Event:
+        return self.entries[-1].event
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +96,20 @@ class RoomNumbers:
     head: int
     pos: int
     depth: int
+    tips: Sequence[Event]
     joined: int
     invited: int
     local_joined: int
+
+
+def numbers(room: Room) -> RoomNumbers:
+    """The room as it is now."""
+    return RoomNumbers(
+        room.head,
+        room.pos,
+        room.depth,
+        room.tips,
+        room.joined,
+        room.invited,
+        room.local_joined,
+    )

@@ -7,11 +7,14 @@ updated `WHERE head = what the writer knew`.
 """
 
 from collections.abc import Callable
+from functools import partial
+
+import orjson
 
 from synapse.api.errors import MatrixError
 from synapse.rooms.chunks import Chunk
 from synapse.rooms.room import HeadMoved
-from synapse.rooms.rows import Rows, Tip, names_in, slots_in
+from synapse.rooms.rows import Rows, Tip, names_in, positions, slots_in
 from synapse.storage.database import Database
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.names import Names
@@ -61,18 +64,20 @@ class Persister:
 
     def _apply(self, txn: Transaction, chunks: list[Chunk]) -> None:
         # The stream's row is locked first, by everyone, so that nobody waits in a circle.
-        nid = txn.stream(sum(len(chunk.events) for chunk in chunks))
+        nid = txn.stream(sum(positions(chunk) for chunk in chunks))
         self._insert_rooms(txn, [chunk for chunk in chunks if chunk.head == 0])
         tips = self._load_tips(txn, chunks)
         rows = Rows(
-            self._names.intern(txn, names_in(chunks)), self._slots.intern(txn, slots_in(chunks))
+            self._names.intern(txn, names_in(chunks)),
+            self._slots.intern(txn, slots_in(chunks)),
+            chain=partial(self._states.chain, txn),
         )
         for chunk in chunks:
             tip = tips[chunk.room.nid]
             if tip.head != chunk.head:
                 raise HeadMoved(chunk.room.room_id)
             tips[chunk.room.nid] = rows.add(chunk, tip, nid)
-            nid += len(chunk.events)
+            nid += positions(chunk)
         self._update_rooms(txn, chunks, tips)
         self._insert_aliases(txn, chunks)
         self._move_names(txn, chunks)
@@ -102,7 +107,7 @@ class Persister:
             alias = None if chunk.beginning is None else chunk.beginning.alias
             if alias is None:
                 continue
-            creator = chunk.events[0].sender
+            creator = chunk.entries[0].event.sender
             if not txn.execute(
                 "INSERT INTO room_aliases (alias, room_nid, creator_nid) VALUES (?, ?, ?)"
                 " ON CONFLICT (alias) DO NOTHING RETURNING alias",
@@ -153,12 +158,13 @@ class Persister:
 
     def _read_tips(self, txn: Transaction, room_nids: list[int]) -> dict[int, Tip]:
         rows = txn.execute(
-            "SELECT room_nid, head, state_nid, loud, shouts FROM rooms WHERE room_nid = ANY(?)",
+            "SELECT room_nid, head, state_nid, loud, shouts, flipped FROM rooms"
+            " WHERE room_nid = ANY(?)",
             room_nids,
         )
         return {
-            room_nid: Tip(head, self._states.chain(txn, state_nid), loud, shouts)
-            for room_nid, head, state_nid, loud, shouts in rows
+            room_nid: Tip(head, self._states.chain(txn, state_nid), loud, shouts, flipped)
+            for room_nid, head, state_nid, loud, shouts, flipped in rows
         }
 
     def _update_rooms(self, txn: Transaction, chunks: list[Chunk], tips: dict[int, Tip]) -> None:
@@ -166,28 +172,29 @@ class Persister:
         last = {chunk.room.nid: chunk for chunk in chunks}
         updates = []
         for room_nid, chunk in last.items():
-            tip, after = chunk.events[-1].nid, chunk.after
-            state_nid = tips[room_nid].state_nid
+            after, tip = chunk.after, tips[room_nid]
             updates.append(
                 (
                     after.head,
                     after.pos,
                     after.depth,
-                    tip,
-                    f"[{tip}]",
-                    state_nid,
+                    chunk.entries[-1].position,
+                    orjson.dumps([event.nid for event in after.tips]).decode(),
+                    tip.state_nid,
                     after.joined,
                     after.invited,
                     after.local_joined,
-                    tips[room_nid].loud,
-                    tips[room_nid].shouts,
+                    tip.loud,
+                    tip.shouts,
+                    tip.flipped,
                     room_nid,
                     first[room_nid].head,
                 )
             )
         changed = txn.execute_many(
             """UPDATE rooms SET head = ?, pos = ?, depth = ?, last_nid = ?, tips = ?,
-                   state_nid = ?, joined = ?, invited = ?, local_joined = ?, loud = ?, shouts = ?
+                   state_nid = ?, joined = ?, invited = ?, local_joined = ?, loud = ?, shouts = ?,
+                   flipped = ?
                WHERE room_nid = ? AND head = ?""",
             updates,
         )
@@ -203,8 +210,8 @@ class Persister:
         for room_nid, tip in tips.items():
             self._tips[room_nid] = tip
         for chunk in chunks:
-            for event in chunk.events:
-                self._events.remember(event)
+            for entry in chunk.entries:
+                self._events.remember(entry.event)
             for redaction in chunk.redactions:
                 self._events.remember_redacted(redaction.redacted)
         self._committed(chunks)

@@ -8,13 +8,14 @@ built from the database.
 
 import hashlib
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from synapse.api.constants import EventTypes, Membership
 from synapse.api.errors import MatrixError
 from synapse.api.room_versions import RoomVersion
 from synapse.events.event import Event
 from synapse.util.caches import Cache
+from synapse.util.drains import Drain
 from synapse.util.turns import Turns
 
 Slot = tuple[str, str]
@@ -43,6 +44,10 @@ class Room:
         self.joined = 0
         self.invited = 0
         self.local_joined = 0
+        # Snapshot of the room's state after its newest committed event.
+        self.view_nid = 0
+        # When state resolution last gave a slot to another event: a position in the stream.
+        self.flipped = 0
 
         # The newest committed events, without a gap, oldest first.
         self.tail: deque[Event] = deque(maxlen=TAIL_LENGTH)
@@ -53,6 +58,8 @@ class Room:
 
         # Who may build on the newest event.
         self.turns = Turns()
+        # What was handed over and is not committed yet.
+        self.writes = Drain()
         self.lost = False
 
         self._state: dict[Slot, Event | None] = {}
@@ -99,25 +106,46 @@ class Room:
     # Moving on.
 
     def append(self, event: Event, *, is_local: bool) -> None:
-        """Put a new event at the end, before it is committed."""
+        """Put a new event at the end, on top of the newest ones, before it is committed."""
         if event.state_key is not None:
             if event.type == EventTypes.MEMBER:
-                self._count(event, is_local=is_local)
+                assert event.state_key is not None
+                self._count(self.membership(event.state_key), event.membership, is_local=is_local)
             self._pending[event.slot] = event
+        self._move_on(event, [event])
+
+    def append_beside(
+        self, event: Event, tips: list[Event], counts: Sequence[tuple[str, str, bool]]
+    ) -> None:
+        """Put a new event at the end that doesn't stand on the newest ones; `tips` are the ends.
+
+        The room's state stays as it is until the commit. `counts` has, for each member whose
+        membership changes by it, how it was, how it will be, and whether the user is one of ours.
+        """
+        for before, after, is_local in counts:
+            self._count(before, after, is_local=is_local)
+        self._move_on(event, tips)
+
+    def _move_on(self, event: Event, tips: list[Event]) -> None:
         self.pos += 1
         self.head = head_after(event)
         self.depth = max(self.depth, event.depth)
-        self.tips = [event]
+        self.tips = tips
         event.pos = self.pos
 
-    def committed(self, event: Event) -> None:
-        """An appended event is in the database now."""
-        if event.state_key is not None:
+    def committed(self, event: Event, flips: Mapping[Slot, Event | None], position: int) -> None:
+        """An appended event is in the database now, and these slots went to others by it."""
+        if event.state_key is not None and event.slot not in flips:
             slot = event.slot
             if self._pending.get(slot) is event:
                 del self._pending[slot]
             self._set(slot, event)
             self.state_changes += 1
+        for slot, winner in flips.items():
+            self._set(slot, winner)
+            self.state_changes += 1
+            self.flipped = position
+        self.view_nid = event.view_nid
         self.tail.append(event)
         if self.tail_is_all and self.tail[0].pos != 1:
             self.tail_is_all = False
@@ -139,15 +167,13 @@ class Room:
             kept = [event for event in self.tail if event.nid not in event_nids]
             self.tail = deque(kept, maxlen=TAIL_LENGTH)
 
-    def _set(self, slot: Slot, event: Event) -> None:
+    def _set(self, slot: Slot, event: Event | None) -> None:
         if slot[0] == EventTypes.MEMBER:
             self._members[slot[1]] = (event,)
         else:
             self._state[slot] = event
 
-    def _count(self, event: Event, *, is_local: bool) -> None:
-        assert event.state_key is not None
-        before, after = self.membership(event.state_key), event.membership
+    def _count(self, before: str, after: str, *, is_local: bool) -> None:
         joined = (after == Membership.JOIN) - (before == Membership.JOIN)
         self.joined += joined
         self.invited += (after == Membership.INVITE) - (before == Membership.INVITE)

@@ -25,13 +25,13 @@ from synapse.api.constants import EventTypes
 from synapse.api.room_versions import RoomVersion
 from synapse.crypto.signing import SigningKey
 from synapse.events.auth_rules import check_auth
-from synapse.events.auth_selection import CREATE_SLOT, auth_slots
+from synapse.events.auth_selection import Slot, auth_slots, judging_slots
 from synapse.events.builder import build
 from synapse.events.event import Event, StateMap
 from synapse.rooms.cache import RoomCache
-from synapse.rooms.chunks import Beginning, Chunk, Redaction, RoomNumbers
+from synapse.rooms.chunks import Beginning, Chunk, Entry, Redaction, numbers
+from synapse.rooms.commits import Commits
 from synapse.rooms.noise import SILENCE, Noise
-from synapse.rooms.persister import Persister
 from synapse.rooms.redactions import redaction_of
 from synapse.rooms.room import HeadMoved, Room
 from synapse.storage.stores.events import EventStore, replaced_unsigned
@@ -66,7 +66,7 @@ class RoomWriter:
         self,
         rooms: RoomCache,
         events: EventStore,
-        persister: Persister,
+        commits: Commits,
         clock: Clock,
         *,
         server_name: str,
@@ -76,7 +76,7 @@ class RoomWriter:
         """`weigh` tells whom an event reaches."""
         self._rooms = rooms
         self._events = events
-        self._persister = persister
+        self._commits = commits
         self._clock = clock
         self._server_name = server_name
         self._domain = ":" + server_name
@@ -124,11 +124,11 @@ class RoomWriter:
             self._end(chunk)
             self._rooms.busy(room)
             # Handed over before the turn ends: the next event must not overtake this one.
-            written = Deferred.fromCoroutine(self._persist(chunk))
+            written = Deferred.fromCoroutine(self._commits.commit(chunk))
         finally:
             room.turns.release()
         await written
-        return chunk.events[0]
+        return chunk.last
 
     async def create(
         self,
@@ -158,7 +158,7 @@ class RoomWriter:
         self, version: RoomVersion, drafts: Sequence[Draft], room_id: str, beginning: Beginning
     ) -> Room:
         chunk = self._build_room(version, drafts, room_id, beginning)
-        await self._persist(chunk)
+        await self._commits.commit(chunk)
         return chunk.room
 
     async def replace(
@@ -196,7 +196,7 @@ class RoomWriter:
                 raise
             self._end(last)
             self._rooms.busy(old)
-            written = Deferred.fromCoroutine(self._persist_together([first, last]))
+            written = Deferred.fromCoroutine(self._commits.commit_together([first, last]))
         finally:
             old.turns.release()
         await written
@@ -213,33 +213,25 @@ class RoomWriter:
         chunk = self._begin(room)
         chunk.beginning = beginning
         for draft in drafts:
-            slots = self._slots(room, draft)
+            slots = slots_of(room, draft)
             state = {slot: e for slot in slots if (e := room.current(slot)) is not None}
             # Nobody is there to hear it.
             self._add(chunk, draft, state, None, SILENCE)
             if draft.type == EventTypes.CREATE:
-                room.room_id = chunk.events[0].room_id
+                room.room_id = chunk.last.room_id
         self._end(chunk)
         return chunk
 
     # gather
 
     async def _gather(self, room: Room, draft: Draft) -> StateMap:
-        slots = self._slots(room, draft)
+        slots = slots_of(room, draft)
         return await self._rooms.state(room, slots)
-
-    def _slots(self, room: Room, draft: Draft) -> list[tuple[str, str]]:
-        slots = auth_slots(draft.type, draft.state_key, draft.sender, draft.content, room.version)
-        if CREATE_SLOT not in slots:
-            slots.append(CREATE_SLOT)
-        if draft.state_key is not None and (draft.type, draft.state_key) not in slots:
-            slots.append((draft.type, draft.state_key))
-        return slots
 
     # build, authorise, order
 
     def _begin(self, room: Room) -> Chunk:
-        return Chunk(room, [], room.head, _numbers(room), [], [], [])
+        return Chunk(room, room.head, numbers(room))
 
     def _add(
         self, chunk: Chunk, draft: Draft, state: StateMap, target: Event | None, noise: Noise
@@ -271,10 +263,7 @@ class RoomWriter:
         replaced = room.current(event.slot) if event.state_key is not None else None
         if replaced is not None:
             event.unsigned = replaced_unsigned(replaced.event_id, replaced.json)
-        chunk.events.append(event)
-        chunk.auth_events.append(auth_events)
-        chunk.replaces.append(replaced)
-        chunk.noise.append(noise)
+        chunk.entries.append(Entry(event, auth_events, replaced, noise))
         chunk.txn = draft.txn
         about_us = event.state_key is not None and event.state_key.endswith(self._domain)
         room.append(event, is_local=about_us)
@@ -288,27 +277,9 @@ class RoomWriter:
             self._rooms.discard(chunk.room)
 
     def _end(self, chunk: Chunk) -> None:
-        chunk.after = _numbers(chunk.room)
-
-    # write
-
-    async def _persist(self, chunk: Chunk) -> None:
-        try:
-            await self._persister.persist(chunk)
-        except BaseException:
-            self._rooms.discard(chunk.room)
-            raise
-
-    async def _persist_together(self, chunks: list[Chunk]) -> None:
-        try:
-            await self._persister.persist_together(chunks)
-        except BaseException:
-            for chunk in chunks:
-                self._rooms.discard(chunk.room)
-            raise
+        chunk.after = numbers(chunk.room)
 
 
-def _numbers(room: Room) -> RoomNumbers:
-    return RoomNumbers(
-        room.head, room.pos, room.depth, room.joined, room.invited, room.local_joined
-    )
+def slots_of(room: Room, draft: Draft) -> list[Slot]:
+    """The slots by which it is judged what is to be said in a room."""
+    return judging_slots(draft.type, draft.state_key, draft.sender, draft.content, room.version)

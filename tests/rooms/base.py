@@ -26,6 +26,7 @@ class RoomsTestCase(StoreTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.server = self.process(self.database)
+        self.rooms_made = 0
 
     def process(self, database: Database) -> Server:
         server = Server(default_config(), database, Clock(reactor), AtOnce(), KEY)
@@ -48,7 +49,8 @@ class RoomsTestCase(StoreTestCase):
             Draft(EventTypes.JOIN_RULES, ALICE, {"join_rule": "public"}, ""),
         ]
         writer = (server or self.server).rooms.writer
-        return await writer.create(ROOM_VERSIONS[version], drafts, f"!room{version}:test")
+        self.rooms_made += 1
+        return await writer.create(ROOM_VERSIONS[version], drafts, f"!room{self.rooms_made}:test")
 
     async def say(
         self, room_id: str, body: str, *, sender: str = ALICE, server: Server | None = None

@@ -11,7 +11,7 @@ from synapse.api.room_versions import ROOM_VERSIONS
 from synapse.events.event import Event
 from synapse.rooms.noise import SILENCE
 from synapse.rooms.room import Room
-from synapse.rooms.writer import Draft
+from synapse.rooms.writer import Draft, slots_of
 from synapse.storage.transaction import Transaction
 from tests.rooms.base import ALICE, RoomsTestCase, together
 
@@ -197,13 +197,11 @@ class LoadingTests(RoomsTestCase):
             if not late:
                 # Committed by an object that the cache does not know any more.
                 draft = Draft(EventTypes.MESSAGE, ALICE, {"body": "late"})
-                state = await self.server.rooms.cache.state(
-                    room, self.server.rooms.writer._slots(room, draft)
-                )
+                state = await self.server.rooms.cache.state(room, slots_of(room, draft))
                 chunk = self.server.rooms.writer._begin(room)
                 self.server.rooms.writer._add(chunk, draft, state, None, SILENCE)
                 self.server.rooms.writer._end(chunk)
-                late.extend(chunk.events)
+                late.extend(entry.event for entry in chunk.entries)
                 await self.server.rooms.persister.persist(chunk)
             return loaded
 

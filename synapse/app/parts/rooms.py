@@ -14,12 +14,19 @@ from synapse.handlers.retention import Retention
 from synapse.handlers.states import States
 from synapse.handlers.visibility import Visibility
 from synapse.rooms.announce import Announcer
+from synapse.rooms.asides import Asides
 from synapse.rooms.cache import RoomCache
+from synapse.rooms.commits import Commits
+from synapse.rooms.entrances import Entrances
 from synapse.rooms.persister import Persister
 from synapse.rooms.purging import Purging
+from synapse.rooms.receiver import Receiver
+from synapse.rooms.standing import Standings
 from synapse.rooms.txns import Transactions
 from synapse.rooms.writer import RoomWriter
 from synapse.storage.database import Database
+from synapse.storage.stores.early_redactions import EarlyRedactions
+from synapse.storage.stores.forks import ForkStore
 from synapse.storage.stores.purging import PurgeStore
 from synapse.storage.stores.push_rules import PushRuleStore
 from synapse.util.clock import Clock
@@ -68,14 +75,43 @@ class Rooms:
             stores.states,
             committed=announcer.committed,
         )
+        commits = Commits(self.cache, self.persister)
         self.writer = RoomWriter(
             self.cache,
             stores.events,
-            self.persister,
+            commits,
             clock,
             server_name=server_name,
             key=key,
             weigh=self.listeners.weigh,
+        )
+        self.asides = Asides(database, stores.names, stores.slots, stores.events, stores.states)
+        self.receiver = Receiver(
+            self.cache,
+            stores.events,
+            Standings(
+                self.cache,
+                stores.events,
+                stores.states,
+                stores.slots,
+                ForkStore(database),
+                server_name=server_name,
+            ),
+            self.asides,
+            EarlyRedactions(database, stores.events),
+            commits,
+            clock,
+            weigh=self.listeners.weigh,
+        )
+        self.entrances = Entrances(
+            database,
+            self.cache,
+            stores.events,
+            stores.states,
+            stores.slots,
+            commits,
+            clock,
+            server_name=server_name,
         )
         self.transactions = Transactions(stores.events)
         rules = _retention_rules(config.retention)

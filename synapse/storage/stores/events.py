@@ -24,8 +24,8 @@ REDACTED = 8  # `json` is what the redaction left
 
 # What makes an `Event`, with the event it replaced and its redaction, for `unsigned`.
 COLUMNS = """
-    e.event_nid, e.event_id, ro.room_id, ro.version, e.pos, e.flags, e.state_nid, e.replaces,
-    e.json, p.event_id, p.json, d.event_id, d.json, d.origin_server_ts"""
+    e.event_nid, e.event_id, ro.room_id, ro.version, e.pos, e.flags, e.state_nid, e.view_nid,
+    e.replaces, e.json, p.event_id, p.json, d.event_id, d.json, d.origin_server_ts"""
 JOINS = """
     JOIN rooms ro ON ro.room_nid = e.room_nid
     LEFT JOIN events p ON p.event_nid = e.replaces
@@ -258,7 +258,7 @@ _decode_header = msgspec.json.Decoder(_Header).decode
 
 def event_from_row(row: Sequence[Any]) -> Event:
     """The event of a row of `COLUMNS`."""
-    (nid, event_id, room_id, version, pos, flags, state_nid, replaces, json) = row[:9]
+    (nid, event_id, room_id, version, pos, flags, state_nid, view_nid, replaces, json) = row[:10]
     header = _decode_header(json)
     event = Event(
         json=json,
@@ -273,16 +273,18 @@ def event_from_row(row: Sequence[Any]) -> Event:
         nid=nid,
         pos=pos,
         state_nid=state_nid,
+        view_nid=view_nid or state_nid,
         replaces_nid=replaces or 0,
         rejected=bool(flags & REJECTED),
         soft_failed=bool(flags & SOFT_FAILED),
     )
     unsigned = []
-    if row[9] is not None:
-        unsigned.append(replaced_unsigned(row[9], row[10]))
-    if row[11] is not None:
+    if row[10] is not None:
+        unsigned.append(replaced_unsigned(row[10], row[11]))
+    if row[12] is not None:
+        nothing = (None,) * 5
         redaction = event_from_row(
-            (0, row[11], room_id, version, None, 0, 0, 0, row[12], None, None, None, None, None)
+            (0, row[12], room_id, version, None, 0, 0, None, 0, row[13], *nothing)
         )
         unsigned.append(redacted_unsigned(redaction))
     event.unsigned = b",".join(unsigned)

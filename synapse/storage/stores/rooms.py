@@ -24,6 +24,7 @@ class RoomRow(NamedTuple):
     invited: int
     local_joined: int
     published: bool
+    flipped: int
 
 
 class PublishedRoom(NamedTuple):
@@ -38,7 +39,7 @@ class PublishedRoom(NamedTuple):
 
 _COLUMNS = (
     "room_nid, room_id, version, head, pos, depth, last_nid, tips, state_nid,"
-    " joined, invited, local_joined, published"
+    " joined, invited, local_joined, published, flipped"
 )
 
 

@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 
 from synapse.api.constants import EventTypes
 from synapse.events.event import Event, StateMap
+from synapse.state.layers import Layer
 from synapse.state.packing import base_of, merge, pack, state_from, unpack
 from synapse.storage.database import Database
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.members import Membership
 from synapse.storage.stores.names import Names
 from synapse.storage.stores.slots import Slot, Slots
-from synapse.storage.transaction import Transaction
+from synapse.storage.transaction import Reader, Transaction
 from synapse.util.caches import Cache
 
 # Which events, first: most of them are in memory, and need not be read again.
@@ -167,6 +168,11 @@ class StateStore:
                 self._snapshots[state_nid] = snapshot
         return snapshot
 
+    async def filled(self, state_nid: int, slot_nids: Sequence[int]) -> dict[int, int]:
+        """What fills these slots of a snapshot: slot_nid → event_nid."""
+        snapshot = await self.at(state_nid)
+        return {slot: snapshot[slot] for slot in slot_nids if slot in snapshot}
+
     async def events_at(self, state_nid: int, slots: Sequence[Slot] | None = None) -> StateMap:
         """The events of a snapshot: all of them, or those in some slots."""
         snapshot = await self.at(state_nid)
@@ -205,6 +211,12 @@ _CHAIN = """
         FROM chain c JOIN states b ON b.state_nid = c.base_nid
     )
     SELECT state_nid, change, delta FROM chain ORDER BY change"""
+
+
+def read_layers(reader: Reader, state_nid: int) -> list[Layer]:
+    """A snapshot as layers of deltas."""
+    rows = reader.fetch(_CHAIN, state_nid) if state_nid else []
+    return [Layer(nid, unpack(delta)) for nid, _, delta in rows]
 
 
 def _links(rows: list[Any]) -> list[Link]:

@@ -1,0 +1,299 @@
+"""The receiver: how events of other servers come into a room.
+
+They go through the same phases as ours (`synapse.rooms.writer`), with these differences:
+
+    verify      was done before: hashes and signatures are right (`synapse.federation`)
+    gather      an event on top of the room's newest ones is judged by the room's state; any other
+                by the state that follows from its `prev_events` (`synapse.rooms.standing`)
+    authorise   by its auth events, by the state before it (else it is *rejected*), and by the
+                room's state as it is now (else it is *soft-failed*)
+    resolve     what the room's state becomes where forks meet
+
+Specification, server-server API, "Checks performed on receipt of a PDU".
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from synapse.events.auth_rules import AuthError, check_auth
+from synapse.events.auth_rules.auth_events import check_auth_events
+from synapse.events.auth_selection import CREATE_SLOT, Slot, auth_slots, judging_slots
+from synapse.events.event import Event, StateMap
+from synapse.rooms.asides import Aside, Asides
+from synapse.rooms.cache import RoomCache
+from synapse.rooms.chunks import Chunk, Entry, Redaction, numbers
+from synapse.rooms.commits import Commits
+from synapse.rooms.redactions import redaction_of
+from synapse.rooms.room import HeadMoved, Room
+from synapse.rooms.standing import Standings
+from synapse.rooms.writer import Draft, Weigh
+from synapse.storage.errors import ConstraintViolated
+from synapse.storage.stores.early_redactions import EarlyRedactions
+from synapse.storage.stores.events import EventStore, replaced_unsigned
+from synapse.storage.stores.forks import KnownState
+from synapse.util.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+_TRIES = 10
+
+
+class Verdict(Enum):
+    """What became of an event."""
+
+    ACCEPTED = "accepted"
+    KNOWN = "known"  # it was here before
+    SOFT_FAILED = "soft-failed"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An event whose hashes and signatures are right."""
+
+    event: Event
+    auth_events: Sequence[Event]  # all that it cites, from the database
+    signed_by: frozenset[str]  # the servers whose signatures were verified
+    before: KnownState | None = None  # the state that it stands on, if its `prev_events` can't tell
+
+
+class Receiver:
+    """Adds events of other servers to rooms that are here."""
+
+    def __init__(
+        self,
+        rooms: RoomCache,
+        events: EventStore,
+        standings: Standings,
+        asides: Asides,
+        early_redactions: EarlyRedactions,
+        commits: Commits,
+        clock: Clock,
+        *,
+        weigh: Weigh,
+    ) -> None:
+        """`weigh` tells whom an event reaches."""
+        self._rooms = rooms
+        self._events = events
+        self._standings = standings
+        self._asides = asides
+        self._early_redactions = early_redactions
+        self._commits = commits
+        self._clock = clock
+        self._weigh = weigh
+
+    async def receive(self, room_id: str, arrivals: Sequence[Arrival]) -> list[Verdict]:
+        """Take up events, in this order; returns when they are committed.
+
+        The `prev_events` of each must be here, or before it in the list, unless it comes with the
+        state that it stands on. Raises `NotFound` for an unknown room, `UnknownState`.
+        """
+        verdicts: dict[str, Verdict] = {}
+        for _ in range(_TRIES - 1):
+            try:
+                await self._receive_once(room_id, arrivals, verdicts)
+                break
+            except (HeadMoved, ConstraintViolated):
+                logger.info("Room %s moved on: looking at what came for it anew", room_id)
+        else:
+            await self._receive_once(room_id, arrivals, verdicts)
+        return [verdicts[arrival.event.event_id] for arrival in arrivals]
+
+    async def _receive_once(
+        self, room_id: str, arrivals: Sequence[Arrival], verdicts: dict[str, Verdict]
+    ) -> None:
+        room = await self._rooms.get(room_id)
+        await room.turns.acquire()
+        try:
+            event_ids = [arrival.event.event_id for arrival in arrivals]
+            visit = _Visit(room, verdicts)
+            visit.known = await self._events.get_many(event_ids)
+            visit.early_redactions = await self._early_redactions.of(event_ids)
+            for arrival in arrivals:
+                if not visit.has_judged(arrival.event.event_id):
+                    await self._take_up(visit, arrival)
+            await self._commit(visit)
+        finally:
+            room.turns.release()
+
+    async def _commit(self, visit: "_Visit") -> None:
+        """Commit what was taken up so far. The room's turn is ours until then."""
+        chunk, room = visit.chunk, visit.room
+        if chunk.entries:
+            if room.lost:
+                raise HeadMoved(room.room_id)
+            chunk.after = numbers(room)
+            self._rooms.busy(room)
+            await self._commits.commit(chunk)
+        visit.committed()
+
+    # duplicate, gather
+
+    async def _take_up(self, visit: "_Visit", arrival: Arrival) -> None:
+        event, room = arrival.event, visit.room
+        known = visit.known.get(event.event_id)
+        if known is not None and (known.state_nid or known.rejected):
+            visit.pending[event.event_id] = Verdict.KNOWN
+            return
+        tips = {tip.event_id for tip in room.tips}
+        if known is None and arrival.before is None and tips == set(event.prev_event_ids()):
+            state = await self._rooms.state(room, _slots(event))
+            if _why_not(arrival, state) is None:
+                await self._append(visit, arrival, state)
+                return
+        # Its standing is asked of the database, and what follows stands on it.
+        await self._commit(visit)
+        await room.writes.empty()
+        if room.lost:
+            raise HeadMoved(room.room_id)
+        await self._take_up_beside(visit, arrival, known)
+        await self._commit(visit)
+
+    async def _append(self, visit: "_Visit", arrival: Arrival, state: StateMap) -> None:
+        """Take up an event that stands on the room's newest ones."""
+        event, room = arrival.event, visit.room
+        noise = await self._weigh(room, _as_draft(event), state)
+        replaced = room.current(event.slot) if event.state_key is not None else None
+        await self._redact(visit, event, state)
+        _tell_replaced(event, replaced)
+        visit.chunk.entries.append(Entry(event, arrival.auth_events, replaced, noise))
+        room.append(event, is_local=self._standings.is_ours(event))
+        visit.pending[event.event_id] = Verdict.ACCEPTED
+
+    async def _take_up_beside(
+        self, visit: "_Visit", arrival: Arrival, outlier: Event | None
+    ) -> None:
+        """Take up an event that stands on another state than the room's."""
+        room = visit.room
+        event = outlier or arrival.event
+        before = arrival.before
+        if before is None:
+            before = await self._standings.state_before(room, event.prev_event_ids())
+        slots = _slots(event)
+        state = await self._standings.events_of(before, slots)
+        if why_not := _why_not(arrival, state):
+            await self._refuse(visit, arrival, before, Verdict.REJECTED, why_not)
+            return
+        if why_not := _why_not(arrival, await self._rooms.state(room, slots)):
+            await self._refuse(visit, arrival, before, Verdict.SOFT_FAILED, why_not)
+            return
+        tips = await self._standings.tips_with(room, event)
+        fork = await self._standings.fork(room, event, before, arrival.auth_events, tips)
+        counts = await self._standings.counts(room, event, fork)
+        noise = await self._weigh(room, _as_draft(event), state)
+        replaced = state.get(event.slot) if event.state_key is not None else None
+        await self._redact(visit, event, state)
+        _tell_replaced(event, replaced)
+        visit.chunk.entries.append(
+            Entry(event, arrival.auth_events, replaced, noise, fork, was_outlier=bool(outlier))
+        )
+        room.append_beside(event, tips, counts)
+        visit.pending[event.event_id] = Verdict.ACCEPTED
+
+    async def _refuse(
+        self,
+        visit: "_Visit",
+        arrival: Arrival,
+        before: KnownState,
+        verdict: Verdict,
+        why: AuthError,
+    ) -> None:
+        event = arrival.event
+        logger.info("%s %s in %s: %s", event.event_id, verdict.value, event.room_id, why)
+        event.rejected = verdict is Verdict.REJECTED
+        event.soft_failed = verdict is Verdict.SOFT_FAILED
+        await self._asides.keep(visit.room.nid, [Aside(event, arrival.auth_events, before)])
+        visit.pending[event.event_id] = verdict
+
+    # What redactions do, whichever of the two comes first.
+
+    async def _redact(self, visit: "_Visit", event: Event, state: StateMap) -> None:
+        if event.redacts is not None:
+            await self._redact_target(visit, event, event.redacts, state)
+        for redaction in visit.early_redactions.get(event.event_id, ()):
+            levels = await self._rooms.state(visit.room, _slots(redaction))
+            if self._add_redaction(visit, event, redaction, levels):
+                break
+
+    async def _redact_target(
+        self, visit: "_Visit", event: Event, target_id: str, state: StateMap
+    ) -> None:
+        target = await self._events.get(target_id)
+        if target is None:
+            # It may be on its way.
+            await self._commit(visit)
+            await visit.room.writes.empty()
+            target = await self._events.get(target_id)
+        if target is None:
+            visit.chunk.early_redactions.append((target_id, event))
+            visit.early_redactions.setdefault(target_id, []).append(event)
+        else:
+            self._add_redaction(visit, target, event, state)
+
+    def _add_redaction(
+        self, visit: "_Visit", target: Event, redaction: Event, state: StateMap
+    ) -> bool:
+        redacted = redaction_of(redaction, target, state)
+        if redacted is None:
+            return False
+        now_ms = self._clock.now_ms()
+        visit.chunk.redactions.append(Redaction(target, redacted, redaction, now_ms))
+        return True
+
+
+class _Visit:
+    """One's turn in a room: what is taken up, and not committed yet."""
+
+    def __init__(self, room: Room, verdicts: dict[str, Verdict]) -> None:
+        self.room = room
+        self.chunk = Chunk(room, room.head, numbers(room))
+        self.pending: dict[str, Verdict] = {}
+        self.known: dict[str, Event] = {}
+        self.early_redactions: dict[str, list[Event]] = {}
+        self._verdicts = verdicts
+
+    def has_judged(self, event_id: str) -> bool:
+        return event_id in self._verdicts or event_id in self.pending
+
+    def committed(self) -> None:
+        """What was taken up is committed: begin anew."""
+        self._verdicts.update(self.pending)
+        self.pending.clear()
+        self.chunk = Chunk(self.room, self.room.head, numbers(self.room))
+
+
+def _why_not(arrival: Arrival, state: StateMap) -> AuthError | None:
+    """Why the auth events or a state forbid an event; None: they don't."""
+    event = arrival.event
+    cited = {auth.slot: auth for auth in arrival.auth_events if auth.state_key is not None}
+    if CREATE_SLOT in state:
+        cited.setdefault(CREATE_SLOT, state[CREATE_SLOT])  # implied since version 12
+    try:
+        check_auth_events(event, arrival.auth_events)
+        check_auth(event, cited, signed_by=arrival.signed_by.__contains__)
+        # Usually an event cites just what fills the slots now; then that was one check.
+        slots = auth_slots(event.type, event.state_key, event.sender, event.content, event.version)
+        if any(_id(state.get(slot)) != _id(cited.get(slot)) for slot in slots):
+            check_auth(event, state, signed_by=arrival.signed_by.__contains__)
+    except AuthError as error:
+        return error
+    return None
+
+
+def _slots(event: Event) -> list[Slot]:
+    return judging_slots(event.type, event.state_key, event.sender, event.content, event.version)
+
+
+def _as_draft(event: Event) -> Draft:
+    return Draft(event.type, event.sender, event.content, event.state_key, event.redacts)
+
+
+def _tell_replaced(event: Event, replaced: Event | None) -> None:
+    if replaced is not None:
+        event.unsigned = replaced_unsigned(replaced.event_id, replaced.json)
+
+
+def _id(event: Event | None) -> str | None:
+    return None if event is None else event.event_id

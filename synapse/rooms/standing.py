@@ -1,0 +1,135 @@
+"""Where an event stands in a room's graph, if it doesn't stand on the room's newest events.
+
+Its state is what follows from the states after its `prev_events`; what the room's state becomes by
+it follows from the states after all ends of the graph, the new event among them. Both are state
+resolution (`synapse.storage.stores.forks`), and often there is nothing to resolve.
+"""
+
+from collections.abc import Sequence
+
+from synapse.api.constants import EventTypes, Membership
+from synapse.events.event import Event, StateMap
+from synapse.rooms.cache import RoomCache
+from synapse.rooms.chunks import Fork
+from synapse.rooms.room import Room, Slot
+from synapse.storage.stores.events import EventStore
+from synapse.storage.stores.forks import NEWCOMER, ForkStore, KnownState, Newcomer
+from synapse.storage.stores.slots import Slots
+from synapse.storage.stores.states import StateStore
+
+# How many events that failed are looked through for the ends of the graph below them.
+_MAX_WALK = 100
+
+
+class UnknownState(LookupError):
+    """Of some `prev_events` the state is not known."""
+
+    def __init__(self, event_ids: Sequence[str]) -> None:
+        super().__init__(f"The state after {', '.join(event_ids)} is not known")
+        self.event_ids = event_ids
+
+
+class Standings:
+    """Finds out where events stand. Hold the room's turn, with nothing of it under way."""
+
+    def __init__(
+        self,
+        rooms: RoomCache,
+        events: EventStore,
+        states: StateStore,
+        slots: Slots,
+        forks: ForkStore,
+        *,
+        server_name: str,
+    ) -> None:
+        self._rooms = rooms
+        self._events = events
+        self._states = states
+        self._slots = slots
+        self._forks = forks
+        self._domain = ":" + server_name
+
+    async def state_before(self, room: Room, prev_event_ids: Sequence[str]) -> KnownState:
+        """The state that an event with these `prev_events` stands on. Raises `UnknownState`."""
+        found = await self._events.get_many(prev_event_ids)
+        unknown = [
+            event_id
+            for event_id in prev_event_ids
+            if event_id not in found or not found[event_id].state_nid
+        ]
+        if unknown or not found:
+            raise UnknownState(unknown)
+        state_nids = sorted({event.state_nid for event in found.values()})
+        return await self._forks.resolve(room.version, [KnownState(nid, {}) for nid in state_nids])
+
+    async def events_of(self, state: KnownState, slots: Sequence[Slot]) -> StateMap:
+        """What fills some slots of a state."""
+        nids = await self._slots.nids(slots)
+        found = await self._states.filled(state.base_nid, list(nids.values()))
+        found |= {nid: event for nid, event in state.changes.items() if nid in nids.values()}
+        events = await self._events.by_nids([nid for nid in found.values() if nid])
+        return {event.slot: event for event in events.values()}
+
+    async def tips_with(self, room: Room, event: Event) -> list[Event]:
+        """The ends of the graph once an event is in it."""
+        covered = set(event.prev_event_ids())
+        # What was refused is no end; but what it stood on is covered by who stands on it.
+        stack = list(covered)
+        for _ in range(_MAX_WALK):
+            if not stack:
+                break
+            for known in (await self._events.get_many([stack.pop()])).values():
+                if known.rejected or known.soft_failed:
+                    fresh = set(known.prev_event_ids()) - covered
+                    covered |= fresh
+                    stack += fresh
+        return [tip for tip in room.tips if tip.event_id not in covered] + [event]
+
+    async def fork(
+        self,
+        room: Room,
+        event: Event,
+        before: KnownState,
+        auth_events: Sequence[Event],
+        tips: Sequence[Event],
+    ) -> Fork:
+        """What the room's state becomes by an event that stands on a state; `tips` with it."""
+        slot_nid, after = NEWCOMER, before
+        if event.state_key is not None:
+            slot_nid = (await self._slots.nids([event.slot])).get(event.slot, NEWCOMER)
+            after = before.with_changes({slot_nid: event.nid or NEWCOMER})
+        newcomer = None
+        if not event.nid:  # an outlier is in the database
+            newcomer = Newcomer(event, slot_nid, tuple(auth.nid for auth in auth_events))
+        others = [KnownState(tip.state_nid, {}) for tip in tips if tip is not event]
+        view = KnownState(room.view_nid, {})
+        changes = await self._forks.changes(room.version, view, [after, *others], newcomer)
+        takes = changes.get(slot_nid) == NEWCOMER
+        if takes:
+            del changes[slot_nid]
+        names = await self._slots.slots(changes)
+        winners = await self._events.by_nids([nid for nid in changes.values() if nid])
+        flips = {names[slot]: winners[nid] if nid else None for slot, nid in changes.items()}
+        if event.state_key is not None and not takes and event.slot not in flips:
+            flips[event.slot] = await self._rooms.current(room, *event.slot)
+        return Fork(before, flips)
+
+    def is_ours(self, event: Event) -> bool:
+        """Whether the event's state key is a user of ours."""
+        return event.state_key is not None and event.state_key.endswith(self._domain)
+
+    async def counts(self, room: Room, event: Event, fork: Fork) -> list[tuple[str, str, bool]]:
+        """The memberships that change, as `Room.append_beside` takes them."""
+        winners: dict[Slot, Event | None] = dict(fork.flips)
+        if event.state_key is not None:
+            winners.setdefault(event.slot, event)
+        members = {slot: e for slot, e in winners.items() if slot[0] == EventTypes.MEMBER}
+        await self._rooms.state(room, list(members))
+        return [
+            (
+                room.membership(user_id),
+                Membership.LEAVE if winner is None else winner.membership,
+                user_id.endswith(self._domain),
+            )
+            for (_, user_id), winner in members.items()
+        ]

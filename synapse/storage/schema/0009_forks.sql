@@ -1,0 +1,26 @@
+-- Rooms that other servers write to as well: their events form a graph with forks. The room's own
+-- order of events (`pos`) has, at each place, the state that this server then took for the room's:
+-- its view. Where there are no forks, that is the state after the event.
+
+ALTER TABLE events ADD COLUMN view_nid BIGINT;  -- the view after it, in states; NULL: state_nid
+
+-- Slots of a view that changed to something else than an event of the timeline says: state
+-- resolution gave them to another event. A few, when forks meet.
+CREATE TABLE flips (
+    room_nid BIGINT NOT NULL,
+    stream BIGINT NOT NULL,        -- the event with which it came
+    slot_nid BIGINT NOT NULL,
+    event_nid BIGINT NOT NULL,     -- what fills the slot now; 0: nothing
+    PRIMARY KEY (room_nid, stream, slot_nid)
+) WITHOUT ROWID;
+-- Serves a user's memberships that changed so.
+CREATE INDEX flips_by_slot ON flips (slot_nid, stream);
+
+ALTER TABLE rooms ADD COLUMN flipped BIGINT NOT NULL DEFAULT 0;  -- when last a slot did
+
+-- Redactions that came before what they redact.
+CREATE TABLE early_redactions (
+    target_id TEXT NOT NULL,       -- event id
+    event_nid BIGINT NOT NULL,     -- the redaction
+    PRIMARY KEY (target_id, event_nid)
+) WITHOUT ROWID;
