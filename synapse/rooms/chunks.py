@@ -34,6 +34,7 @@ class Fork:
     # What the room's state becomes by it, besides what its timeline says: slots that go to another
     # event (None: to none). If the event's own slot is here, it doesn't get it.
     flips: Mapping[Slot, Event | None]
+    is_told: bool = True  # False: nobody of ours was in the room, so there is nobody to be told
 
 
 @dataclass(slots=True)
@@ -68,6 +69,8 @@ class Chunk:
     redactions: list[Redaction] = field(default_factory=list)
     # Redactions of events that we don't have yet.
     early_redactions: list[tuple[str, Event]] = field(default_factory=list)
+    # Events that we don't have, and the `pos` of what stands on them.
+    gaps: list[tuple[str, int]] = field(default_factory=list)
     beginning: "Beginning | None" = None  # of a room that this chunk begins
 
     @property

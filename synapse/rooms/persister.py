@@ -65,7 +65,7 @@ class Persister:
     def _apply(self, txn: Transaction, chunks: list[Chunk]) -> None:
         # The stream's row is locked first, by everyone, so that nobody waits in a circle.
         nid = txn.stream(sum(positions(chunk) for chunk in chunks))
-        self._insert_rooms(txn, [chunk for chunk in chunks if chunk.head == 0])
+        self._insert_rooms(txn, chunks)
         tips = self._load_tips(txn, chunks)
         rows = Rows(
             self._names.intern(txn, names_in(chunks)),
@@ -87,7 +87,8 @@ class Persister:
 
     def _insert_rooms(self, txn: Transaction, chunks: list[Chunk]) -> None:
         for chunk in chunks:
-            assert chunk.beginning is not None, "a room's first chunk says how it begins"
+            if chunk.beginning is None:
+                continue
             made = txn.execute(
                 """INSERT INTO rooms (room_id, version, head, pos, first_pos, depth, last_nid, tips,
                        state_nid, joined, invited, local_joined, published, created_ms)

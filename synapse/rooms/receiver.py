@@ -14,17 +14,16 @@ Specification, server-server API, "Checks performed on receipt of a PDU".
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 
-from synapse.events.auth_rules import AuthError, check_auth
-from synapse.events.auth_rules.auth_events import check_auth_events
-from synapse.events.auth_selection import CREATE_SLOT, Slot, auth_slots, judging_slots
+from synapse.events.auth_rules import AuthError
 from synapse.events.event import Event, StateMap
+from synapse.rooms.arrivals import Arrival
 from synapse.rooms.asides import Aside, Asides
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.chunks import Chunk, Entry, Redaction, numbers
 from synapse.rooms.commits import Commits
+from synapse.rooms.judging import slots_of_event, why_not
 from synapse.rooms.redactions import redaction_of
 from synapse.rooms.room import HeadMoved, Room
 from synapse.rooms.standing import Standings
@@ -47,16 +46,6 @@ class Verdict(Enum):
     KNOWN = "known"  # it was here before
     SOFT_FAILED = "soft-failed"
     REJECTED = "rejected"
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """An event whose hashes and signatures are right."""
-
-    event: Event
-    auth_events: Sequence[Event]  # all that it cites, from the database
-    signed_by: frozenset[str]  # the servers whose signatures were verified
-    before: KnownState | None = None  # the state that it stands on, if its `prev_events` can't tell
 
 
 class Receiver:
@@ -139,8 +128,8 @@ class Receiver:
             return
         tips = {tip.event_id for tip in room.tips}
         if known is None and arrival.before is None and tips == set(event.prev_event_ids()):
-            state = await self._rooms.state(room, _slots(event))
-            if _why_not(arrival, state) is None:
+            state = await self._rooms.state(room, slots_of_event(event))
+            if why_not(arrival, state) is None:
                 await self._append(visit, arrival, state)
                 return
         # Its standing is asked of the database, and what follows stands on it.
@@ -171,13 +160,13 @@ class Receiver:
         before = arrival.before
         if before is None:
             before = await self._standings.state_before(room, event.prev_event_ids())
-        slots = _slots(event)
+        slots = slots_of_event(event)
         state = await self._standings.events_of(before, slots)
-        if why_not := _why_not(arrival, state):
-            await self._refuse(visit, arrival, before, Verdict.REJECTED, why_not)
+        if error := why_not(arrival, state):
+            await self._refuse(visit, arrival, before, Verdict.REJECTED, error)
             return
-        if why_not := _why_not(arrival, await self._rooms.state(room, slots)):
-            await self._refuse(visit, arrival, before, Verdict.SOFT_FAILED, why_not)
+        if error := why_not(arrival, await self._rooms.state(room, slots)):
+            await self._refuse(visit, arrival, before, Verdict.SOFT_FAILED, error)
             return
         tips = await self._standings.tips_with(room, event)
         fork = await self._standings.fork(room, event, before, arrival.auth_events, tips)
@@ -189,8 +178,16 @@ class Receiver:
         visit.chunk.entries.append(
             Entry(event, arrival.auth_events, replaced, noise, fork, was_outlier=bool(outlier))
         )
-        room.append_beside(event, tips, counts)
+        missing = await self._missing(event) if arrival.before is not None else []
+        room.append_beside(event, tips, counts, has_gap=bool(missing))
+        visit.chunk.gaps += [(event_id, room.pos) for event_id in missing]
         visit.pending[event.event_id] = Verdict.ACCEPTED
+
+    async def _missing(self, event: Event) -> list[str]:
+        """Those of the `prev_events` that have no place in the timeline."""
+        prev_event_ids = event.prev_event_ids()
+        known = await self._events.get_many(prev_event_ids)
+        return [e for e in prev_event_ids if e not in known or not known[e].state_nid]
 
     async def _refuse(
         self,
@@ -213,7 +210,7 @@ class Receiver:
         if event.redacts is not None:
             await self._redact_target(visit, event, event.redacts, state)
         for redaction in visit.early_redactions.get(event.event_id, ()):
-            levels = await self._rooms.state(visit.room, _slots(redaction))
+            levels = await self._rooms.state(visit.room, slots_of_event(redaction))
             if self._add_redaction(visit, event, redaction, levels):
                 break
 
@@ -264,28 +261,6 @@ class _Visit:
         self.chunk = Chunk(self.room, self.room.head, numbers(self.room))
 
 
-def _why_not(arrival: Arrival, state: StateMap) -> AuthError | None:
-    """Why the auth events or a state forbid an event; None: they don't."""
-    event = arrival.event
-    cited = {auth.slot: auth for auth in arrival.auth_events if auth.state_key is not None}
-    if CREATE_SLOT in state:
-        cited.setdefault(CREATE_SLOT, state[CREATE_SLOT])  # implied since version 12
-    try:
-        check_auth_events(event, arrival.auth_events)
-        check_auth(event, cited, signed_by=arrival.signed_by.__contains__)
-        # Usually an event cites just what fills the slots now; then that was one check.
-        slots = auth_slots(event.type, event.state_key, event.sender, event.content, event.version)
-        if any(_id(state.get(slot)) != _id(cited.get(slot)) for slot in slots):
-            check_auth(event, state, signed_by=arrival.signed_by.__contains__)
-    except AuthError as error:
-        return error
-    return None
-
-
-def _slots(event: Event) -> list[Slot]:
-    return judging_slots(event.type, event.state_key, event.sender, event.content, event.version)
-
-
 def _as_draft(event: Event) -> Draft:
     return Draft(event.type, event.sender, event.content, event.state_key, event.redacts)
 
@@ -293,7 +268,3 @@ def _as_draft(event: Event) -> Draft:
 def _tell_replaced(event: Event, replaced: Event | None) -> None:
     if replaced is not None:
         event.unsigned = replaced_unsigned(replaced.event_id, replaced.json)
-
-
-def _id(event: Event | None) -> str | None:
-    return None if event is None else event.event_id

@@ -21,6 +21,10 @@ from synapse.util.turns import Turns
 Slot = tuple[str, str]
 
 TAIL_LENGTH = 50
+# Where events are missing, so many places are left free for them.
+GAP = 2**20
+# Far from the first place, which is the beginning of rooms that began here.
+_ENTRANCE = 2**40
 # Members whose events an active room keeps in memory.
 _MEMBERS_KEPT = 2_000
 
@@ -115,7 +119,12 @@ class Room:
         self._move_on(event, [event])
 
     def append_beside(
-        self, event: Event, tips: list[Event], counts: Sequence[tuple[str, str, bool]]
+        self,
+        event: Event,
+        tips: list[Event],
+        counts: Sequence[tuple[str, str, bool]],
+        *,
+        has_gap: bool,
     ) -> None:
         """Put a new event at the end that doesn't stand on the newest ones; `tips` are the ends.
 
@@ -124,7 +133,15 @@ class Room:
         """
         for before, after, is_local in counts:
             self._count(before, after, is_local=is_local)
+        if has_gap:
+            self.pos += GAP
         self._move_on(event, tips)
+
+    def enter(self, event: Event, *, joined: int, invited: int, local_joined: int) -> None:
+        """Put an event at the end that has nothing to do with what was before it."""
+        self.joined, self.invited, self.local_joined = joined, invited, local_joined
+        self.pos = max(self.pos + GAP, _ENTRANCE)
+        self._move_on(event, [event])
 
     def _move_on(self, event: Event, tips: list[Event]) -> None:
         self.pos += 1

@@ -68,6 +68,7 @@ class Rows:
         self._member_rounds: list[dict[tuple[int, int], _Member]] = []
         self._redactions: list[Redaction] = []
         self._early_redactions: list[tuple[str, Event]] = []
+        self._gaps: list[tuple[int, str, int]] = []
         self._relations: list[Row] = []
         self._marks: list[tuple[Any, ...]] = []
         self._read_points: list[ReadPoint] = []
@@ -84,7 +85,8 @@ class Rows:
             event.replaces_nid = 0 if entry.replaces is None else entry.replaces.nid
             if entry.fork is not None:
                 chain = self._add_fork(chunk.room, entry, entry.fork, chain)
-                flipped = entry.position if entry.fork.flips else flipped
+                if entry.fork.flips and entry.fork.is_told:
+                    flipped = entry.position
             else:
                 if event.state_key is not None:
                     self._fill(chunk.room, event.slot, event, event.nid)
@@ -100,6 +102,7 @@ class Rows:
             redaction.place()
         self._redactions += chunk.redactions
         self._early_redactions += chunk.early_redactions
+        self._gaps += [(chunk.room.nid, *gap) for gap in chunk.gaps]
         return Tip(chunk.after.head, chain, loud, shouts, flipped)
 
     def _add_fork(self, room: Room, entry: Entry, fork: Fork, view: list[Link]) -> list[Link]:
@@ -113,7 +116,8 @@ class Rows:
             before = self._chain(fork.before.base_nid)
             event.state_nid = self._add_state(room, position, before, after)[-1].state_nid
         seen = {self._slots[slot]: 0 if e is None else e.nid for slot, e in fork.flips.items()}
-        self._flips += [(room.nid, position, slot_nid, nid) for slot_nid, nid in seen.items()]
+        if fork.is_told:
+            self._flips += [(room.nid, position, slot_nid, nid) for slot_nid, nid in seen.items()]
         for slot, winner in fork.flips.items():
             self._fill(room, slot, winner, position)
         if event.state_key is not None and event.slot not in fork.flips:
@@ -198,6 +202,11 @@ class Rows:
         txn.execute_many(
             "INSERT INTO flips (room_nid, stream, slot_nid, event_nid) VALUES (?, ?, ?, ?)",
             self._flips,
+        )
+        txn.execute_many(
+            "INSERT INTO gaps (room_nid, event_id, below) VALUES (?, ?, ?)"
+            " ON CONFLICT (room_nid, event_id) DO NOTHING",
+            list(dict.fromkeys(self._gaps)),
         )
         self._write_room_state(txn)
         for members in self._member_rounds:

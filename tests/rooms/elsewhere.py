@@ -9,7 +9,7 @@ from synapse.events.auth_rules import AuthError, check_auth
 from synapse.events.auth_selection import CREATE_SLOT, Slot, auth_slots
 from synapse.events.builder import build
 from synapse.events.event import Event
-from synapse.rooms.receiver import Arrival
+from synapse.rooms.arrivals import Arrival
 from tests.state.naive import naive_resolve
 
 _KEY = SigningKey.from_line("ed25519 a_else " + "B" * 43)

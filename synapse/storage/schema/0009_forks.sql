@@ -24,3 +24,22 @@ CREATE TABLE early_redactions (
     event_nid BIGINT NOT NULL,     -- the redaction
     PRIMARY KEY (target_id, event_nid)
 ) WITHOUT ROWID;
+
+-- Events that others stand on and that we don't have: there the timeline has a gap.
+CREATE TABLE gaps (
+    room_nid BIGINT NOT NULL,
+    event_id TEXT NOT NULL,
+    below BIGINT NOT NULL,         -- what fills it goes below this `pos`
+    PRIMARY KEY (room_nid, event_id)
+) WITHOUT ROWID;
+-- Serves reading back.
+CREATE INDEX gaps_by_place ON gaps (room_nid, below);
+
+-- What users of ours were shown of rooms that this server is not in, when they were invited or
+-- knocked.
+CREATE TABLE stripped_states (
+    room_nid BIGINT NOT NULL,
+    user_nid BIGINT NOT NULL,
+    json BYTEA NOT NULL,           -- array of stripped state events
+    PRIMARY KEY (room_nid, user_nid)
+) WITHOUT ROWID;

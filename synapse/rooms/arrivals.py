@@ -1,0 +1,17 @@
+"""Arrivals: events of other servers on their way into a room."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from synapse.events.event import Event
+from synapse.storage.stores.forks import KnownState
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An event whose hashes and signatures are right."""
+
+    event: Event
+    auth_events: Sequence[Event]  # all that it cites, from the database
+    signed_by: frozenset[str]  # the servers whose signatures were verified
+    before: KnownState | None = None  # the state that it stands on, if its `prev_events` can't tell
