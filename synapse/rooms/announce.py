@@ -49,12 +49,20 @@ class Announcer:
             for entry in chunk.entries:
                 self._tell_memberships(room.nid, entry)
 
+    def stood(self, room_nid: int, event: Event, position: int) -> None:
+        """Tell of a member event of ours in a room that this server is not in."""
+        room = self._rooms.peek(room_nid)
+        if room is not None:
+            room.stood(event)
+        assert event.state_key is not None, "member events have a state key"
+        self._membership_changed(room_nid, event.state_key, event, position)
+
     def _keep(self, chunk: Chunk) -> None:
         room = chunk.room
         self._rooms.overtook(room.room_id)
         known = self._rooms.peek(room.nid)
         if known is not None and known is not room:
-            if not known.tail or known.tail[-1].nid < chunk.last.nid:
+            if not known.tail or known.pos < chunk.after.pos:
                 # Loaded a second time while this one was being written: it lacks these events.
                 self._rooms.discard(known)
         elif known is None and not room.lost:

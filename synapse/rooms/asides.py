@@ -10,9 +10,12 @@ before it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from synapse.events.event import Event
 from synapse.rooms.rows import INSERT_EVENT, event_row
 from synapse.storage.database import Database
+from synapse.storage.sql import Row
 from synapse.storage.stores.events import REJECTED, SOFT_FAILED, EventStore
 from synapse.storage.stores.forks import KnownState
 from synapse.storage.stores.names import Names
@@ -71,13 +74,15 @@ class Asides:
             txn, [aside.event.slot for aside in asides if aside.event.state_key is not None]
         )
         known = _known(txn, [aside.event.event_id for aside in asides])
-        rows = []
+        rows: list[Row] = []
+        learned: list[Row] = []
         written = []
         for batch in batches:
             for aside in batch.asides:
                 event = aside.event
                 if event.event_id in known:
                     event.nid = known[event.event_id]
+                    learned.append((_cited(aside), event.nid, _NOTHING_CITED))
                     continue
                 event.nid = known[event.event_id] = nid
                 nid += 1
@@ -88,6 +93,11 @@ class Asides:
                 )
                 written.append(event)
         txn.execute_many(INSERT_EVENT, rows)
+        # Invitations come without what authorises them.
+        txn.execute_many(
+            "UPDATE events SET auth = ? WHERE event_nid = ? AND auth = ?",
+            [row for row in learned if row[0] != _NOTHING_CITED],
+        )
         txn.after_commit(lambda: self._remember(written))
 
     def _state_after(
@@ -121,6 +131,13 @@ class Asides:
     def _remember(self, events: list[Event]) -> None:
         for event in events:
             self._events.remember(event)
+
+
+_NOTHING_CITED = msgspec.msgpack.encode([])
+
+
+def _cited(aside: Aside) -> bytes:
+    return msgspec.msgpack.encode([auth.nid for auth in aside.auth_events])
 
 
 def _known(txn: Transaction, event_ids: list[str]) -> dict[str, int]:

@@ -144,5 +144,5 @@ def _open(txn: Transaction, rooms: list[_NewRoom]) -> list[int]:
         [(room.room_id, room.version, room.created_ms) for room in wanted.values()],
     )
     rows = txn.execute("SELECT room_id, room_nid FROM rooms WHERE room_id = ANY(?)", list(wanted))
-    nids = dict(rows)
+    nids: dict[str, int] = dict(rows)
     return [nids[room.room_id] for room in rooms]

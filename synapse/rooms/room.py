@@ -167,6 +167,11 @@ class Room:
         if self.tail_is_all and self.tail[0].pos != 1:
             self.tail_is_all = False
 
+    def stood(self, event: Event) -> None:
+        """A member event was kept that stands in no timeline."""
+        self._set(event.slot, event)
+        self.state_changes += 1
+
     def redacted(self, event: Event) -> None:
         """Replace an event by its redacted form wherever it is held."""
         for index, known in enumerate(self.tail):

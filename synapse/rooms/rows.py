@@ -13,7 +13,7 @@ from synapse.rooms.noise import MAIN_THREAD, Noise
 from synapse.rooms.room import Room, Slot
 from synapse.storage.sql import Row
 from synapse.storage.stores.events import LIVE, REDACTED
-from synapse.storage.stores.members import Membership
+from synapse.storage.stores.members import UPSERT_MEMBER, Membership
 from synapse.storage.stores.relations import INSERT_RELATION, relation_row
 from synapse.storage.stores.states import Link, next_link
 from synapse.storage.stores.unread import ReadPoint, write_read_points
@@ -233,7 +233,7 @@ class Rows:
 
     def _write_members(self, txn: Transaction, members: dict[tuple[int, int], _Member]) -> None:
         txn.execute_many(
-            _UPSERT_MEMBER,
+            UPSERT_MEMBER,
             [
                 (*key, int(row.membership), row.event_nid, row.since)
                 for key, row in members.items()
@@ -275,16 +275,6 @@ INSERT_EVENT = """
 _PLACE_OUTLIER = """
     UPDATE events SET pos = ?, state_nid = ?, view_nid = ?, replaces = ?, loud = ?, shouts = ?
     WHERE event_nid = ?"""
-
-_UPSERT_MEMBER = """
-    INSERT INTO members (user_nid, room_nid, membership, event_nid, since) VALUES (?, ?, ?, ?, ?)
-    ON CONFLICT (user_nid, room_nid) DO UPDATE SET
-        membership = excluded.membership,
-        event_nid = excluded.event_nid,
-        since = CASE WHEN members.membership = excluded.membership
-                THEN members.since ELSE excluded.since END,
-        forgotten = CASE WHEN members.membership = excluded.membership
-                THEN members.forgotten ELSE 0 END"""
 
 
 def event_row(

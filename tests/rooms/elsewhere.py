@@ -19,16 +19,37 @@ _START_MS = 1_700_000_000_000
 class Elsewhere:
     """Knows all events of a room, and by the naive resolution the state after each."""
 
-    def __init__(self, version: RoomVersion, beginning: Sequence[Event]) -> None:
-        """`beginning`: the room's first events, in one line."""
+    def __init__(self, version: RoomVersion, room_id: str) -> None:
         self.version = version
-        self.room_id = beginning[0].room_id
+        self.room_id = room_id
         self.events: dict[str, Event] = {}
         self.state_after: dict[str, dict[Slot, str]] = {}
+        self.last = ""
+
+    @classmethod
+    def of(cls, version: RoomVersion, beginning: Sequence[Event]) -> "Elsewhere":
+        """A room that began with these events, in one line."""
+        room = cls(version, beginning[0].room_id)
         state: dict[Slot, str] = {}
         for event in beginning:
-            state = self.add(event, state)
-        self.last = beginning[-1].event_id
+            state = room.add(event, state)
+            room.last = event.event_id
+        return room
+
+    @classmethod
+    def begin(cls, version: RoomVersion, creator: str) -> "Elsewhere":
+        """A new public room."""
+        room = cls(version, f"!room{version.identifier}:elsewhere")
+        content: dict[str, Any] = {"room_version": version.identifier}
+        if not version.implicit_creator:
+            content["creator"] = creator
+        create = room.must_send("m.room.create", creator, content, "")
+        room.room_id = create.room_id
+        room.join(creator)
+        levels = {} if version.privileged_creators else {creator: 100}
+        room.must_send("m.room.power_levels", creator, {"users": levels}, "")
+        room.must_send("m.room.join_rules", creator, {"join_rule": "public"}, "")
+        return room
 
     def add(self, event: Event, state: dict[Slot, str]) -> dict[Slot, str]:
         """Take up an event that stands on a state; the state after it."""
@@ -56,8 +77,9 @@ class Elsewhere:
 
         `forbidden` makes it all the same.
         """
-        prev_events = [self.events[event_id] for event_id in after or [self.last]]
-        state = self.resolved([event.event_id for event in prev_events])
+        last = [self.last] if self.last else []
+        prev_events = [self.events[event_id] for event_id in after or last]
+        state = self.resolved([e.event_id for e in prev_events]) if prev_events else {}
         number = len(self.events)
         slots = auth_slots(type, state_key, sender, content, self.version)
         event = build(
@@ -69,7 +91,7 @@ class Elsewhere:
             content=content,
             prev_events=prev_events,
             auth_events=[self.events[state[slot]] for slot in slots if slot in state],
-            depth=1 + max(event.depth for event in prev_events),
+            depth=1 + max((event.depth for event in prev_events), default=0),
             origin_server_ts=_START_MS + number * 1000,
             server_name="elsewhere",
             key=_KEY,
@@ -101,6 +123,10 @@ class Elsewhere:
 
     def topic(self, user_id: str, topic: str, **more: Any) -> Event:
         return self.must_send("m.room.topic", user_id, {"topic": topic}, "", **more)
+
+    def state(self) -> list[Event]:
+        """The state after the event that was sent last."""
+        return [_copy(self.events[event_id]) for event_id in self.state_after[self.last].values()]
 
     def arrival(self, event: Event) -> Arrival:
         """The event as it comes to a server that has its auth events."""

@@ -24,7 +24,7 @@ class ReceiverTestCase(RoomsTestCase):
     async def begin(self, version: str) -> None:
         self.room = await self.create_room(version)
         self.room_id = self.room.room_id
-        self.elsewhere = Elsewhere(ROOM_VERSIONS[version], await self.timeline(self.room_id))
+        self.elsewhere = Elsewhere.of(ROOM_VERSIONS[version], await self.timeline(self.room_id))
         await self.accept(self.elsewhere.join(BOB))
 
     async def receive(self, *events: Event) -> list[Verdict]:

@@ -17,6 +17,7 @@ from synapse.rooms.announce import Announcer
 from synapse.rooms.asides import Asides
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.commits import Commits
+from synapse.rooms.doorstep import Doorstep
 from synapse.rooms.entrances import Entrances
 from synapse.rooms.persister import Persister
 from synapse.rooms.purging import Purging
@@ -86,6 +87,7 @@ class Rooms:
             weigh=self.listeners.weigh,
         )
         self.asides = Asides(database, stores.names, stores.slots, stores.events, stores.states)
+        self.doorstep = Doorstep(database, stores.names, self.asides, announcer)
         self.receiver = Receiver(
             self.cache,
             stores.events,

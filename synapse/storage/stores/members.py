@@ -69,10 +69,30 @@ _HEROES = """
                   ORDER BY f.membership, f.event_nid LIMIT 1 OFFSET 5), 0))
     ORDER BY ro.room_nid, m.membership, m.event_nid
 """
+# By a new member event, or because state resolution gave the slot to another one.
+_CHANGED = f"""
+    SELECT {_COLUMNS} FROM members WHERE user_nid = ? AND event_nid > ?
+    UNION
+    SELECT {_COLUMNS} FROM members WHERE user_nid = ? AND room_nid IN (
+        SELECT room_nid FROM flips WHERE stream > ? AND slot_nid = (
+            SELECT slot_nid FROM slots WHERE key_nid = ?
+            AND type_nid = (SELECT nid FROM names WHERE name = 'm.room.member')))
+"""
 _GUESTS = """
     SELECT u.name FROM members m JOIN users u ON u.user_nid = m.user_nid
     WHERE m.room_nid = ? AND m.membership = 1 AND u.guest = 1
 """
+
+
+UPSERT_MEMBER = """
+    INSERT INTO members (user_nid, room_nid, membership, event_nid, since) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (user_nid, room_nid) DO UPDATE SET
+        membership = excluded.membership,
+        event_nid = excluded.event_nid,
+        since = CASE WHEN members.membership = excluded.membership
+                THEN members.since ELSE excluded.since END,
+        forgotten = CASE WHEN members.membership = excluded.membership
+                THEN members.forgotten ELSE 0 END"""
 
 
 class MemberStore:
@@ -121,11 +141,9 @@ class MemberStore:
         return [MemberRow(*row) for row in rows]
 
     async def changed_since(self, user_nid: int, position: int) -> list[MemberRow]:
-        """The user's memberships whose member event came after a position."""
+        """The user's memberships that changed after a position."""
         rows = await self._database.fetch(
-            f"SELECT {_COLUMNS} FROM members WHERE user_nid = ? AND event_nid > ?",
-            user_nid,
-            position,
+            _CHANGED, user_nid, position, user_nid, position, user_nid
         )
         return [MemberRow(*row) for row in rows]
 
