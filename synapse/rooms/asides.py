@@ -20,7 +20,7 @@ from synapse.storage.stores.events import REJECTED, SOFT_FAILED, EventStore
 from synapse.storage.stores.forks import KnownState
 from synapse.storage.stores.names import Names
 from synapse.storage.stores.slots import Slots
-from synapse.storage.stores.states import StateStore, next_link
+from synapse.storage.stores.states import StateStore
 from synapse.storage.transaction import Transaction
 
 
@@ -75,71 +75,88 @@ class Asides:
         )
         known = _known(txn, [aside.event.event_id for aside in asides])
         rows: list[Row] = []
-        learned: list[Row] = []
-        written = []
         for batch in batches:
             for aside in batch.asides:
                 event = aside.event
                 if event.event_id in known:
                     event.nid = known[event.event_id]
-                    learned.append((_cited(aside), event.nid, _NOTHING_CITED))
-                    continue
-                event.nid = known[event.event_id] = nid
+                    self._learn_more(txn, batch.room_nid, aside, slots, nid)
+                else:
+                    event.nid = known[event.event_id] = nid
+                    self._add_state(txn, batch.room_nid, aside, slots, nid)
+                    rows.append(_row(batch.room_nid, aside, names, slots))
                 nid += 1
-                event.state_nid = event.view_nid = self._state_after(txn, batch, aside, slots)
-                flags = event.rejected * REJECTED | event.soft_failed * SOFT_FAILED
-                rows.append(
-                    event_row(event, batch.room_nid, aside.auth_events, names, slots, flags=flags)
-                )
-                written.append(event)
         txn.execute_many(INSERT_EVENT, rows)
-        # Invitations come without what authorises them.
-        txn.execute_many(
-            "UPDATE events SET auth = ? WHERE event_nid = ? AND auth = ?",
-            [row for row in learned if row[0] != _NOTHING_CITED],
-        )
-        txn.after_commit(lambda: self._remember(written))
+        txn.after_commit(lambda: self._remember(asides))
 
-    def _state_after(
+    def _learn_more(
         self,
         txn: Transaction,
-        batch: _Batch,
+        room_nid: int,
         aside: Aside,
         slots: dict[tuple[str, str], int],
-    ) -> int:
+        position: int,
+    ) -> None:
+        """Add what was not known of an event that is in the database."""
+        event = aside.event
+        # Invitations come without what authorises them.
+        if aside.auth_events:
+            txn.execute(
+                "UPDATE events SET auth = ? WHERE event_nid = ? AND auth = ?",
+                _cited(aside.auth_events),
+                event.nid,
+                _cited(()),
+            )
+        if aside.before is None:
+            return
+        self._add_state(txn, room_nid, aside, slots, position)
+        txn.execute(
+            "UPDATE events SET state_nid = ?, flags = flags | ?"
+            " WHERE event_nid = ? AND state_nid = 0",
+            event.state_nid,
+            _flags(event),
+            event.nid,
+        )
+
+    def _add_state(
+        self,
+        txn: Transaction,
+        room_nid: int,
+        aside: Aside,
+        slots: dict[tuple[str, str], int],
+        state_nid: int,
+    ) -> None:
         event, before = aside.event, aside.before
         if before is None:
-            return 0
+            return
         changes = dict(before.changes)
         if event.state_key is not None and not event.rejected:
             changes[slots[event.slot]] = event.nid
-        if not changes:
-            return before.base_nid
-        chain = self._states.chain(txn, before.base_nid)
-        _, (state_nid, change, base_nid, delta) = next_link(chain, event.nid, changes)
-        txn.execute(
-            "INSERT INTO states (state_nid, room_nid, change, base_nid, delta)"
-            " VALUES (?, ?, ?, ?, ?)",
-            state_nid,
-            batch.room_nid,
-            change,
-            base_nid,
-            delta,
+        event.state_nid = event.view_nid = self._states.add(
+            txn, room_nid, state_nid, before.base_nid, changes
         )
-        return state_nid
 
-    def _remember(self, events: list[Event]) -> None:
-        for event in events:
-            self._events.remember(event)
-
-
-_NOTHING_CITED = msgspec.msgpack.encode([])
-
-
-def _cited(aside: Aside) -> bytes:
-    return msgspec.msgpack.encode([auth.nid for auth in aside.auth_events])
+    def _remember(self, asides: list[Aside]) -> None:
+        for aside in asides:
+            # One that was here may have a place that this object doesn't know of.
+            self._events.forget(aside.event.nid)
 
 
 def _known(txn: Transaction, event_ids: list[str]) -> dict[str, int]:
     rows = txn.execute("SELECT event_id, event_nid FROM events WHERE event_id = ANY(?)", event_ids)
     return dict(rows)
+
+
+def _row(
+    room_nid: int, aside: Aside, names: dict[str, int], slots: dict[tuple[str, str], int]
+) -> Row:
+    event = aside.event
+    return event_row(event, room_nid, aside.auth_events, names, slots, flags=_flags(event))
+
+
+def _flags(event: Event) -> int:
+    return event.rejected * REJECTED | event.soft_failed * SOFT_FAILED
+
+
+def _cited(auth_events: Sequence[Event]) -> bytes:
+    return msgspec.msgpack.encode([event.nid for event in auth_events])

@@ -218,7 +218,7 @@ class Rows:
             self._marks,
         )
         write_read_points(txn, self._read_points)
-        self._write_redactions(txn)
+        write_redactions(txn, self._redactions, self._early_redactions)
 
     def _write_room_state(self, txn: Transaction) -> None:
         txn.execute_many(
@@ -245,25 +245,32 @@ class Rows:
             [key for key, row in members.items() if row.membership is None],
         )
 
-    def _write_redactions(self, txn: Transaction) -> None:
-        txn.execute_many(
-            "INSERT INTO redacted_events (event_nid, redacted_ms, json) VALUES (?, ?, ?)"
-            " ON CONFLICT (event_nid) DO NOTHING",
-            [(r.target.nid, r.at_ms, r.target.json) for r in self._redactions],
-        )
-        txn.execute_many(
-            "UPDATE events SET json = ?, redacted_by = ?, flags = flags | ?"
-            " WHERE event_nid = ? AND redacted_by IS NULL",
-            [(r.redacted.json, r.by.nid, REDACTED, r.target.nid) for r in self._redactions],
-        )
-        txn.execute_many(
-            "INSERT INTO early_redactions (target_id, event_nid) VALUES (?, ?)",
-            [(target_id, event.nid) for target_id, event in self._early_redactions],
-        )
-        if self._redactions:
-            # What a redacted event said of its relation is gone; its own children stay.
-            targets = [r.target.nid for r in self._redactions]
-            txn.execute("DELETE FROM relations WHERE event_nid = ANY(?)", targets)
+
+def write_redactions(
+    txn: Transaction,
+    redactions: Sequence[Redaction],
+    early: Sequence[tuple[str, Event]],
+) -> None:
+    """Take away what redactions redact; `early` ones wait for it."""
+    txn.execute_many(
+        "INSERT INTO redacted_events (event_nid, redacted_ms, json) VALUES (?, ?, ?)"
+        " ON CONFLICT (event_nid) DO NOTHING",
+        [(r.target.nid, r.at_ms, r.target.json) for r in redactions],
+    )
+    txn.execute_many(
+        "UPDATE events SET json = ?, redacted_by = ?, flags = flags | ?"
+        " WHERE event_nid = ? AND redacted_by IS NULL",
+        [(r.redacted.json, r.by.nid, REDACTED, r.target.nid) for r in redactions],
+    )
+    txn.execute_many(
+        "INSERT INTO early_redactions (target_id, event_nid) VALUES (?, ?)"
+        " ON CONFLICT (target_id, event_nid) DO NOTHING",
+        [(target_id, event.nid) for target_id, event in early],
+    )
+    if redactions:
+        # What a redacted event said of its relation is gone; its own children stay.
+        targets = [r.target.nid for r in redactions]
+        txn.execute("DELETE FROM relations WHERE event_nid = ANY(?)", targets)
 
 
 INSERT_EVENT = """

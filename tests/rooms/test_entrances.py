@@ -15,7 +15,7 @@ BOB = "@bob:elsewhere"
 VERSIONS = ("1", "6", "12")
 
 
-class EntranceTests(RoomsTestCase):
+class EntranceTestCase(RoomsTestCase):
     """A room of Bob's on another server, which Alice enters."""
 
     async def arrange(self, version: str) -> None:
@@ -45,6 +45,8 @@ class EntranceTests(RoomsTestCase):
         auth_events = [known[event_id] for event_id in event.auth_event_ids()]
         return Arrival(self.room.arrival(event).event, auth_events, frozenset())
 
+
+class EntranceTests(EntranceTestCase):
     async def test_the_room_is_there_as_the_other_server_told_it(self) -> None:
         for version in VERSIONS:
             await self.arrange(version)

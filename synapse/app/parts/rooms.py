@@ -19,6 +19,7 @@ from synapse.rooms.cache import RoomCache
 from synapse.rooms.commits import Commits
 from synapse.rooms.doorstep import Doorstep
 from synapse.rooms.entrances import Entrances
+from synapse.rooms.history import History
 from synapse.rooms.persister import Persister
 from synapse.rooms.purging import Purging
 from synapse.rooms.receiver import Receiver
@@ -115,6 +116,7 @@ class Rooms:
             clock,
             server_name=server_name,
         )
+        self.history = History(database, stores.names, stores.events, self.cache)
         self.transactions = Transactions(stores.events)
         rules = _retention_rules(config.retention)
         self.retention = Retention(self.cache, stores.states, clock, rules)

@@ -6,7 +6,7 @@ of an older state is a packed delta against an even older one (`synapse.state.pa
 away from the empty state.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from synapse.api.constants import EventTypes
@@ -193,6 +193,25 @@ class StateStore:
         """The rows that lead to a snapshot, oldest first; none for the empty state."""
         return _links(txn.execute(_CHAIN, state_nid)) if state_nid else []
 
+    def add(
+        self,
+        txn: Transaction,
+        room_nid: int,
+        state_nid: int,
+        base_nid: int,
+        changes: Mapping[int, int],
+    ) -> int:
+        """Write the snapshot that differs by `changes` from another one; which one it is.
+
+        `state_nid` is the number for it, if it is a new one.
+        """
+        if not changes:
+            return base_nid
+        chain = self.chain(txn, base_nid)
+        _, (_, change, link_base_nid, delta) = next_link(chain, state_nid, dict(changes))
+        txn.execute(_INSERT, state_nid, room_nid, change, link_base_nid, delta)
+        return state_nid
+
 
 class Link(NamedTuple):
     """One row of the chain of deltas that leads to a snapshot."""
@@ -202,6 +221,8 @@ class Link(NamedTuple):
     delta: dict[int, int]
 
 
+_INSERT = """
+    INSERT INTO states (state_nid, room_nid, change, base_nid, delta) VALUES (?, ?, ?, ?, ?)"""
 # From a snapshot to its base, the base's base, …: at most a handful of rows.
 _CHAIN = """
     WITH RECURSIVE chain (state_nid, change, base_nid, delta) AS (
