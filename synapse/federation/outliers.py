@@ -1,0 +1,123 @@
+"""Keeping outliers: what authorises events, and what states consist of.
+
+An outlier is judged by the events that it cites, so these are kept before it. One whose own
+permission can't be traced to the room's beginning is dropped, and one that it forbids is kept as
+rejected, so that nothing that cites it is allowed.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+
+from synapse.api.constants import EventTypes
+from synapse.events.auth_rules import AuthError, check_auth
+from synapse.events.auth_rules.auth_events import check_auth_events
+from synapse.events.auth_selection import CREATE_SLOT
+from synapse.events.event import Event
+from synapse.federation.pdus import Verified
+from synapse.rooms.asides import Aside, Asides
+from synapse.storage.stores.events import EventStore
+from synapse.util.breaks import Breaks
+from synapse.util.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+# Kept in one transaction: others should not wait long for theirs.
+_AT_ONCE = 200
+
+
+class Outliers:
+    """Judges and keeps them."""
+
+    def __init__(self, events: EventStore, asides: Asides, clock: Clock) -> None:
+        self._events = events
+        self._asides = asides
+        self._clock = clock
+
+    async def keep(self, room_nid: int, verified: Sequence[Verified]) -> dict[str, Event]:
+        """Keep state events; those that are in the database now, or were before, by event id.
+
+        What they cite must be among them or in the database.
+        """
+        wanted = {one.event.event_id: one for one in verified if one.event.state_key is not None}
+        known = await self._events.get_many(list(wanted))
+        new = {event_id: one for event_id, one in wanted.items() if event_id not in known}
+        cited = {needed for one in new.values() for needed in _needed(one.event)}
+        known |= await self._events.get_many(list(cited - set(new)))
+        breaks = Breaks(self._clock)
+        batch: list[Aside] = []
+        for one in _in_order(new):
+            event = one.event
+            if any(needed not in known for needed in _needed(event)):
+                logger.info("%s is dropped: what authorises it is not known", event.event_id)
+                continue
+            auth_events = [known[auth] for auth in event.auth_event_ids()]
+            error = _why_not(one, auth_events, known)
+            if error is not None:
+                logger.info("%s is rejected: %s", event.event_id, error)
+                event.rejected = True
+            known[event.event_id] = event
+            batch.append(Aside(event, auth_events))
+            if len(batch) == _AT_ONCE:
+                await self._asides.keep(room_nid, batch)
+                batch = []
+            await breaks.take()
+        if batch:
+            await self._asides.keep(room_nid, batch)
+        return {event_id: known[event_id] for event_id in wanted if event_id in known}
+
+
+def _why_not(
+    one: Verified, auth_events: Sequence[Event], known: dict[str, Event]
+) -> AuthError | None:
+    event = one.event
+    state = {auth.slot: auth for auth in auth_events if auth.state_key is not None}
+    if event.version.room_id_is_hash and event.type != EventTypes.CREATE:
+        state[CREATE_SLOT] = known[create_id_of(event)]
+    try:
+        check_auth_events(event, auth_events)
+        check_auth(event, state, signed_by=one.signed_by.__contains__)
+    except AuthError as error:
+        return error
+    return None
+
+
+def create_id_of(event: Event) -> str:
+    """The create event that the room's id implies, since version 12."""
+    return "$" + event.room_id[1:]
+
+
+def _needed(event: Event) -> list[str]:
+    """What must be known before the event can be judged."""
+    needed = event.auth_event_ids()
+    if event.version.room_id_is_hash and event.type != EventTypes.CREATE:
+        needed.append(create_id_of(event))
+    return needed
+
+
+def _in_order(events: dict[str, Verified]) -> Iterable[Verified]:
+    """Each after those of the events that it cites; those in a circle are left out."""
+    done: set[str] = set()
+    opened: set[str] = set()
+    ordered = []
+    # A stack instead of recursion: auth chains are thousands of events deep.
+    stack = list(reversed(events))
+    while stack:
+        event_id = stack[-1]
+        if event_id in done:
+            stack.pop()
+            continue
+        missing = [
+            needed
+            for needed in _needed(events[event_id].event)
+            if needed in events and needed not in done
+        ]
+        if not missing:
+            done.add(event_id)
+            ordered.append(events[event_id])
+            stack.pop()
+        elif event_id in opened:
+            stack.pop()
+        else:
+            opened.add(event_id)
+            stack += missing
+    return ordered
