@@ -1,0 +1,207 @@
+"""What we lack of a room's graph, asked of another server of the room.
+
+All of it is bounded: a server that is asked can make us neither read nor keep more than a room may
+have, and each question is asked once. What it answers is verified like any event.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from twisted.internet.defer import Deferred, gatherResults
+
+from synapse.events.event import Event
+from synapse.federation.outliers import Outliers
+from synapse.federation.pdus import Pdus, Refused, Verified
+from synapse.rooms.room import Room
+from synapse.storage.stores.events import EventStore
+from synapse.storage.stores.forks import KnownState
+from synapse.storage.stores.slots import Slots
+from synapse.storage.stores.states import StateStore
+
+logger = logging.getLogger(__name__)
+
+_V1 = "/_matrix/federation/v1"
+_MEBIBYTE = 1024 * 1024
+# A room of a hundred thousand members has a state of some 70 MiB.
+_MAX_STATE_BYTES = 200 * _MEBIBYTE
+_STATE_TIMEOUT_S = 300.0
+# Single events that are fetched; if a state lacks more, it is fetched whole.
+_FEW = 50
+_AT_ONCE = 5
+
+
+class Transport(Protocol):
+    """How other servers are asked: `synapse.federation.transport.FederationTransport`."""
+
+    async def request(
+        self,
+        destination: str,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | Sequence[str]] | None = None,
+        json: Mapping[str, Any] | None = None,
+        timeout_s: float = 60.0,
+        max_bytes: int = 10 * _MEBIBYTE,
+    ) -> Any: ...
+
+
+class Unanswered(Exception):
+    """The other server's answer doesn't hold what it should; the text says what is missing."""
+
+
+class RemoteGraph:
+    """Asks for events, what authorises them, and states.
+
+    Raises `Unanswered`, and what the transport raises.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        pdus: Pdus,
+        outliers: Outliers,
+        events: EventStore,
+        slots: Slots,
+        states: StateStore,
+    ) -> None:
+        self._transport = transport
+        self._pdus = pdus
+        self._outliers = outliers
+        self._events = events
+        self._slots = slots
+        self._states = states
+
+    async def auth_events(self, server: str, room: Room, event: Event) -> list[Event]:
+        """What the event cites, from the database; missing ones are fetched and kept."""
+        cited = event.auth_event_ids()
+        known = await self._events.get_many(cited)
+        if len(known) < len(set(cited)):
+            path = f"{_V1}/event_auth/{quote(room.room_id)}/{quote(event.event_id)}"
+            answer = await self._transport.request(
+                server, "GET", path, timeout_s=_STATE_TIMEOUT_S, max_bytes=_MAX_STATE_BYTES
+            )
+            known |= await self.keep(room, _events_in(answer, "auth_chain"))
+        missing = [event_id for event_id in cited if event_id not in known]
+        if missing:
+            raise Unanswered(f"{server} doesn't tell what authorises {event.event_id}: {missing}")
+        return [known[event_id] for event_id in cited]
+
+    async def missing_events(
+        self, server: str, room: Room, latest: Sequence[str], *, limit: int
+    ) -> list[Verified]:
+        """Events between the ends of the graph that we know and `latest`, oldest first."""
+        tips = room.tips
+        answer = await self._transport.request(
+            server,
+            "POST",
+            f"{_V1}/get_missing_events/{quote(room.room_id)}",
+            json={
+                "earliest_events": [tip.event_id for tip in tips],
+                "latest_events": list(latest),
+                "limit": limit,
+                "min_depth": max(0, min((tip.depth for tip in tips), default=0)),
+            },
+        )
+        told = _events_in(answer, "events")[:limit]
+        verified = await self._verified(room, told)
+        return sorted(verified, key=lambda one: one.event.depth)
+
+    async def event(self, server: str, room: Room, event_id: str) -> Verified:
+        """One event."""
+        answer = await self._transport.request(server, "GET", f"{_V1}/event/{quote(event_id)}")
+        for one in await self._verified(room, _events_in(answer, "pdus")[:1]):
+            if one.event.event_id == event_id:
+                return one
+        raise Unanswered(f"{server} doesn't tell the event {event_id}")
+
+    async def state_before(self, server: str, room: Room, event_id: str) -> KnownState:
+        """The state before an event, as the other server has it; its events are kept."""
+        path = f"{_V1}/state_ids/{quote(room.room_id)}"
+        query = {"event_id": event_id}
+        answer = await self._transport.request(
+            server, "GET", path, query=query, timeout_s=_STATE_TIMEOUT_S, max_bytes=_MAX_STATE_BYTES
+        )
+        state_ids, auth_ids = _ids_in(answer, "pdu_ids"), _ids_in(answer, "auth_chain_ids")
+        wanted = list(dict.fromkeys([*state_ids, *auth_ids]))
+        known = await self._events.get_many(wanted)
+        missing = [event_id for event_id in wanted if event_id not in known]
+        if len(missing) > _FEW:
+            known |= await self._keep_whole_state(server, room, event_id)
+        elif missing:
+            known |= await self._keep_some(server, room, missing)
+        lacking = [event_id for event_id in state_ids if event_id not in known]
+        if lacking:
+            logger.info("%s lacks %d events of the state before %s", server, len(lacking), event_id)
+        return await self._known_state(room, [known[e] for e in state_ids if e in known])
+
+    async def keep(self, room: Room, told: Sequence[Any]) -> dict[str, Event]:
+        """Verify and keep state events as outliers; those that were kept, or known before."""
+        return await self._outliers.keep(room.nid, await self._verified(room, told))
+
+    async def _keep_whole_state(self, server: str, room: Room, event_id: str) -> dict[str, Event]:
+        answer = await self._transport.request(
+            server,
+            "GET",
+            f"{_V1}/state/{quote(room.room_id)}",
+            query={"event_id": event_id},
+            timeout_s=_STATE_TIMEOUT_S,
+            max_bytes=_MAX_STATE_BYTES,
+        )
+        told = [*_events_in(answer, "auth_chain"), *_events_in(answer, "pdus")]
+        return await self.keep(room, told)
+
+    async def _keep_some(
+        self, server: str, room: Room, event_ids: Sequence[str]
+    ) -> dict[str, Event]:
+        found: list[Verified] = []
+        for start in range(0, len(event_ids), _AT_ONCE):
+            asked = [
+                Deferred.fromCoroutine(self._maybe(server, room, event_id))
+                for event_id in event_ids[start : start + _AT_ONCE]
+            ]
+            answers = await gatherResults(asked, consumeErrors=True)
+            found += [one for one in answers if one is not None]
+        return await self._outliers.keep(room.nid, found)
+
+    async def _maybe(self, server: str, room: Room, event_id: str) -> Verified | None:
+        try:
+            return await self.event(server, room, event_id)
+        except Unanswered as error:
+            logger.info("%s", error)
+            return None
+
+    async def _verified(self, room: Room, told: Sequence[Any]) -> list[Verified]:
+        verified = []
+        for one in await self._pdus.verify(room.version, room.room_id, told):
+            if isinstance(one, Refused):
+                logger.info("%s is refused: %s", one.event_id, one.reason)
+            else:
+                verified.append(one)
+        return verified
+
+    async def _known_state(self, room: Room, events: Sequence[Event]) -> KnownState:
+        """These events as a state, told by how it differs from the room's."""
+        filled = {event.slot: event.nid for event in events if not event.rejected}
+        nids = await self._slots.nids(list(filled))
+        state = {nids[slot]: nid for slot, nid in filled.items()}
+        view = await self._states.at(room.view_nid)
+        changes = {slot: nid for slot, nid in state.items() if view.get(slot) != nid}
+        changes.update(dict.fromkeys(view.keys() - state.keys(), 0))
+        return KnownState(room.view_nid, changes)
+
+
+def _events_in(answer: Any, key: str) -> list[Any]:
+    events = answer.get(key) if isinstance(answer, dict) else None
+    if not isinstance(events, list):
+        raise Unanswered(f"The answer has no list {key}")
+    return events
+
+
+def _ids_in(answer: Any, key: str) -> list[str]:
+    ids = _events_in(answer, key)
+    if not all(isinstance(event_id, str) for event_id in ids):
+        raise Unanswered(f"{key} is not a list of event ids")
+    return ids
