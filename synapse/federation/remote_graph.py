@@ -22,7 +22,6 @@ from synapse.storage.stores.states import StateStore
 
 logger = logging.getLogger(__name__)
 
-_V1 = "/_matrix/federation/v1"
 _MEBIBYTE = 1024 * 1024
 # A room of a hundred thousand members has a state of some 70 MiB.
 _MAX_STATE_BYTES = 200 * _MEBIBYTE
@@ -79,7 +78,7 @@ class RemoteGraph:
         cited = event.auth_event_ids()
         known = await self._events.get_many(cited)
         if len(known) < len(set(cited)):
-            path = f"{_V1}/event_auth/{quote(room.room_id)}/{quote(event.event_id)}"
+            path = _path("event_auth", room.room_id, event.event_id)
             answer = await self._transport.request(
                 server, "GET", path, timeout_s=_STATE_TIMEOUT_S, max_bytes=_MAX_STATE_BYTES
             )
@@ -97,7 +96,7 @@ class RemoteGraph:
         answer = await self._transport.request(
             server,
             "POST",
-            f"{_V1}/get_missing_events/{quote(room.room_id)}",
+            _path("get_missing_events", room.room_id),
             json={
                 "earliest_events": [tip.event_id for tip in tips],
                 "latest_events": list(latest),
@@ -111,7 +110,7 @@ class RemoteGraph:
 
     async def event(self, server: str, room: Room, event_id: str) -> Verified:
         """One event."""
-        answer = await self._transport.request(server, "GET", f"{_V1}/event/{quote(event_id)}")
+        answer = await self._transport.request(server, "GET", _path("event", event_id))
         for one in await self._verified(room, _events_in(answer, "pdus")[:1]):
             if one.event.event_id == event_id:
                 return one
@@ -119,7 +118,7 @@ class RemoteGraph:
 
     async def state_before(self, server: str, room: Room, event_id: str) -> KnownState:
         """The state before an event, as the other server has it; its events are kept."""
-        path = f"{_V1}/state_ids/{quote(room.room_id)}"
+        path = _path("state_ids", room.room_id)
         query = {"event_id": event_id}
         answer = await self._transport.request(
             server, "GET", path, query=query, timeout_s=_STATE_TIMEOUT_S, max_bytes=_MAX_STATE_BYTES
@@ -145,7 +144,7 @@ class RemoteGraph:
         answer = await self._transport.request(
             server,
             "GET",
-            f"{_V1}/state/{quote(room.room_id)}",
+            _path("state", room.room_id),
             query={"event_id": event_id},
             timeout_s=_STATE_TIMEOUT_S,
             max_bytes=_MAX_STATE_BYTES,
@@ -191,6 +190,10 @@ class RemoteGraph:
         changes = {slot: nid for slot, nid in state.items() if view.get(slot) != nid}
         changes.update(dict.fromkeys(view.keys() - state.keys(), 0))
         return KnownState(room.view_nid, changes)
+
+
+def _path(*segments: str) -> str:
+    return "/".join(["/_matrix/federation/v1", *(quote(segment, safe="") for segment in segments)])
 
 
 def _events_in(answer: Any, key: str) -> list[Any]:

@@ -43,3 +43,27 @@ CREATE TABLE stripped_states (
     json BYTEA NOT NULL,           -- array of stripped state events
     PRIMARY KEY (room_nid, user_nid)
 ) WITHOUT ROWID;
+
+-- Events from other servers that could not be taken up at once: they stand on what we don't have,
+-- or behind others of their room.
+CREATE TABLE staged_events (
+    stage_nid SERIAL_KEY,          -- in the order in which they came
+    room_nid BIGINT NOT NULL,
+    event_id TEXT NOT NULL,
+    origin TEXT NOT NULL,          -- the server that sent it
+    json BYTEA NOT NULL,           -- as it was sent
+    received_ms BIGINT NOT NULL,
+    tries SMALLINT NOT NULL DEFAULT 0,
+    UNIQUE (room_nid, event_id)
+);
+
+-- Answers to transactions, for those who did not hear them.
+CREATE TABLE received_transactions (
+    origin TEXT NOT NULL,
+    txn_id TEXT NOT NULL,
+    received_ms BIGINT NOT NULL,
+    answer BYTEA NOT NULL,         -- JSON
+    PRIMARY KEY (origin, txn_id)
+) WITHOUT ROWID;
+-- Serves forgetting.
+CREATE INDEX received_transactions_by_age ON received_transactions (received_ms);

@@ -1,0 +1,125 @@
+"""Taking up events of other servers, with what they need that we don't have.
+
+Most events stand on what is here, and go straight to the receiver. For the others: what authorises
+them is fetched; if their `prev_events` are missing, the events in between are asked for, a few
+times further back; and where that leads nowhere, for the state before the event. Everything has a
+bound, so that an event whose history never ends costs what any other may.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from synapse.events.event import Event
+from synapse.federation.pdus import Verified
+from synapse.federation.remote_graph import RemoteGraph
+from synapse.rooms.arrivals import Arrival
+from synapse.rooms.cache import RoomCache
+from synapse.rooms.receiver import Receiver, Verdict
+from synapse.rooms.room import Room
+from synapse.rooms.standing import UnknownState
+from synapse.storage.stores.events import EventStore
+
+logger = logging.getLogger(__name__)
+
+# How many events in between are asked for, in how many steps back.
+_AT_ONCE = 20
+_STEPS = 5
+
+
+class Inbound:
+    """Takes up events of rooms that this server is in."""
+
+    def __init__(
+        self, rooms: RoomCache, events: EventStore, receiver: Receiver, graph: RemoteGraph
+    ) -> None:
+        self._rooms = rooms
+        self._events = events
+        self._receiver = receiver
+        self._graph = graph
+
+    async def ready(self, verified: Sequence[Verified]) -> list[Arrival]:
+        """Those of some events of one room, in their order, for which nothing is missing.
+
+        It ends before the first for which something is.
+        """
+        cited: set[str] = set()
+        for one in verified:
+            cited.update(one.event.auth_event_ids(), one.event.prev_event_ids())
+        known = await self._events.get_many(list(cited))
+        placed = {event_id for event_id, event in known.items() if event.state_nid}
+        arrivals: list[Arrival] = []
+        for one in verified:
+            auth_ids = one.event.auth_event_ids()
+            if not placed.issuperset(one.event.prev_event_ids()) or not set(auth_ids) <= set(known):
+                break
+            auth_events = [known[event_id] for event_id in auth_ids]
+            arrivals.append(Arrival(one.event, auth_events, one.signed_by))
+            placed.add(one.event.event_id)
+        return arrivals
+
+    async def take_up_ready(self, room_id: str, verified: Sequence[Verified]) -> dict[str, Verdict]:
+        """Take up as many of the events as need nothing more, by event id."""
+        verdicts: dict[str, Verdict] = {}
+        rest = list(verified)
+        while arrivals := await self.ready(rest):
+            done = await self._receiver.receive(room_id, arrivals)
+            verdicts.update(
+                (arrival.event.event_id, verdict)
+                for arrival, verdict in zip(arrivals, done, strict=True)
+            )
+            rest = rest[len(arrivals) :]
+        return verdicts
+
+    async def take_up(self, server: str, room: Room, one: Verified) -> Verdict:
+        """Take up one event, asking `server` for what it needs.
+
+        Raises what `RemoteGraph` raises.
+        """
+        missing = await self._missing(one.event)
+        if missing:
+            await self._fill_in(server, room, missing)
+        arrival = await self._arrival(server, room, one)
+        try:
+            (verdict,) = await self._receiver.receive(room.room_id, [arrival])
+        except UnknownState:
+            before = await self._graph.state_before(server, room, one.event.event_id)
+            arrival = Arrival(arrival.event, arrival.auth_events, arrival.signed_by, before)
+            (verdict,) = await self._receiver.receive(room.room_id, [arrival])
+        return verdict
+
+    async def _arrival(self, server: str, room: Room, one: Verified) -> Arrival:
+        auth_events = await self._graph.auth_events(server, room, one.event)
+        return Arrival(one.event, auth_events, one.signed_by)
+
+    async def _fill_in(self, server: str, room: Room, missing: Sequence[str]) -> None:
+        """Take up what is between the graph that we know and events that we don't have."""
+        found: dict[str, Verified] = {}
+        latest = list(missing)
+        for _ in range(_STEPS):
+            told = await self._graph.missing_events(server, room, latest, limit=_AT_ONCE)
+            new = [one for one in told if one.event.event_id not in found]
+            if not new:
+                break
+            found.update((one.event.event_id, one) for one in new)
+            latest = await self._unknown(new, found)
+            if not latest:
+                break
+        # What stands on nothing that is known would need a state of its own, each of them; one
+        # state for the event that all this is for is enough.
+        for one in sorted(found.values(), key=lambda one: one.event.depth):
+            if await self._missing(one.event):
+                continue
+            arrival = await self._arrival(server, room, one)
+            await self._receiver.receive(room.room_id, [arrival])
+
+    async def _missing(self, event: Event) -> list[str]:
+        """Those of the `prev_events` whose state is not known."""
+        prev_ids = event.prev_event_ids()
+        known = await self._events.get_many(prev_ids)
+        return [e for e in prev_ids if e not in known or not known[e].state_nid]
+
+    async def _unknown(self, events: Sequence[Verified], found: dict[str, Verified]) -> list[str]:
+        """What some events stand on that is neither here nor among those that were found."""
+        prev_ids = {e for one in events for e in one.event.prev_event_ids()} - set(found)
+        known = await self._events.get_many(list(prev_ids))
+        return [e for e in prev_ids if e not in known or not known[e].state_nid]

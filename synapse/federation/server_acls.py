@@ -1,0 +1,27 @@
+"""Which servers a room admits: `m.room.server_acl`.
+
+Server-server API, "Server access control lists (ACLs)".
+"""
+
+from synapse.api.constants import EventTypes
+from synapse.api.errors import Forbidden
+from synapse.events.server_acl import admits_server
+from synapse.rooms.cache import RoomCache
+from synapse.rooms.room import Room
+
+
+class ServerAcls:
+    """Asks a room's current list."""
+
+    def __init__(self, rooms: RoomCache) -> None:
+        self._rooms = rooms
+
+    async def admit(self, room: Room, server: str) -> bool:
+        """Whether the room lets a server take part."""
+        acl = await self._rooms.current(room, EventTypes.SERVER_ACL)
+        return acl is None or admits_server(acl.content, server)
+
+    async def check(self, room: Room, server: str) -> None:
+        """Raises `Forbidden` unless the room admits the server."""
+        if not await self.admit(room, server):
+            raise Forbidden(f"The server {server} is not admitted to the room")
