@@ -11,6 +11,7 @@ from synapse.app.parts.access import Access
 from synapse.app.parts.attention import Attention
 from synapse.app.parts.discovery import Discovery
 from synapse.app.parts.entering import Entering
+from synapse.app.parts.federation import Federation
 from synapse.app.parts.keys import Keys
 from synapse.app.parts.notices import server_notices
 from synapse.app.parts.outbound import Outbound
@@ -26,8 +27,7 @@ from synapse.app.parts.syncing import Syncing
 from synapse.app.parts.users import Users
 from synapse.config.homeserver import HomeserverConfig
 from synapse.crypto.signing import SigningKey
-from synapse.federation.key_fetching import Transport
-from synapse.federation.unconnected import Unconnected
+from synapse.federation.wire import Transport, Unconnected
 from synapse.handlers.passwords import Workers
 from synapse.storage.database import Database
 from synapse.util.background import Background
@@ -67,6 +67,14 @@ class Server:
         self.streams = streams = Streams(config, database, clock, background, stores)
         # The rooms in memory: writing events, and who hears and sees them.
         self.rooms = rooms = Rooms(config, database, clock, key, stores, streams)
+        # Keys of homeservers: ours, others', and whether these signed what they say.
+        if transport is None:
+            transport = Unconnected() if outbound is None else outbound.federation
+        self.keys = keys = Keys(config, database, clock, transport, [key, *other_keys], notary_keys)
+        # Other homeservers: what they tell us, and what we ask them.
+        self.federation = Federation(
+            config, database, clock, background, transport, stores, rooms, keys
+        )
         # Who is it? Tokens, passwords, sessions.
         self.access = access = Access(config, database, clock, background, workers, stores)
         # The doors of rooms: creation, aliases, joining and leaving, upgrades.
@@ -111,8 +119,4 @@ class Server:
         # Public rooms, spaces, the user directory, search.
         self.discovery = Discovery(
             config, database, clock, background, stores, rooms, entering, reading
-        )
-        # Keys of homeservers: ours, others', and whether these signed what they say.
-        self.keys = Keys(
-            config, database, clock, transport or Unconnected(), [key, *other_keys], notary_keys
         )

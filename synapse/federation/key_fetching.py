@@ -23,6 +23,7 @@ from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from synapse.crypto.key_validity import Need
 from synapse.crypto.server_keys import InvalidDocument, KeyDocument, read_document
 from synapse.crypto.signing import InvalidSignature, VerifyKey, verify_json
+from synapse.federation.wire import Transport
 from synapse.util.breaks import Breaks
 from synapse.util.clock import Clock
 
@@ -40,14 +41,6 @@ _SERVERS_PER_QUERY = 100
 _QUERIES_AT_ONCE = 3
 # Documents of one server in a notary's answer: one for each of the keys asked for, and then some.
 _MAX_DOCUMENTS_PER_SERVER = 20
-
-
-class Transport(Protocol):
-    """Requests to other servers. Bounds the answer's size; any exception means "no answer"."""
-
-    async def request(
-        self, destination: str, method: str, path: str, *, json: Any = None
-    ) -> Any: ...
 
 
 class Round(Protocol):

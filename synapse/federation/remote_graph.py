@@ -5,8 +5,8 @@ have, and each question is asked once. What it answers is verified like any even
 """
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 from urllib.parse import quote
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from synapse.events.event import Event
 from synapse.federation.outliers import Outliers
 from synapse.federation.pdus import Pdus, Refused, Verified
+from synapse.federation.wire import MEBIBYTE, Transport
 from synapse.rooms.room import Room
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.forks import KnownState
@@ -22,29 +23,12 @@ from synapse.storage.stores.states import StateStore
 
 logger = logging.getLogger(__name__)
 
-_MEBIBYTE = 1024 * 1024
 # A room of a hundred thousand members has a state of some 70 MiB.
-_MAX_STATE_BYTES = 200 * _MEBIBYTE
+_MAX_STATE_BYTES = 200 * MEBIBYTE
 _STATE_TIMEOUT_S = 300.0
 # Single events that are fetched; if a state lacks more, it is fetched whole.
 _FEW = 50
 _AT_ONCE = 5
-
-
-class Transport(Protocol):
-    """How other servers are asked: `synapse.federation.transport.FederationTransport`."""
-
-    async def request(
-        self,
-        destination: str,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str | Sequence[str]] | None = None,
-        json: Mapping[str, Any] | None = None,
-        timeout_s: float = 60.0,
-        max_bytes: int = 10 * _MEBIBYTE,
-    ) -> Any: ...
 
 
 class Unanswered(Exception):

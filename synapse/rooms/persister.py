@@ -138,7 +138,7 @@ class Persister:
             user_id = None if chunk.beginning is None else chunk.beginning.notices_for
             if user_id is None:
                 continue
-            sender, stream = chunk.events[0].sender, chunk.events[-1].nid
+            sender, stream = chunk.entries[0].event.sender, chunk.last.nid
             nids = self._names.intern(txn, [user_id, sender])
             if not add_notices_room(txn, nids[user_id], nids[sender], chunk.room.nid, stream):
                 raise NoticesRoomExists(user_id)

@@ -34,7 +34,9 @@ class FakeNetwork:
         self.at_once = 0
         self.most_at_once = 0
 
-    async def request(self, destination: str, method: str, path: str, *, json: Any = None) -> Any:
+    async def request(
+        self, destination: str, method: str, path: str, *, json: Any = None, **options: Any
+    ) -> Any:
         self.requests.append((destination, f"{method} {path}", json))
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)

@@ -38,10 +38,10 @@ T = TypeVar("T")
 _NO_LIMIT = RateLimit(per_second=1_000, burst_count=1_000)
 
 
-def default_config() -> HomeserverConfig:
+def default_config(server_name: str = SERVER_NAME) -> HomeserverConfig:
     """Open to everybody, with cheap password hashes and no rate limits."""
     return HomeserverConfig(
-        server=ServerConfig(server_name=SERVER_NAME),
+        server=ServerConfig(server_name=server_name),
         registration=RegistrationConfig(
             enable_registration=True,
             enable_registration_without_verification=True,
@@ -103,7 +103,7 @@ class RestTestCase(StoreTestCase):
             transport=self.network,
         )
         self.background = self.server.background
-        self.site = FakeSite(Router(self.resources()), check=_check)
+        self.site = FakeSite(Router(self.resources()), check=check_answer)
         self.addCleanup(self.server.keys.ring.close)
         self.addCleanup(self.server.streams.typing.close)
         self.addCleanup(self.server.streams.presence_changes.close)
@@ -176,7 +176,7 @@ class RestTestCase(StoreTestCase):
         await self.background.finish()
 
 
-def _check(method: str, path: str, answer: Answer) -> None:
+def check_answer(method: str, path: str, answer: Answer) -> None:
     """Every answer of every test is as the specification says."""
     if method != "HEAD" and answer.status != 204:
         wrong = complaint(method, path, answer.status, answer.json)

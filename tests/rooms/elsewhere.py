@@ -12,24 +12,27 @@ from synapse.events.event import Event
 from synapse.rooms.arrivals import Arrival
 from tests.state.naive import naive_resolve
 
-_KEY = SigningKey.from_line("ed25519 a_else " + "B" * 43)
+KEY = SigningKey.from_line("ed25519 a_else " + "B" * 43)
 _START_MS = 1_700_000_000_000
 
 
 class Elsewhere:
     """Knows all events of a room, and by the naive resolution the state after each."""
 
-    def __init__(self, version: RoomVersion, room_id: str) -> None:
+    def __init__(self, version: RoomVersion, room_id: str, key: SigningKey) -> None:
         self.version = version
+        self.key = key
         self.room_id = room_id
         self.events: dict[str, Event] = {}
         self.state_after: dict[str, dict[Slot, str]] = {}
         self.last = ""
 
     @classmethod
-    def of(cls, version: RoomVersion, beginning: Sequence[Event]) -> "Elsewhere":
+    def of(
+        cls, version: RoomVersion, beginning: Sequence[Event], *, key: SigningKey = KEY
+    ) -> "Elsewhere":
         """A room that began with these events, in one line."""
-        room = cls(version, beginning[0].room_id)
+        room = cls(version, beginning[0].room_id, key)
         state: dict[Slot, str] = {}
         for event in beginning:
             state = room.add(event, state)
@@ -37,9 +40,9 @@ class Elsewhere:
         return room
 
     @classmethod
-    def begin(cls, version: RoomVersion, creator: str) -> "Elsewhere":
+    def begin(cls, version: RoomVersion, creator: str, *, key: SigningKey = KEY) -> "Elsewhere":
         """A new public room."""
-        room = cls(version, f"!room{version.identifier}:elsewhere")
+        room = cls(version, f"!room{version.identifier}:elsewhere", key)
         content: dict[str, Any] = {"room_version": version.identifier}
         if not version.implicit_creator:
             content["creator"] = creator
@@ -94,9 +97,9 @@ class Elsewhere:
             depth=1 + max((event.depth for event in prev_events), default=0),
             origin_server_ts=_START_MS + number * 1000,
             server_name="elsewhere",
-            key=_KEY,
+            key=self.key,
             redacts=redacts,
-            event_id_localpart=f"{number}{self.room_id[1:-5]}"
+            event_id_localpart=f"{number}{self.room_id[1:].partition(':')[0]}"
             if self.version.events_have_ids
             else None,
         )

@@ -6,11 +6,12 @@ from synapse.config.homeserver import HomeserverConfig
 from synapse.config.keys import KeysConfig
 from synapse.crypto.own_documents import OldKey
 from synapse.crypto.signing import SigningKey, VerifyKey
-from synapse.federation.key_fetching import Notaries, ServersThemselves, Transport, TrustedNotary
+from synapse.federation.key_fetching import Notaries, ServersThemselves, TrustedNotary
 from synapse.federation.keyring import KeyRing
 from synapse.federation.notary import Notary
 from synapse.federation.own_keys import OwnKeys
 from synapse.federation.signature_checks import SignatureChecks
+from synapse.federation.wire import Transport
 from synapse.storage.database import Database
 from synapse.storage.stores.server_keys import ServerKeyStore
 from synapse.util.clock import Clock

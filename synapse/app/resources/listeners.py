@@ -5,6 +5,7 @@ from synapse.app.resources.admin import admin_resources
 from synapse.app.resources.attention import attention_resources
 from synapse.app.resources.discovery import discovery_resources
 from synapse.app.resources.events import event_resources
+from synapse.app.resources.federation import federation_resources
 from synapse.app.resources.keys import key_resources
 from synapse.app.resources.rooms import room_resources
 from synapse.app.resources.settings import setting_resources
@@ -23,6 +24,8 @@ def resources_of(server: Server, listener: ListenerConfig, registry: Registry) -
     resources: list[Resource] = [Health()]
     if "client" in names:
         resources += client_resources(server)
+    if "federation" in names:
+        resources += federation_resources(server.federation)
     if "federation" in names or "keys" in names:
         resources += key_resources(server.clock, server.keys)
     if "metrics" in names or listener.type == "metrics":

@@ -1,0 +1,33 @@
+"""`Transport`: how other servers are asked, as those see it who ask."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from synapse.http.client.errors import RequestFailed, Step
+
+MEBIBYTE = 1024 * 1024
+
+
+class Transport(Protocol):
+    """Signed requests: see `synapse.federation.transport.FederationTransport`."""
+
+    async def request(
+        self,
+        destination: str,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | Sequence[str]] | None = None,
+        json: Mapping[str, Any] | None = None,
+        timeout_s: float = 60.0,
+        max_bytes: int = 10 * MEBIBYTE,
+    ) -> Any:
+        """The JSON of the answer. Raises `RequestFailed` and `RemoteError`."""
+        ...
+
+
+class Unconnected:
+    """A `Transport` that reaches nobody, for a process that has no way out."""
+
+    async def request(self, destination: str, method: str, path: str, **options: Any) -> Any:
+        raise RequestFailed(Step.BLOCKED, f"this process doesn't connect to {destination}")

@@ -1,0 +1,26 @@
+"""`PUT /_matrix/federation/v1/send/{txnId}`"""
+
+from typing import Any, ClassVar
+
+from synapse.federation.peers import Peers
+from synapse.federation.transactions import Transactions
+from synapse.http.request import Request
+from synapse.http.resource import MEBIBYTE, Resource
+
+
+class SendTransaction(Resource):
+    """`PUT /_matrix/federation/v1/send/{txnId}`"""
+
+    PATHS = ("/_matrix/federation/v1/send/{txn_id}",)
+    # Fifty events and a hundred EDUs, each of up to 64 KiB.
+    MAX_BODY_BYTES: ClassVar[int] = 10 * MEBIBYTE
+
+    def __init__(self, peers: Peers, transactions: Transactions) -> None:
+        self._peers = peers
+        self._transactions = transactions
+
+    async def put(self, request: Request, txn_id: str) -> dict[str, Any]:
+        origin = await self._peers.origin(request)
+        pdus = request.json.array("pdus")
+        edus = request.json.optional_array("edus") or []
+        return await self._transactions.receive(origin, txn_id, pdus, edus)

@@ -1,0 +1,144 @@
+"""Several servers of ours in one process: each with a database, resources and keys of its own.
+
+They sign and check their requests for real; what stands between them is a network in memory, whose
+links a test can cut.
+"""
+
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from twisted.internet import task
+
+from synapse.app.resources.federation import federation_resources
+from synapse.app.resources.keys import key_resources
+from synapse.app.resources.listeners import client_resources
+from synapse.app.wiring import Server
+from synapse.crypto.signing import SigningKey
+from synapse.federation.authentication import authorization
+from synapse.federation.errors import error_of
+from synapse.http.client.answer import Answer as ClientAnswer
+from synapse.http.client.errors import RequestFailed, Step
+from synapse.http.routing import Router
+from synapse.util import canonicaljson
+from synapse.util.clock import Clock
+from tests.http.client import Answer, FakeSite
+from tests.rest.base import PASSWORD, AtOnce, check_answer, default_config
+from tests.storage.base import StoreTestCase
+
+
+class Network:
+    """Leads from each server to the others."""
+
+    def __init__(self) -> None:
+        self.sites: dict[str, FakeSite] = {}
+        self.cut: set[frozenset[str]] = set()  # pairs of servers that don't reach each other
+        self.log: list[tuple[str, str, str]] = []  # from, to, "METHOD /path"
+
+    def cut_off(self, *names: str) -> None:
+        """These servers are alone from now on."""
+        self.cut |= {frozenset({name, other}) for name in names for other in self.sites}
+
+    def heal(self) -> None:
+        self.cut.clear()
+
+
+class Link:
+    """A server's way to the others: a `Transport`."""
+
+    def __init__(self, network: Network, origin: str, key: SigningKey) -> None:
+        self._network = network
+        self._origin = origin
+        self._key = key
+
+    async def request(
+        self,
+        destination: str,
+        method: str,
+        path: str,
+        *,
+        query: Any = None,
+        json: Any = None,
+        **options: Any,
+    ) -> Any:
+        network = self._network
+        network.log.append((self._origin, destination, f"{method} {path}"))
+        site = network.sites.get(destination)
+        if site is None or frozenset({self._origin, destination}) in network.cut:
+            raise RequestFailed(Step.TCP, f"{destination} can't be reached")
+        uri = f"{path}?{urlencode(query, doseq=True)}" if query else path
+        body = None if json is None else canonicaljson.encode_lax(json)
+        header = authorization(
+            self._key,
+            method=method,
+            uri=uri,
+            origin=self._origin,
+            destination=destination,
+            content=body,
+        )
+        answer = await site.fetch(method, uri, body=body, headers={"Authorization": header})
+        if answer.status != 200:
+            raise error_of(destination, ClientAnswer(answer.status, answer.headers, answer.body))
+        return orjson.loads(answer.body)
+
+
+class FederationTestCase(StoreTestCase):
+    """`self.add_server("one.test")`; `self.servers` has them by name."""
+
+    migrated = False  # each server has a database of its own, with its name in it
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.time = task.Clock()
+        self.time.advance(1_700_000_000)
+        self.clock = Clock(self.time, real=False)
+        self.network = Network()
+        self.servers: dict[str, Server] = {}
+
+    def add_server(self, name: str) -> Server:
+        """One more server, which all others can reach."""
+        key = SigningKey("a_" + name.partition(".")[0], name.encode().ljust(32, b".")[:32])
+        self.engine = self._postgres() if self.on_postgres else self._sqlite()
+        server = Server(
+            default_config(name),
+            self.open(name),
+            self.clock,
+            AtOnce(),
+            key,
+            transport=Link(self.network, name, key),
+        )
+        resources = [
+            *client_resources(server),
+            *federation_resources(server.federation),
+            *key_resources(self.clock, server.keys),
+        ]
+        self.servers[name] = server
+        self.network.sites[name] = FakeSite(Router(resources), check=check_answer)
+        self.addCleanup(server.background.finish)
+        self.addCleanup(server.streams.typing.close)
+        self.addCleanup(server.streams.presence_changes.close)
+        self.addCleanup(server.keys.ring.close)
+        return server
+
+    async def register(self, server: str, username: str) -> str:
+        """A new account's access token."""
+        answer = await self.client(
+            server,
+            "POST",
+            "/_matrix/client/v3/register",
+            {"username": username, "password": PASSWORD, "auth": {"type": "m.login.dummy"}},
+        )
+        return str(answer["access_token"])
+
+    async def client(
+        self, server: str, method: str, path: str, json: Any = None, *, token: str | None = None
+    ) -> Any:
+        """What a client's request is answered, which must be 200."""
+        answer = await self.fetch(server, method, path, json, token=token)
+        self.assertEqual(answer.status, 200, str(answer))
+        return answer.json
+
+    async def fetch(
+        self, server: str, method: str, path: str, json: Any = None, *, token: str | None = None
+    ) -> Answer:
+        return await self.network.sites[server].fetch(method, path, json, token=token)
