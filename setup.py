@@ -21,6 +21,7 @@ COMMANDS = {
     "generate_log_config": "synapse._scripts.generate_log_config",
     "generate_signing_key": "synapse._scripts.generate_signing_key",
     "export_signing_key": "synapse._scripts.export_signing_key",
+    "synapse_federation_check": "synapse._scripts.federation_check",
 }
 
 

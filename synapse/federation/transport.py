@@ -111,13 +111,14 @@ class FederationTransport:
         for number, address in enumerate(addresses, start=1):
             try:
                 message = Message(method, uri, address.host_header, headers, body or b"", max_bytes)
-                return await self._client.send(self._route(destination, address), message, progress)
+                return await self._client.send(self.route(destination, address), message, progress)
             except RequestFailed as failure:
                 if failure.step not in _BEFORE_WRITING or number == len(addresses):
                     raise
         raise AssertionError("a server has at least one address")
 
-    def _route(self, destination: str, address: ServerAddress) -> Route:
+    def route(self, destination: str, address: ServerAddress) -> Route:
+        """The way to one of a server's addresses."""
         is_exempt = self._client.trust.is_exempt
         return Route(
             address.host,

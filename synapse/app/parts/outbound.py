@@ -51,9 +51,27 @@ class Outbound:
     @cached_property
     def federation(self) -> FederationTransport:
         """For other homeservers."""
+        config = self._config
+        server_name = config.server.server_name
+        return FederationTransport(
+            self.federation_client,
+            self.discovery,
+            Partners(
+                server_name,
+                allowed=config.federation.federation_domain_whitelist,
+                denied=config.federation.federation_domain_blacklist,
+            ),
+            self._reactor,
+            server_name=server_name,
+            key=self._key,
+        )
+
+    @cached_property
+    def federation_client(self) -> HttpClient:
+        """Requests to other homeservers before they are signed, and to find out where those are."""
         config = self._config.federation
         denied = config.federation_ip_range_blacklist
-        client = self._new_client(
+        return self._new_client(
             self._rules if denied is None else IpRules(denied),
             Trust(
                 config.federation_custom_ca_list,
@@ -63,22 +81,19 @@ class Outbound:
                 else ("*",),
             ),
         )
-        server_name = self._config.server.server_name
-        return FederationTransport(
-            client,
-            Discovery(
-                WellKnown(client, self._reactor),
-                SrvTargets(self._srv, self._reactor),
-            ),
-            Partners(
-                server_name,
-                allowed=config.federation_domain_whitelist,
-                denied=config.federation_domain_blacklist,
-            ),
-            self._reactor,
-            server_name=server_name,
-            key=self._key,
-        )
+
+    @cached_property
+    def well_known(self) -> WellKnown:
+        return WellKnown(self.federation_client, self._reactor)
+
+    @cached_property
+    def srv_targets(self) -> SrvTargets:
+        return SrvTargets(self._srv, self._reactor)
+
+    @cached_property
+    def discovery(self) -> Discovery:
+        """Where other homeservers are."""
+        return Discovery(self.well_known, self.srv_targets)
 
     def close(self) -> None:
         """Close all connections."""
