@@ -65,11 +65,6 @@ class RoomDelta:
         more = [wish.render(event, now_ms=now_ms, unsigned=at(event)) for event in members]
         return b",".join([self.state, *more] if self.state else more)
 
-    @property
-    def state_member(self) -> bytes:
-        """The name under which the state is told."""
-        return b"state_after" if self.is_after else b"state"
-
 
 class RoomDeltas:
     """Builds deltas, and keeps those that others are likely to ask for."""
