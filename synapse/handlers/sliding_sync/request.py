@@ -166,7 +166,8 @@ def _filters(body: JsonObject) -> ListFilters:
         is_dm=_flag(body, "is_dm"),
         spaces=_names(body, "spaces"),
         is_encrypted=_flag(body, "is_encrypted"),
-        is_invite=_flag(body, "is_invite"),
+        # The proposal's new name; clients say the old one.
+        is_invite=_flag(body, "is_invited" if "is_invited" in body else "is_invite"),
         room_types=_types(body, "room_types"),
         not_room_types=_types(body, "not_room_types") or frozenset(),
         name_like=body.optional_string("room_name_like"),
