@@ -88,6 +88,21 @@ QUERIES = (
     "org.matrix.msc4140.delay",
     "minimum_valid_until_ts",
 )
+# Of requests with a body.
+BODY_QUERIES = (
+    "access_token",
+    "pos",
+    "timeout",
+    "set_presence",
+    "before",
+    "after",
+    "kind",
+    "server",
+    "server_name",
+    "via",
+    "next_batch",
+    "org.matrix.msc4140.delay",
+)
 # A body that each endpoint would take, so that each property can be put wrong.
 BODIES: dict[str, dict[str, Any]] = {
     "Register": {"username": "u", "password": "p", "device_id": "D", "auth": {"type": "x"}},
@@ -303,9 +318,7 @@ class HostileTests(RoomTestCase):
         await self.arrange()
         for name, method, pattern in self.calls():
             body = BODIES.get(name, {}) if method in ("PUT", "POST") else None
-            if body is not None:
-                continue
-            for query in QUERIES:
+            for query in QUERIES if body is None else BODY_QUERIES:
                 for value in STRANGE_VALUES:
                     more = "&dir=b" if query != "dir" else ""
                     path = f"{self.path(pattern)}?{query}={value}{more}"
@@ -315,7 +328,7 @@ class HostileTests(RoomTestCase):
                         and value.isdigit()
                     ):
                         continue  # a client may wait
-                    answer = await self.fetch(method, path, token=self.token)
+                    answer = await self.fetch(method, path, body, token=self.token)
                     self.check(answer, f"{method} {path[:200]}")
 
     async def test_wrong_tokens(self) -> None:
