@@ -2,10 +2,10 @@
 
 Users who keep the predefined push rules are one listener, however many they are. The others are
 grouped by what their rules mean in the room (`synapse.push.evaluation`), and an event is put before
-each group once. Only who is mentioned is looked at in person.
+each group once. Only who is mentioned, or ignores the sender, is looked at in person.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from synapse.api.constants import EventTypes
 from synapse.events.event import Event, StateMap
@@ -13,6 +13,7 @@ from synapse.events.power_levels import PowerLevels
 from synapse.handlers.threads import thread_of
 from synapse.push.conditions import Facts
 from synapse.push.evaluation import SILENT, Outcome, Ruleset, ruleset
+from synapse.push.rules import ignored_in
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.noise import MAIN_THREAD, Mark, Noise
 from synapse.rooms.room import Room
@@ -44,21 +45,31 @@ class _Audience:
         self.rules: dict[int, Ruleset] = {}  # by user_nid
         self.documents: dict[int, RoomDocument] = {}
         self.groups: dict[int, tuple[Ruleset, str]] = {}  # with a member of each
+        self.ignored_by: dict[str, set[int]] = {}  # who (their user_nids) ignores whom
         self.stale: set[int] | None = None  # whose rules or membership changed; None: all
 
     def take(self, room_id: str, asked: set[int] | None, documents: list[RoomDocument]) -> None:
-        for user_nid in list(self.rules) if asked is None else asked:
-            self.rules.pop(user_nid, None)
-            self.documents.pop(user_nid, None)
+        for user_nid in list(self.documents) if asked is None else asked:
+            self._forget(user_nid)
         for document in documents:
             rules = ruleset(document.user_id, document.json, room_id)
             if rules.key != _PREDEFINED.key:
                 self.rules[document.user_nid] = rules
             self.documents[document.user_nid] = document
+            for user_id in ignored_in(document.json):
+                self.ignored_by.setdefault(user_id, set()).add(document.user_nid)
         self.groups = {
             rules.key: (rules, self.documents[user_nid].user_id)
             for user_nid, rules in self.rules.items()
         }
+
+    def _forget(self, user_nid: int) -> None:
+        self.rules.pop(user_nid, None)
+        document = self.documents.pop(user_nid, None)
+        for user_id in () if document is None else ignored_in(document.json):
+            self.ignored_by[user_id].discard(user_nid)
+            if not self.ignored_by[user_id]:
+                del self.ignored_by[user_id]
 
 
 class Listeners:
@@ -131,8 +142,14 @@ class Listeners:
             name = await self._display_name(room, member) if rules.asks_name else None
             heard[key] = rules.outcome(facts, name)
             marks += _mark(key, heard[key], SILENT if rules.is_quiet else usual)
+        ignoring: set[int] = set()
+        if draft.state_key is None:
+            ignoring = audience.ignored_by.get(draft.sender, ignoring)
+        for user_nid in ignoring:
+            own = audience.rules.get(user_nid)
+            marks += _mark(user_nid, SILENT, usual if own is None else heard[own.key])
         if mentioned := self._mentioned(draft):
-            marks += await self._mentions(room, mentioned, facts, audience, usual, heard)
+            marks += await self._mentions(room, mentioned, facts, audience, usual, heard, ignoring)
         thread_id = MAIN_THREAD
         if draft.state_key is None:
             thread_id = await thread_of(self._events, room.room_id, draft.content)
@@ -155,13 +172,14 @@ class Listeners:
         audience: _Audience,
         usual: Outcome,
         heard: dict[int, Outcome],
+        ignoring: Collection[int],
     ) -> list[Mark]:
         nids = await self._names.nids(mentioned)
         joined = await self._members.joined_among(room.nid, list(nids.values()))
         marks: list[Mark] = []
         predefined: Outcome | None = None
         for user_id, user_nid in nids.items():
-            if user_nid not in joined:
+            if user_nid not in joined or user_nid in ignoring:
                 continue
             document, rules = audience.documents.get(user_nid), audience.rules.get(user_nid)
             if document is None:

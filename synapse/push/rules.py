@@ -4,11 +4,16 @@ What is remembered of a user is only what differs from the start: their own rule
 first, and for each predefined rule the properties they have changed:
 
     {"rules": {"content": [{"rule_id": "cake", "pattern": "cake", "actions": ["notify"]}]},
-     "changes": {"override": {".m.rule.master": {"enabled": true}}}}
+     "changes": {"override": {".m.rule.master": {"enabled": true}}},
+     "ignored": ["@eve:example.org"]}
 
-So new versions of the predefined rules reach users who have long had rules of their own.
+Users whom the user ignores stand there too, because their messages notify of nothing, whatever the
+rules say (`synapse.handlers.listeners`); clients keep that list as account data.
+
+New versions of the predefined rules reach users who have long had rules of their own.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -33,12 +38,16 @@ class Rules:
             kind: [Rule(**rule) for rule in rules] for kind, rules in document["rules"].items()
         }
         self._changes: dict[str, dict[str, dict[str, Any]]] = document["changes"]
+        self._ignored: list[str] = document.get("ignored", [])
         self._defaults = default_rules(user_id)
 
     def to_stored(self) -> bytes:
         """Raises `TooLarge`."""
         rules = {kind: [_stored(rule) for rule in rules] for kind, rules in self._own.items()}
-        stored = orjson.dumps({"rules": rules, "changes": self._changes})
+        document: dict[str, Any] = {"rules": rules, "changes": self._changes}
+        if self._ignored:
+            document["ignored"] = self._ignored
+        stored = orjson.dumps(document)
         if len(stored) > _MAX_BYTES:
             raise TooLarge(f"All push rules of a user have at most {_MAX_BYTES} bytes")
         return stored
@@ -103,6 +112,10 @@ class Rules:
     def set_actions(self, kind: str, rule_id: str, actions: list[Any]) -> None:
         self._change(kind, rule_id, "actions", actions)
 
+    def ignore(self, users: Iterable[str]) -> None:
+        """Whose messages notify of nothing, from now on."""
+        self._ignored = sorted(users)
+
     def _change(self, kind: str, rule_id: str, name: str, value: Any) -> None:
         changed = replace(self.rule(kind, rule_id), **{name: value})
         require_small(changed)
@@ -113,6 +126,12 @@ class Rules:
         index = _index(own, rule_id)
         assert index is not None, "a rule that isn't predefined is the user's own"
         own[index] = changed
+
+
+def ignored_in(stored: bytes) -> list[str]:
+    """Whom a user with these stored rules ignores."""
+    # Most ignore nobody, and their rules needn't be parsed to see that.
+    return orjson.loads(stored).get("ignored", []) if b'"ignored":' in stored else []
 
 
 def _stored(rule: Rule) -> dict[str, Any]:

@@ -218,6 +218,7 @@ class Sync:
     ) -> list[MemberRow]:
         """Memberships that began after a position; in a whole sync, all that a client is shown."""
         user_nid = request.requester.user_nid
+        shown: list[Membership] = []
         if whole:
             shown = [Membership.JOIN, Membership.INVITE, Membership.KNOCK]
             if request.filter.include_leave:
@@ -237,7 +238,14 @@ class Sync:
                 if row.since > since or row.membership != Membership.JOIN
             ]
         rows = [row for row in rows if not row.forgotten]
-        rows = await self._invite_permission.without_unwanted(user_nid, rows)
+        # Of an invite that is not wanted the client is not told, but of what came before it.
+        before = await self._invite_permission.before_unwanted(user_nid, rows)
+        told_until = self._database.position if request.since is None else since
+        rows = [row for row in rows if row.room_nid not in before] + [
+            row
+            for row in before.values()
+            if row is not None and (row.since > told_until or row.membership in shown)
+        ]
         ids = await self._room_store.ids([row.room_nid for row in rows])
         return [row for row in rows if self._is_wanted(request, ids[row.room_nid])]
 

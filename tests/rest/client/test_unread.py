@@ -58,6 +58,12 @@ class UnreadTestCase(RoomTestCase):
         path = f"{V3}/pushrules/global/{kind}/{quote(rule_id, safe='!:')}"
         await self.ok("DELETE", path, token=token)
 
+    async def ignore(self, token: str, user: str, *others: str) -> None:
+        """`user`, whose token it is, ignores the others and nobody else."""
+        content: dict[str, Any] = {"ignored_users": {other: {} for other in others}}
+        path = f"{V3}/user/{user}/account_data/m.ignored_user_list"
+        await self.ok("PUT", path, content, token=token)
+
     async def enable(self, token: str, kind: str, rule_id: str, enabled: bool) -> None:
         path = f"{V3}/pushrules/global/{kind}/{rule_id}/enabled"
         await self.ok("PUT", path, {"enabled": enabled}, token=token)
@@ -202,6 +208,35 @@ class UnreadTests(UnreadTestCase):
         await self.send(self.alice, self.room_id, "hello Bob")
         self.assertEqual(await self.counts(self.bob), (1, 1))
         self.assertEqual(await self.counts(self.carol), (1, 0))
+
+    async def test_messages_of_ignored_users_do_not_count(self) -> None:
+        await self.arrange()
+        await self.ignore(self.bob, BOB, ALICE)
+        await self.send(self.alice, self.room_id)
+        root = await self.mention(self.alice, BOB)
+        await self.in_thread(self.alice, root)
+        self.assertEqual(await self.counts(self.bob), (0, 0))
+        self.assertEqual(await self.counts(self.carol), (3, 0))
+        await self.mention(self.carol, BOB)
+        self.assertEqual(await self.counts(self.bob), (1, 1))
+
+        path = "/_matrix/client/unstable/org.matrix.msc3391/user/" + BOB
+        path += "/account_data/m.ignored_user_list"
+        await self.ok("DELETE", path, token=self.bob)
+        await self.send(self.alice, self.room_id)
+        self.assertEqual(await self.counts(self.bob), (2, 1))
+
+    async def test_whom_others_ignore_is_remembered_for_new_members(self) -> None:
+        await self.arrange()
+        await self.leave(self.bob, self.room_id)
+        await self.ignore(self.bob, BOB, ALICE)
+        await self.send(self.alice, self.room_id)
+        await self.join(self.bob, self.room_id)
+        await self.send(self.alice, self.room_id)
+        self.assertEqual(await self.counts(self.bob), (0, 0))
+        self.start(self.config)  # nothing is in memory
+        await self.send(self.alice, self.room_id)
+        self.assertEqual(await self.counts(self.bob), (0, 0))
 
     async def test_threads(self) -> None:
         await self.arrange()

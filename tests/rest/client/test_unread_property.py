@@ -1,8 +1,9 @@
 """Unread counts are what somebody would count who looks at each event for each user.
 
-Some users write, mention each other, read and change their push rules at random. Beside the server,
-a list is kept for each user of what notified them, by their rules at that moment; a receipt or a
-message of one's own strikes out what came before it. In the end /sync must tell the same numbers.
+Some users write, mention or ignore each other, read and change their push rules at random. Beside
+the server, a list is kept for each user of what notified them, by their rules at that moment; a
+receipt or a message of one's own strikes out what came before it. In the end /sync must tell the
+same numbers.
 """
 
 import random
@@ -39,12 +40,15 @@ class User:
         self.token = token
         self.rules = Rules(user_id, None)
         self.heard: list[Heard] = []
+        self.ignored: str | None = None
 
     def hear(
         self, room_id: str, event: dict[str, Any], number: int, members: int, thread: str
     ) -> None:
         if event["sender"] == self.user_id:
             self.read(number, thread)
+            return
+        if event["sender"] == self.ignored:
             return
         facts = Facts(event, members, 100 if event["sender"].startswith("@alice") else 0)
         rules = ruleset(self.user_id, self.rules.to_stored(), room_id, shared=False)
@@ -185,6 +189,11 @@ class UnreadPropertyTests(UnreadTestCase):
         user.rules.set_enabled(kind, rule_id, enabled)
         await self.enable(user.token, kind, rule_id, enabled)
 
+    async def change_ignored(self) -> None:
+        user, other = self.random.sample(self.users, 2)
+        user.ignored = None if user.ignored else other.user_id
+        await self.ignore(user.token, user.user_id, *filter(None, [user.ignored]))
+
     async def come_or_go(self) -> None:
         dave = self.users[3]
         if dave in self.joined:
@@ -204,7 +213,8 @@ class UnreadPropertyTests(UnreadTestCase):
             self.assertEqual(await self.counts(user.token), total, user.user_id)
 
     async def test_counts_are_those_of_a_naive_count(self) -> None:
-        steps = [self.say] * 6 + [self.receive] * 2 + [self.change_rules, self.switch_rule]
+        steps = [self.say] * 6 + [self.receive] * 2
+        steps += [self.change_rules, self.switch_rule, self.change_ignored]
         for seed in range(SEEDS):
             with self.subTest(seed=seed):
                 await self.begin(seed)
