@@ -166,10 +166,11 @@ class Sync:
             personal = await personal_news(
                 self._account_data,
                 request.requester.user_nid,
-                0 if whole else since,
+                since,
                 upto,
                 everywhere=request.filter.account_data,
                 in_rooms=request.filter.room_account_data,
+                whole=whole,
             )
             answer.account_data = personal.account_data + await push_rule_news(
                 self._push_rules,
