@@ -30,7 +30,8 @@ class AccountDataTests(RestTestCase):
         path = f"{ALICE}/account_data/org.example.config"
         missing = await self.fetch("GET", path, token=token)
         self.assertEqual((missing.status, missing.json["errcode"]), (404, "M_NOT_FOUND"))
-        for content in ({"a": [1, 2.5, None]}, {"a": {}}):
+        contents: list[Any] = [{"a": [1, 2.5, None]}, {"a": {}}]
+        for content in contents:
             answer = await self.fetch("PUT", path, content, token=token)
             self.assertEqual((answer.status, answer.json), (200, {}))
             self.assertEqual((await self.fetch("GET", path, token=token)).json, content)

@@ -103,7 +103,9 @@ class ReceiptTests(RoomTestCase):
         await self.arrange()
         since = (await self.sync(self.alice))["next_batch"]
         event_id = self.events[0]
-        for bodies in (({}, {"thread_id": "main"}), ({"thread_id": "main"}, {})):
+        in_thread = {"thread_id": "main"}
+        orders: list[list[dict[str, str]]] = [[{}, in_thread], [in_thread, {}]]
+        for bodies in orders:
             event_id = await self.send(self.alice, self.room_id)
             for body in bodies:
                 await self.ok("POST", self.receipt("m.read", event_id), body, token=self.bob)

@@ -366,9 +366,29 @@ class SyncPropertyTests(RoomTestCase):
         self.assertGreater(self.seen, 50 * seeds)
 
     async def check_all(self) -> None:
+        """In the end everybody speaks and reads, and each answer is lost once."""
+        for endings in (self.speak, self.read_all):
+            await self.sync_all()
+            for token in self.tokens.values():
+                for room_id in self.rooms:
+                    await endings(token, room_id)
+            await self.sync_all(is_lost=True)
+        await self.sync_all()
         for client in self.clients:
-            await client.sync()
             await self.check(client)
+
+    async def sync_all(self, *, is_lost: bool = False) -> None:
+        for client in self.clients:
+            await client.sync(is_lost=is_lost)
+
+    async def speak(self, token: str, room_id: str) -> None:
+        path = f"/send/m.room.message/t{self.random.random()}"
+        await self.fetch("PUT", room_path(room_id, path), {"body": "x"}, token=token)
+
+    async def read_all(self, token: str, room_id: str) -> None:
+        kind = self.random.choice(["m.read", "m.read.private"])
+        path = f"/receipt/{kind}/{await self.some_event(room_id)}"
+        await self.fetch("POST", room_path(room_id, path), {}, token=token)
 
     async def all_at_once(self, steps: list[Any]) -> None:
         await gatherResults([Deferred.fromCoroutine(step) for step in steps], consumeErrors=True)
