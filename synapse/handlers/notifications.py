@@ -213,6 +213,8 @@ class _Search:
     rooms: dict[int, _Room] = field(default_factory=dict)
 
     def may_notify(self, event: Event) -> bool:
+        if event.redacted:
+            return False  # there is nothing left to tell
         return event.sender != self.requester.user_id and not hides(self.ignored, event)
 
 

@@ -12,11 +12,11 @@ from synapse.rooms.chunks import Chunk, Redaction
 from synapse.rooms.noise import MAIN_THREAD, Noise
 from synapse.rooms.room import Room
 from synapse.storage.sql import Row
-from synapse.storage.stores.events import LIVE, REDACTED
+from synapse.storage.stores.events import LIVE, LOUD, MARKED, REDACTED, SHOUT
 from synapse.storage.stores.members import Membership
 from synapse.storage.stores.relations import INSERT_RELATION, relation_row
 from synapse.storage.stores.states import Link, next_link
-from synapse.storage.stores.unread import ReadPoint, write_read_points
+from synapse.storage.stores.unread import ReadPoint, take_back, write_read_points
 from synapse.storage.transaction import Transaction
 
 
@@ -66,7 +66,7 @@ class Rows:
             if noise.thread_id == MAIN_THREAD:
                 loud += noise.loud
                 shouts += noise.shout
-            self._add_event(chunk, event, chunk.auth_events[index], loud, shouts)
+            self._add_event(chunk, event, chunk.auth_events[index], _flags(noise), loud, shouts)
             self._add_noise(chunk.room, event, noise, loud, shouts)
         self._redactions += chunk.redactions
         return Tip(chunk.after.head, chain, loud, shouts)
@@ -105,7 +105,13 @@ class Rows:
         self._read_points.append(ReadPoint(sender, room.nid, thread_id, event.nid, loud, shouts))
 
     def _add_event(
-        self, chunk: Chunk, event: Event, auth_events: Sequence[Event], loud: int, shouts: int
+        self,
+        chunk: Chunk,
+        event: Event,
+        auth_events: Sequence[Event],
+        flags: int,
+        loud: int,
+        shouts: int,
     ) -> None:
         is_state = event.state_key is not None
         device_nid, txn_id = chunk.txn or (None, None)
@@ -120,7 +126,7 @@ class Rows:
                 self._slots[event.slot] if is_state else None,
                 event.depth,
                 event.origin_server_ts,
-                LIVE,
+                flags,
                 event.state_nid,
                 event.replaces_nid or None,
                 device_nid,
@@ -186,6 +192,19 @@ class Rows:
             # What a redacted event said of its relation is gone; its own children stay.
             targets = [r.target.nid for r in self._redactions]
             txn.execute("DELETE FROM relations WHERE event_nid = ANY(?)", targets)
+            take_back(txn, targets)
+
+
+def _flags(noise: Noise) -> int:
+    is_main = noise.thread_id == MAIN_THREAD
+    flags = LIVE
+    if noise.loud and is_main:
+        flags |= LOUD
+    if noise.shout and is_main:
+        flags |= SHOUT
+    if noise.marks or (noise.loud and not is_main):
+        flags |= MARKED
+    return flags
 
 
 _UPSERT_MEMBER = """

@@ -21,6 +21,11 @@ LIVE = 1  # arrived as news
 REJECTED = 2  # failed authorisation against its own auth events
 SOFT_FAILED = 4  # failed it against the current state
 REDACTED = 8  # `json` is what the redaction left
+# What a redaction has to take back (`synapse.storage.stores.unread`). Events of before these flags
+# have none.
+LOUD = 16  # counted in the room's number of loud events
+SHOUT = 32  # and of shouts
+MARKED = 64  # there are marks of it
 
 # What makes an `Event`, with the event it replaced and its redaction, for `unsigned`.
 COLUMNS = """
@@ -276,6 +281,7 @@ def event_from_row(row: Sequence[Any]) -> Event:
         replaces_nid=replaces or 0,
         rejected=bool(flags & REJECTED),
         soft_failed=bool(flags & SOFT_FAILED),
+        redacted=bool(flags & REDACTED),
     )
     unsigned = []
     if row[9] is not None:

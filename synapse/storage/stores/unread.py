@@ -8,6 +8,11 @@ The messages in threads are marks, so of them only the newest are looked at: who
 with many threads sees their counts stop at `_THREAD_MESSAGES_COUNTED` in all (clients show "99+"
 long before), and of older messages in threads only mentions and the like. All other counts stay
 exact: marks of users' own rules take away as well as add, so that none of them can be left out.
+
+A redaction takes an event's part in the counts back, for who has not read it. It writes one mark
+for all, which says by how much the numbers count too many, and that no other mark of the event
+counts. These are bounded together with the messages in threads: of very many redacted messages
+the oldest ones stay counted until they are read.
 """
 
 from collections.abc import Sequence
@@ -15,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from synapse.storage.database import Database
+from synapse.storage.stores.events import LOUD, MARKED, SHOUT
 from synapse.storage.transaction import Transaction
 
 
@@ -75,6 +81,10 @@ class _Point(NamedTuple):
 class _Past(NamedTuple):
     until: _Point
     listener: Listener
+
+
+# In place of a thread, in the mark of a redacted event. All that was read is not looked at.
+_REDACTED = ""
 
 
 class _Mark(NamedTuple):
@@ -155,6 +165,14 @@ _FACTS = f"""
         ON l.user_nid = u.user_nid AND l.room_nid = u.room_nid AND l.listener <> 0
     JOIN marks k ON k.room_nid = l.room_nid AND k.listener = l.listener AND k.event_nid > u.start
     {_UNREAD_MARK}"""
+_TAKE_BACK = f"""
+    INSERT INTO marks (room_nid, listener, event_nid, thread_id, sender_nid, notify, highlight)
+    SELECT room_nid, 0, event_nid, '{_REDACTED}', sender_nid,
+        CASE WHEN flags & {LOUD} = 0 THEN 0 ELSE -1 END,
+        CASE WHEN flags & {SHOUT} = 0 THEN 0 ELSE -1 END
+    FROM events WHERE event_nid = ANY(?) AND flags & {LOUD | SHOUT | MARKED} <> 0
+    ON CONFLICT (room_nid, listener, event_nid) DO UPDATE SET
+        thread_id = excluded.thread_id, notify = excluded.notify, highlight = excluded.highlight"""
 _UPSERT_POINT = """
     INSERT INTO read_points (user_nid, room_nid, thread_id, event_nid, loud, shouts)
     VALUES (?, ?, ?, ?, ?, ?)
@@ -257,8 +275,11 @@ def _count(user_nid: int, facts: _Facts, listener: Listener) -> RoomCounts:
             counts.main.notify += end.loud - start.loud
             counts.main.highlight += end.shouts - start.shouts
         start = end
+    redacted = {mark.event_nid for mark in facts.marks if mark.thread_id == _REDACTED}
     for mark in facts.marks:
-        if mark.thread_id == "main":
+        if mark.event_nid in redacted and mark.thread_id != _REDACTED:
+            continue
+        if mark.thread_id in ("main", _REDACTED):
             point = main
         else:
             point = max(everything, facts.read.get(mark.thread_id, everything))
@@ -273,7 +294,8 @@ def _count(user_nid: int, facts: _Facts, listener: Listener) -> RoomCounts:
             least = -1
             if mark.thread_id != "main" and mark.event_nid <= facts.threads_floor:
                 least = 0  # the message isn't counted: nothing is to be taken away for it
-            count = counts.of_thread(mark.thread_id)
+            is_main = mark.thread_id == _REDACTED
+            count = counts.main if is_main else counts.of_thread(mark.thread_id)
             count.notify += max(mark.notify, least)
             count.highlight += max(mark.highlight, least)
     return counts
@@ -283,6 +305,11 @@ def write_read_points(txn: Transaction, points: Sequence[ReadPoint]) -> None:
     """Move read points forwards; of several for one thread the newest counts."""
     newest = {point[:3]: point for point in sorted(points, key=lambda point: point.event_nid)}
     txn.execute_many(_UPSERT_POINT, list(newest.values()))
+
+
+def take_back(txn: Transaction, event_nids: Sequence[int]) -> None:
+    """Let redacted events count no more."""
+    txn.execute(_TAKE_BACK, list(event_nids))
 
 
 def _write_read_points(txn: Transaction, points: list[ReadPoint]) -> None:

@@ -113,6 +113,17 @@ class NotificationTests(UnreadTestCase):
         self.assertEqual(await self.told(self.bob), [])
         self.assertEqual(await self.told(self.carol), [cake, plain])
 
+    async def test_redacted_events_are_gone(self) -> None:
+        await self.arrange()
+        kept = await self.send(self.alice, self.room_id)
+        mention = await self.mention(self.alice, BOB)
+        root = await self.send(self.carol, self.room_id)
+        threaded = await self.in_thread(self.alice, root)
+        for event_id in (mention, threaded):
+            await self.redact(self.alice, self.room_id, event_id)
+        self.assertEqual(await self.told(self.bob), [root, kept])
+        self.assertEqual(await self.told(self.bob, only="highlight"), [])
+
     async def test_ignored_users_and_rooms_left(self) -> None:
         await self.arrange()
         await self.send(self.carol, self.room_id)

@@ -317,6 +317,46 @@ class UnreadTests(UnreadTestCase):
         await self.read(self.bob, reaction, thread=root)
         self.assertEqual(await self.by_thread(self.bob), {"main": (0, 0)})
 
+    async def test_redacted_messages_count_no_more(self) -> None:
+        await self.arrange()
+        root = await self.mention(self.alice, BOB)
+        await self.read(self.carol, root)
+        threaded = await self.in_thread(self.alice, root, **{"m.mentions": {"user_ids": [BOB]}})
+        last = await self.send(self.alice, self.room_id)
+        self.assertEqual(await self.by_thread(self.bob), {"main": (2, 1), root: (1, 1)})
+        await self.redact(self.alice, self.room_id, threaded)
+        self.assertEqual(await self.by_thread(self.bob), {"main": (2, 1)})
+        self.assertEqual(await self.by_thread(self.carol), {"main": (1, 0)})
+        for _ in range(2):
+            await self.redact(self.alice, self.room_id, root)
+            self.assertEqual(await self.by_thread(self.bob), {"main": (1, 0)})
+            # Who had read it counts what came later, as before.
+            self.assertEqual(await self.by_thread(self.carol), {"main": (1, 0)})
+        await self.redact(self.alice, self.room_id, last)
+        for token in (self.bob, self.carol):
+            self.assertEqual(await self.by_thread(token), {"main": (0, 0)})
+
+    async def test_of_many_redacted_messages_the_newest_are_looked_at(self) -> None:
+        await self.arrange()
+        events = [await self.mention(self.alice, BOB) for _ in range(5)]
+        with patch.object(unread, "_THREAD_MESSAGES_COUNTED", 3):
+            for event_id in events:
+                await self.redact(self.alice, self.room_id, event_id)
+            self.assertEqual(await self.counts(self.bob), (2, 2))
+            await self.read(self.bob, events[1])
+            self.assertEqual(await self.counts(self.bob), (0, 0))
+
+    async def test_a_redacted_reaction_leaves_no_mark(self) -> None:
+        await self.arrange()
+        message = await self.send(self.alice, self.room_id)
+        reaction = {"rel_type": "m.annotation", "event_id": message, "key": "x"}
+        event_id = await self.send_event(
+            self.alice, self.room_id, "m.reaction", {"m.relates_to": reaction}
+        )
+        await self.redact(self.alice, self.room_id, event_id)
+        self.assertEqual(await self.database.fetch("SELECT event_nid FROM marks"), [])
+        self.assertEqual(await self.counts(self.bob), (1, 0))
+
     async def test_other_devices_are_told_of_receipts(self) -> None:
         await self.arrange()
         last = await self.send(self.alice, self.room_id)

@@ -1,20 +1,22 @@
 """Unread counts are what somebody would count who looks at each event for each user.
 
-Some users write, mention or ignore each other, read and change their push rules at random. Beside
-the server, a list is kept for each user of what notified them, by their rules at that moment; a
-receipt or a message of one's own strikes out what came before it. In the end /sync must tell the
-same numbers.
+Some users write, mention or ignore each other, redact, read and change their push rules at random.
+Beside the server, a list is kept for each user of what notified them, by their rules at that
+moment; a receipt or a message of one's own strikes out what came before it, a redaction what it is
+about. In the end /sync must tell the same numbers.
 """
 
 import random
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from synapse.push.conditions import Facts
 from synapse.push.evaluation import ruleset
 from synapse.push.rule import Rule
 from synapse.push.rules import Rules
 from tests.rest.client.test_unread import UnreadTestCase
+from tests.rest.rooms import room_path
 
 USERS = ("alice", "bob", "carol", "dave")
 STEPS = 120
@@ -26,7 +28,7 @@ WORDS = ("hello", "cake", "bob", "pancake", "CAKE and tea")
 class Heard:
     """An event that notified someone."""
 
-    number: int  # of the event in the room
+    number: int  # of the event in the room, redactions included
     thread: str
     highlight: bool
 
@@ -63,6 +65,9 @@ class User:
             if heard.number > number or thread not in (None, heard.thread)
         ]
 
+    def unhear(self, number: int) -> None:
+        self.heard = [heard for heard in self.heard if heard.number != number]
+
     def counts(self) -> dict[str, tuple[int, int]]:
         threads = {"main": (0, 0)}
         for heard in self.heard:
@@ -86,6 +91,7 @@ class UnreadPropertyTests(UnreadTestCase):
         self.joined = list(self.users)
         self.events: list[str] = []
         self.threads: dict[str, str] = {}
+        self.senders: dict[str, User] = {}
 
     def new_event(self) -> tuple[str, dict[str, Any]]:
         type = self.random.choice(["m.room.message"] * 4 + ["m.room.encrypted", "m.reaction"])
@@ -113,22 +119,44 @@ class UnreadPropertyTests(UnreadTestCase):
         sender = self.random.choice(self.joined)
         type, content = self.new_event()
         event_id = await self.send_event(sender.token, self.room_id, type, content)
-        self.events.append(event_id)
-        event = {
-            "type": type,
-            "sender": sender.user_id,
-            "room_id": self.room_id,
-            "content": content,
-        }
         relation = content.get("m.relates_to", {})
         target = relation.get("event_id", "")
         if relation.get("rel_type") == "m.thread":
             thread = target
         else:
             thread = self.threads.get(target, "main")
+        self.hear(sender, event_id, type, content, thread)
+
+    def hear(
+        self, sender: User, event_id: str, type: str, content: dict[str, Any], thread: str
+    ) -> None:
+        self.events.append(event_id)
         self.threads[event_id] = thread
+        self.senders[event_id] = sender
+        event = {
+            "type": type,
+            "sender": sender.user_id,
+            "room_id": self.room_id,
+            "content": content,
+        }
         for user in self.joined:
             user.hear(self.room_id, event, len(self.events), len(self.joined), thread)
+
+    async def redact_one(self) -> None:
+        if not self.events:
+            return
+        number = self.random.randint(1, len(self.events))
+        target = self.events[number - 1]
+        # Alice may redact whatever was said.
+        sender = self.random.choice([self.users[0], self.senders[target]])
+        if sender not in self.joined:
+            return
+        path = room_path(self.room_id, f"/redact/{quote(target, safe='$')}/{len(self.events)}")
+        redaction = (await self.ok("PUT", path, {}, token=sender.token))["event_id"]
+        for user in self.users:
+            user.unhear(number)
+        self.threads[target] = "main"  # it says nothing of a thread any more
+        self.hear(sender, redaction, "m.room.redaction", {}, "main")
 
     async def receive(self) -> None:
         if not self.events:
@@ -213,7 +241,7 @@ class UnreadPropertyTests(UnreadTestCase):
             self.assertEqual(await self.counts(user.token), total, user.user_id)
 
     async def test_counts_are_those_of_a_naive_count(self) -> None:
-        steps = [self.say] * 6 + [self.receive] * 2
+        steps = [self.say] * 6 + [self.receive, self.redact_one] * 2
         steps += [self.change_rules, self.switch_rule, self.change_ignored]
         for seed in range(SEEDS):
             with self.subTest(seed=seed):
