@@ -87,6 +87,7 @@ class LifeTestCase(RoomLifeTestCase):
         await self.put(alice, f"{path}/subscription", {"automatic": self.reply})
         await self.get(alice, f"{path}/subscription")
         await self.ok("DELETE", f"{path}/subscription", token=alice)
+        await self.get(alice, f"{UNSTABLE}/io.element.msc4308/thread_subscriptions", dir="b")
 
     async def _use_directories(self) -> None:
         alias = f"{V3}/directory/room/%23other:test"
