@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from synapse.storage.background_updates import BackgroundUpdates, Pace
 from synapse.storage.stores.relations import fill_relations
 from synapse.storage.transaction import Transaction
+from tests.rest.client.sliding import a_list, sliding_path
 from tests.rest.rooms import V3, RoomTestCase, ids, room_path
 
 V1 = "/_matrix/client/v1"
@@ -322,6 +323,48 @@ class BundleTests(RelationsTestCase):
         whole = await self.sync(self.bob, filter=definition)
         self.assertNotIn("secret", str(whole))
 
+    async def test_who_sees_a_part_of_a_thread_is_told_of_that_part(self) -> None:
+        await self.arrange()
+        other = await self.send(self.alice, self.room_id, "other")
+        first = [await self.say_in_thread(self.alice, self.root) for _ in range(2)]
+        between = await self.say_in_thread(self.alice, other)
+        await self.leave(self.bob, self.room_id)
+        await self.say_in_thread(self.alice, self.root, "secret")
+        await self.assert_bob_sees({other: (1, between), self.root: (2, first[1])})
+        # Who comes back does not learn what was said meanwhile, where that is hidden.
+        hidden = {"history_visibility": "joined"}
+        await self.set_state(self.alice, self.room_id, "m.room.history_visibility", hidden)
+        await self.say_in_thread(self.alice, other, "secret")
+        await self.join(self.bob, self.room_id)
+        await self.assert_bob_sees({self.root: (3, None), other: (1, between)})
+        last = await self.say_in_thread(self.alice, self.root)
+        await self.assert_bob_sees({self.root: (4, last), other: (1, between)})
+        await self.redact(self.alice, self.room_id, between)
+        await self.assert_bob_sees({self.root: (4, last)})
+        self.assertEqual((await self.bundle(self.alice, other))["m.thread"]["count"], 1)
+
+    async def assert_bob_sees(self, expected: dict[str, tuple[int, str | None]]) -> None:
+        """In this order; of each thread its length and, unless None, its newest event."""
+        for limit in (1, 5):
+            pages: list[Any] = []
+            query: dict[str, Any] = {"limit": limit}
+            while True:
+                page = await self.threads(self.bob, **query)
+                pages += page["chunk"]
+                if "next_batch" not in page:
+                    break
+                query["from"] = page["next_batch"]
+            self.assertEqual(ids(pages), list(expected))
+            for root in pages:
+                thread = root["unsigned"]["m.relations"]["m.thread"]
+                count, newest = expected[root["event_id"]]
+                self.assertEqual(thread["count"], count)
+                if newest is not None:
+                    self.assertEqual(thread["latest_event"]["event_id"], newest)
+                self.assertEqual(
+                    (await self.bundle(self.bob, root["event_id"]))["m.thread"], thread
+                )
+
     async def test_every_endpoint_bundles(self) -> None:
         await self.arrange()
         edit = await self.edit(self.alice, self.root)
@@ -578,6 +621,34 @@ class SyncTests(RelationsTestCase):
         self.assertFalse(timeline["limited"])
         self.assertEqual(len(timeline["events"]), 4)
         self.assertNotIn("m.relations", str(timeline))
+
+    async def test_sliding_sync_bundles_in_all_timelines(self) -> None:
+        await self.arrange_limited()
+        first = await self.slide(3, None)
+        self.assertTrue(first["limited"])
+        whole = await self.slide(50, None)
+        self.assertFalse(whole["limited"])
+        for timeline in (first, whole):
+            (root,) = [e for e in timeline["timeline"] if e["event_id"] == self.root]
+            bundle = root["unsigned"]["m.relations"]
+            self.assertEqual(bundle["m.replace"]["event_id"], self.edited)
+            self.assertEqual(bundle["m.thread"]["count"], 1)
+        # Also in what is new.
+        message = await self.send(self.bob, self.room_id)
+        edit = await self.edit(self.bob, message)
+        news = (await self.slide(50, self.pos))["timeline"]
+        self.assertEqual(ids(news), [message, edit])
+        self.assertEqual(news[0]["unsigned"]["m.relations"]["m.replace"]["event_id"], edit)
+        self.assertNotIn("m.relations", news[1]["unsigned"])
+
+    async def slide(self, limit: int, pos: str | None) -> Any:
+        """Carol's view of the room by sliding sync."""
+        path = sliding_path(pos)
+        answer = await self.ok(
+            "POST", path, {"lists": {"a": a_list(limit=limit)}}, token=self.carol
+        )
+        self.pos = answer["pos"]
+        return answer["rooms"][self.room_id]
 
     async def test_who_has_left_gets_bundles_of_what_they_may_see(self) -> None:
         query = await self.arrange_limited()
