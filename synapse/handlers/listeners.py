@@ -6,6 +6,8 @@ each group once. Only who is mentioned, or ignores the sender, is looked at in p
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 from synapse.api.constants import EventTypes
 from synapse.events.event import Event, StateMap
@@ -22,7 +24,7 @@ from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.members import MemberStore
 from synapse.storage.stores.names import Names
 from synapse.storage.stores.push_rules import PushRuleStore, RoomDocument
-from synapse.storage.stores.unread import Listener
+from synapse.storage.stores.unread_counting import Listener, subscribed_key
 from synapse.util.caches import Cache
 
 _PREDEFINED = ruleset("", None, "")
@@ -35,7 +37,12 @@ def listener_of(user_id: str, document: bytes | None, room_id: str) -> Listener:
     if document is None:
         return _ORDINARY
     rules = ruleset(user_id, document, room_id)
-    return Listener(0 if rules.key == _PREDEFINED.key else rules.key, rules.is_quiet)
+    if rules.key == _PREDEFINED.key:
+        return _ORDINARY
+    if not rules.asks_threads:
+        return Listener(rules.key, rules.is_quiet)
+    quiet = (rules.is_quiet_unsubscribed, rules.is_quiet_subscribed)
+    return Listener(rules.key, rules.is_quiet, True, *quiet)
 
 
 class _Audience:
@@ -133,26 +140,26 @@ class Listeners:
 
     async def weigh(self, room: Room, draft: Draft, state: StateMap) -> Noise:
         """Whom an event reaches that is about to be written. Hold the room's lock."""
+        thread_id = MAIN_THREAD
+        if draft.state_key is None:
+            thread_id = await thread_of(self._events, room.room_id, draft.content)
         facts = facts_of(draft, room.room_id, room.joined, state)
         usual = _PREDEFINED.outcome(facts)
         audience = await self._audience(room)
-        heard: dict[int, Outcome] = {}
+        heard: dict[int, _Heard] = {}
         marks = []
         for key, (rules, member) in audience.groups.items():
             name = await self._display_name(room, member) if rules.asks_name else None
-            heard[key] = rules.outcome(facts, name)
-            marks += _mark(key, heard[key], SILENT if rules.is_quiet else usual)
+            heard[key] = _hear(rules, facts, name, in_thread=thread_id != MAIN_THREAD)
+            marks += _group_marks(rules, heard[key], usual)
         ignoring: set[int] = set()
         if draft.state_key is None:
             ignoring = audience.ignored_by.get(draft.sender, ignoring)
         for user_nid in ignoring:
             own = audience.rules.get(user_nid)
-            marks += _mark(user_nid, SILENT, usual if own is None else heard[own.key])
+            marks += _silence(user_nid, _Heard(usual) if own is None else heard[own.key])
         if mentioned := self._mentioned(draft):
             marks += await self._mentions(room, mentioned, facts, audience, usual, heard, ignoring)
-        thread_id = MAIN_THREAD
-        if draft.state_key is None:
-            thread_id = await thread_of(self._events, room.room_id, draft.content)
         return Noise(usual.notify, usual.highlight, tuple(marks), thread_id)
 
     def _mentioned(self, draft: Draft) -> list[str]:
@@ -171,7 +178,7 @@ class Listeners:
         facts: Facts,
         audience: _Audience,
         usual: Outcome,
-        heard: dict[int, Outcome],
+        heard: "dict[int, _Heard]",
         ignoring: Collection[int],
     ) -> list[Mark]:
         nids = await self._names.nids(mentioned)
@@ -186,12 +193,17 @@ class Listeners:
                 # What a mention is to one of those who keep the predefined rules, it is to all.
                 if predefined is None:
                     predefined = ruleset(user_id, None, room.room_id, shared=False).outcome(facts)
-                outcome = predefined
-            else:
-                own = ruleset(user_id, document.json, room.room_id, shared=False)
-                name = await self._display_name(room, user_id) if own.asks_name else None
-                outcome = own.outcome(facts, name)
-            marks += _mark(user_nid, outcome, usual if rules is None else heard[rules.key])
+                marks += _mark(user_nid, predefined, usual)
+                continue
+            own = ruleset(user_id, document.json, room.room_id, shared=False)
+            name = await self._display_name(room, user_id) if own.asks_name else None
+            others = _Heard(usual) if rules is None else heard[rules.key]
+            personal = _hear(own, facts, name, in_thread=others.subscribed is not None)
+            if personal.subscribed is None:
+                marks += _mark(user_nid, personal.outcome, others.outcome)
+            elif personal != others:
+                # What asks for the user asks for no subscription.
+                marks.append(Mark(user_nid, *map(int, personal.outcome)))
         return marks
 
     async def _display_name(self, room: Room, user_id: str) -> str | None:
@@ -247,6 +259,44 @@ def facts_of(event: Draft | Event, room_id: str, member_count: int, state: State
         sender_level=PowerLevels.of(state).of_user(event.sender),
         notification_levels=levels if type(levels) is dict else {},
     )
+
+
+class _Heard(NamedTuple):
+    """What an event is to some."""
+
+    outcome: Outcome
+    # In threads, if the rules ask for that: to those who are subscribed; `outcome` is for others.
+    subscribed: Outcome | None = None
+
+
+def _hear(rules: Ruleset, facts: Facts, name: str | None, *, in_thread: bool) -> _Heard:
+    if not (in_thread and rules.asks_threads):
+        return _Heard(rules.outcome(facts, name))
+    return _Heard(
+        rules.outcome(replace(facts, is_subscribed=False), name),
+        rules.outcome(replace(facts, is_subscribed=True), name),
+    )
+
+
+def _group_marks(rules: Ruleset, heard: _Heard, usual: Outcome) -> list[Mark]:
+    """By how much an event is something else to a group than the numbers say."""
+    if heard.subscribed is None:
+        return _mark(rules.key, heard.outcome, SILENT if rules.is_quiet else usual)
+    return [
+        *_mark(rules.key, heard.outcome, SILENT if rules.is_quiet_unsubscribed else usual),
+        *_mark(
+            subscribed_key(rules.key),
+            heard.subscribed,
+            SILENT if rules.is_quiet_subscribed else usual,
+        ),
+    ]
+
+
+def _silence(user_nid: int, heard: _Heard) -> list[Mark]:
+    """What keeps an event from a user to whom it would be that."""
+    if heard.subscribed is None:
+        return _mark(user_nid, SILENT, heard.outcome)
+    return [Mark(user_nid, 0, 0)]
 
 
 def _mark(listener: int, outcome: Outcome, usual: Outcome) -> list[Mark]:

@@ -73,6 +73,11 @@ class PushRules:
         users = list(users)
         await self._change(requester, lambda rules: rules.ignore(users))
 
+    async def add_thread_rules(self, requester: Requester) -> None:
+        """The user subscribes to threads: from now on their rules ask for that."""
+        if not (await self.rules(requester)).has_thread_rules:
+            await self._change(requester, lambda rules: rules.add_thread_rules())
+
     async def _change(self, requester: Requester, change: Callable[[Rules], None]) -> None:
         def edit(stored: bytes | None) -> bytes:
             rules = Rules(requester.user_id, stored)

@@ -13,6 +13,7 @@ from synapse.api.errors import InvalidParam, MatrixError, NotFound
 from synapse.api.identifiers import is_event_id
 from synapse.events.event import Event
 from synapse.handlers.auth import Requester
+from synapse.handlers.push_rules import PushRules
 from synapse.handlers.timelines import Timelines
 from synapse.rooms.cache import RoomCache
 from synapse.storage.stores.thread_subscriptions import (
@@ -65,9 +66,14 @@ class ThreadSubscriptions:
     """
 
     def __init__(
-        self, store: ThreadSubscriptionStore, rooms: RoomCache, timelines: Timelines
+        self,
+        store: ThreadSubscriptionStore,
+        rooms: RoomCache,
+        timelines: Timelines,
+        push_rules: PushRules,
     ) -> None:
         self._store = store
+        self._push_rules = push_rules
         self._rooms = rooms
         self._timelines = timelines
 
@@ -99,6 +105,7 @@ class ThreadSubscriptions:
                 "IO.ELEMENT.MSC4306.M_CONFLICTING_UNSUBSCRIPTION",
                 "You have unsubscribed from the thread since that event came",
             )
+        await self._push_rules.add_thread_rules(requester)
 
     async def unsubscribe(self, requester: Requester, room_id: str, root_id: str) -> None:
         """Unsubscribe from a thread, if there is a subscription."""

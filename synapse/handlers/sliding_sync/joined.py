@@ -29,7 +29,7 @@ from synapse.handlers.sync.whole_rooms import Timeline, WholeRooms
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
 from synapse.storage.stores.members import MemberStore
-from synapse.storage.stores.unread import Count
+from synapse.storage.stores.unread_counting import Count
 from synapse.util.clock import Clock
 
 

@@ -216,7 +216,7 @@ def put_account_data(
     txn: Transaction, user_nid: int, room_nid: int, type: str, content: bytes, stream: int
 ) -> None:
     """Put it within a transaction of others, who tell the user's clients."""
-    txn.execute(_UPSERT, user_nid, room_nid, type, content, stream)
+    txn.execute(_UPSERT, user_nid, room_nid, type, content, stream, 0)
 
 
 def _room_nid(item: _Put | _Edited | _Deleted, room_nids: dict[str, int]) -> int | None:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 import orjson
 
 from synapse.storage.stores import unread
+from tests.rest.client.test_thread_subscriptions import MSC4306
 from tests.rest.rooms import V3, RoomTestCase, room_path
 
 ALICE, BOB = "@alice:test", "@bob:test"
@@ -316,6 +317,60 @@ class UnreadTests(UnreadTestCase):
         self.assertEqual(await self.by_thread(self.bob), {"main": (0, 0), root: (1, 0)})
         await self.read(self.bob, reaction, thread=root)
         self.assertEqual(await self.by_thread(self.bob), {"main": (0, 0)})
+
+    async def subscribe(self, token: str, root: str, method: str = "PUT") -> None:
+        path = f"{MSC4306}/rooms/{self.room_id}/thread/{root}/subscription"
+        await self.ok(method, path, {} if method == "PUT" else None, token=token)
+
+    async def test_who_subscribes_to_threads_hears_those_alone(self) -> None:
+        await self.arrange()
+        one, two = [await self.send(self.alice, self.room_id) for _ in range(2)]
+        await self.in_thread(self.alice, one)
+        self.assertEqual(await self.by_thread(self.bob), {"main": (2, 0), one: (1, 0)})
+        await self.read(self.bob, await self.send(self.alice, self.room_id))
+        await self.subscribe(self.bob, one)
+        for root in (one, two, two):
+            await self.in_thread(self.alice, root)
+        self.assertEqual(await self.by_thread(self.bob), {"main": (0, 0), one: (1, 0)})
+        # Nothing is written for it, however many subscribe.
+        rows = await self.database.fetch("SELECT listener FROM marks WHERE listener <> 0")
+        self.assertEqual(rows, [])
+        # Others are as they were.
+        self.assertEqual(
+            await self.by_thread(self.carol), {"main": (3, 0), one: (2, 0), two: (2, 0)}
+        )
+        await self.in_thread(self.alice, two, **{"m.mentions": {"user_ids": [BOB]}})
+        await self.in_thread(self.alice, one, **{"m.mentions": {"user_ids": [BOB]}})
+        expected = {"main": (0, 0), one: (2, 1), two: (1, 1)}
+        self.assertEqual(await self.by_thread(self.bob), expected)
+        # What was said before counts for subscribers no more than for others.
+        await self.subscribe(self.bob, two)
+        self.assertEqual(await self.by_thread(self.bob), expected)
+        await self.in_thread(self.alice, two)
+        self.assertEqual((await self.by_thread(self.bob))[two], (2, 1))
+        await self.subscribe(self.bob, one, "DELETE")
+        self.assertEqual((await self.by_thread(self.bob))[one], (1, 1))
+
+    async def test_subscribed_threads_of_a_muted_room(self) -> None:
+        await self.arrange()
+        root = await self.send(self.alice, self.room_id)
+        await self.put_rule(self.bob, "room", self.room_id, actions=[])
+        await self.subscribe(self.bob, root)
+        for _ in range(2):
+            await self.send(self.alice, self.room_id)
+            await self.in_thread(self.alice, root)
+        self.assertEqual(await self.by_thread(self.bob), {"main": (1, 0), root: (2, 0)})
+        self.assertEqual(await self.counts(self.bob), (3, 0))
+
+    async def test_polls(self) -> None:
+        await self.arrange()
+        poll = "org.matrix.msc3381.poll"
+        start = await self.send_event(self.alice, self.room_id, f"{poll}.start", {})
+        relation = {"m.relates_to": {"rel_type": "m.reference", "event_id": start}}
+        await self.send_event(self.carol, self.room_id, f"{poll}.response", relation)
+        self.assertEqual(await self.counts(self.bob), (1, 0))
+        await self.send_event(self.alice, self.room_id, f"{poll}.end", relation)
+        self.assertEqual(await self.counts(self.bob), (2, 0))
 
     async def test_redacted_messages_count_no_more(self) -> None:
         await self.arrange()
