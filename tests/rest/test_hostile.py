@@ -218,8 +218,34 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 
 
-class HostileTests(RoomTestCase):
-    """Each test goes through all endpoints."""
+# What answers without a token.
+OPEN_TO_ALL = {
+    "Register",
+    "RegisterAvailable",
+    "AdminRegister",
+    "LoginResource",
+    "Refresh",
+    "RoomAlias GET",
+    "RoomSummary",
+    "UnstableRoomSummary",
+    "DirectoryVisibility GET",
+    "Profile",
+    "ProfileField GET",
+    "Password",  # with an e-mail address, and UI auth in any case
+    "Deactivate",
+    "Versions",
+    "ServerVersion",
+    "WellKnownClient",
+    "WellKnownServer",
+    "WellKnownSupport",
+    "PublishedKeys",
+    "KeysOfServer",
+    "KeysOfServers",
+}
+
+
+class EveryEndpointTestCase(RoomTestCase):
+    """For tests that go through all endpoints."""
 
     async def arrange(self) -> None:
         notices = ServerNoticesConfig(system_mxid_localpart="notices")
@@ -274,6 +300,10 @@ class HostileTests(RoomTestCase):
             pattern = pattern.replace("{" + name + "}", value)
         self.assertNotIn("{", pattern)
         return pattern
+
+
+class HostileTests(EveryEndpointTestCase):
+    """Each test goes through all endpoints."""
 
     def check(self, answer: Answer, what: str) -> None:
         self.assertLess(answer.status, 500, f"{what}: {answer.status} {answer.body[:300]!r}")
@@ -356,31 +386,8 @@ class HostileTests(RoomTestCase):
 
     async def test_without_a_token(self) -> None:
         await self.arrange()
-        open_to_all = {
-            "Register",
-            "RegisterAvailable",
-            "AdminRegister",
-            "LoginResource",
-            "Refresh",
-            "RoomAlias GET",
-            "RoomSummary",
-            "UnstableRoomSummary",
-            "DirectoryVisibility GET",
-            "Profile",
-            "ProfileField GET",
-            "Password",  # with an e-mail address, and UI auth in any case
-            "Deactivate",
-            "Versions",
-            "ServerVersion",
-            "WellKnownClient",
-            "WellKnownServer",
-            "WellKnownSupport",
-            "PublishedKeys",
-            "KeysOfServer",
-            "KeysOfServers",
-        }
         for name, method, pattern in self.calls():
-            if name in open_to_all or f"{name} {method}" in open_to_all:
+            if name in OPEN_TO_ALL or f"{name} {method}" in OPEN_TO_ALL:
                 continue
             answer = await self.fetch(method, self.path(pattern), BODIES.get(name, {}))
             self.assertEqual(
