@@ -174,7 +174,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "redacts": "$x",
         "m.relates_to": {"rel_type": "m.annotation", "event_id": "$x", "key": "k"},
     },
-    "RedactEvent": {"reason": "r", "redacts": "$x"},
+    "RedactEvent": {"reason": "r", "redacts": "$x", "with_rel_types": ["m.replace"]},
     "StateWithKey": {"membership": "join", "alias": "#a:test", "alt_aliases": ["#a:test"]},
     "StateWithoutKey": {"name": "n", "users": {"@a:b": 1}, "alias": "#a:test"},
     "RoomAlias": {"room_id": "!room:test"},

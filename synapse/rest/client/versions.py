@@ -27,6 +27,7 @@ UNSTABLE_FEATURES: Final[dict[str, bool]] = {
     "uk.tcpip.msc4133.stable": True,  # … at the stable paths, too
     "org.matrix.msc3026.busy_presence": True,
     "org.matrix.msc3391": True,
+    "org.matrix.msc3912": True,
     "org.matrix.msc4155": True,
     "org.matrix.msc4222": True,
     "org.matrix.msc4306": True,
