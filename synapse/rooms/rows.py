@@ -175,24 +175,7 @@ class Rows:
             self._marks,
         )
         write_read_points(txn, self._read_points)
-        self._write_redactions(txn)
-
-    def _write_redactions(self, txn: Transaction) -> None:
-        txn.execute_many(
-            "INSERT INTO redacted_events (event_nid, redacted_ms, json) VALUES (?, ?, ?)"
-            " ON CONFLICT (event_nid) DO NOTHING",
-            [(r.target.nid, r.at_ms, r.target.json) for r in self._redactions],
-        )
-        txn.execute_many(
-            "UPDATE events SET json = ?, redacted_by = ?, flags = flags | ?"
-            " WHERE event_nid = ? AND redacted_by IS NULL",
-            [(r.redacted.json, r.by.nid, REDACTED, r.target.nid) for r in self._redactions],
-        )
-        if self._redactions:
-            # What a redacted event said of its relation is gone; its own children stay.
-            targets = [r.target.nid for r in self._redactions]
-            txn.execute("DELETE FROM relations WHERE event_nid = ANY(?)", targets)
-            take_back(txn, targets)
+        write_redactions(txn, self._redactions)
 
 
 def _flags(noise: Noise) -> int:
@@ -216,6 +199,26 @@ _UPSERT_MEMBER = """
                 THEN members.since ELSE excluded.since END,
         forgotten = CASE WHEN members.membership = excluded.membership
                 THEN members.forgotten ELSE 0 END"""
+
+
+def write_redactions(txn: Transaction, redactions: Sequence[Redaction]) -> None:
+    """Replace events by what redactions leave of them; the originals are kept for a while."""
+    if not redactions:
+        return
+    txn.execute_many(
+        "INSERT INTO redacted_events (event_nid, redacted_ms, json) VALUES (?, ?, ?)"
+        " ON CONFLICT (event_nid) DO NOTHING",
+        [(r.target.nid, r.at_ms, r.target.json) for r in redactions],
+    )
+    txn.execute_many(
+        "UPDATE events SET json = ?, redacted_by = ?, flags = flags | ?"
+        " WHERE event_nid = ? AND redacted_by IS NULL",
+        [(r.redacted.json, r.by.nid, REDACTED, r.target.nid) for r in redactions],
+    )
+    # What a redacted event said of its relation is gone; its own children stay.
+    targets = [r.target.nid for r in redactions]
+    txn.execute("DELETE FROM relations WHERE event_nid = ANY(?)", targets)
+    take_back(txn, targets)
 
 
 def names_in(chunks: list[Chunk]) -> list[str]:

@@ -166,8 +166,16 @@ BODIES: dict[str, dict[str, Any]] = {
     "Knock": {"reason": "r"},
     "Invite": {"user_id": "@bob:test", "reason": "r"},
     "Leave": {"reason": "r"},
-    "Kick": {"user_id": "@bob:test", "reason": "r"},
-    "Ban": {"user_id": "@carol:test", "reason": "r"},
+    "Kick": {
+        "user_id": "@bob:test",
+        "reason": "r",
+        "org.matrix.msc4293.redact_events": True,
+    },
+    "Ban": {
+        "user_id": "@carol:test",
+        "reason": "r",
+        "org.matrix.msc4293.redact_events": True,
+    },
     "Unban": {"user_id": "@carol:test", "reason": "r"},
     "SendEvent": {
         "body": "b",

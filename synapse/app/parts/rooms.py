@@ -17,6 +17,7 @@ from synapse.rooms.announce import Announcer
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.persister import Persister
 from synapse.rooms.purging import Purging
+from synapse.rooms.sender_redactions import SenderRedactions
 from synapse.rooms.txns import Transactions
 from synapse.rooms.writer import RoomWriter
 from synapse.storage.database import Database
@@ -76,6 +77,9 @@ class Rooms:
             server_name=server_name,
             key=key,
             weigh=self.listeners.weigh,
+        )
+        self.sender_redactions = SenderRedactions(
+            database, self.cache, stores.events, clock, forget=stores.search_feed.forget
         )
         self.transactions = Transactions(stores.events)
         rules = _retention_rules(config.retention)

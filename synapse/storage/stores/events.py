@@ -133,6 +133,19 @@ class EventStore:
         )
         return self.from_rows(rows)
 
+    async def of_sender(self, room_nid: int, sender: str, above: int, below: int) -> list[Event]:
+        """A user's events between two places of a room's timeline that aren't redacted yet."""
+        rows = await self._database.fetch(
+            f"SELECT {COLUMNS} FROM events e {JOINS}"
+            " WHERE e.room_nid = ? AND e.pos > ? AND e.pos < ? AND e.redacted_by IS NULL"
+            " AND e.sender_nid = (SELECT nid FROM names WHERE name = ?)",
+            room_nid,
+            above,
+            below,
+            sender,
+        )
+        return self.from_rows(rows)
+
     async def tails(self, room_nids: Sequence[int], limit: int) -> dict[int, list[Event]]:
         """The newest `limit` events of each of these rooms, oldest first; one query for all."""
         # The rooms first, each with one place from which on its index is read: `pos IN (…)` would

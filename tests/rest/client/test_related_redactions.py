@@ -108,7 +108,8 @@ class RelatedRedactionsTests(RelationsTestCase):
         await self.arrange_version("12")
         root = await self.send(self.alice, self.room_id)
         path = room_path(self.room_id, f"/redact/{root}/t")
-        for wrong in ("*", {}, [7], [None]):
+        values: list[Any] = ["*", {}, [7], [None]]
+        for wrong in values:
             for key in ("with_rel_types", UNSTABLE):
                 body = {key: wrong}
                 await self.refused(400, "M_BAD_JSON", "PUT", path, body, token=self.alice)
