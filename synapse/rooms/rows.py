@@ -202,7 +202,10 @@ _UPSERT_MEMBER = """
 
 
 def write_redactions(txn: Transaction, redactions: Sequence[Redaction]) -> None:
-    """Replace events by what redactions leave of them; the originals are kept for a while."""
+    """Replace events by what redactions leave of them; the originals are kept for a while.
+
+    Of several redactions of an event the last one is told of, as clients do.
+    """
     if not redactions:
         return
     txn.execute_many(
@@ -210,15 +213,14 @@ def write_redactions(txn: Transaction, redactions: Sequence[Redaction]) -> None:
         " ON CONFLICT (event_nid) DO NOTHING",
         [(r.target.nid, r.at_ms, r.target.json) for r in redactions],
     )
+    last = {r.target.nid: r for r in redactions}
     txn.execute_many(
-        "UPDATE events SET json = ?, redacted_by = ?, flags = flags | ?"
-        " WHERE event_nid = ? AND redacted_by IS NULL",
-        [(r.redacted.json, r.by.nid, REDACTED, r.target.nid) for r in redactions],
+        "UPDATE events SET json = ?, redacted_by = ?, flags = flags | ? WHERE event_nid = ?",
+        [(r.redacted.json, r.by.nid, REDACTED, nid) for nid, r in last.items()],
     )
     # What a redacted event said of its relation is gone; its own children stay.
-    targets = [r.target.nid for r in redactions]
-    txn.execute("DELETE FROM relations WHERE event_nid = ANY(?)", targets)
-    take_back(txn, targets)
+    txn.execute("DELETE FROM relations WHERE event_nid = ANY(?)", list(last))
+    take_back(txn, list(last))
 
 
 def names_in(chunks: list[Chunk]) -> list[str]:

@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 
 from synapse.api.constants import EventTypes
 from synapse.events.event import Event
-from synapse.events.redaction import redacted_event
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.chunks import Redaction
+from synapse.rooms.redactions import redacted_because
 from synapse.rooms.room import Room
 from synapse.rooms.rows import write_redactions
 from synapse.storage.database import Database
-from synapse.storage.stores.events import EventStore, redacted_unsigned
+from synapse.storage.stores.events import EventStore
 from synapse.storage.transaction import Transaction
 from synapse.util.clock import Clock
 
@@ -62,9 +62,7 @@ class SenderRedactions:
             below = lowest + 1
 
     def _redaction(self, event: Event, because: Event) -> Redaction:
-        redacted = redacted_event(event)
-        redacted.unsigned = redacted_unsigned(because)
-        return Redaction(event, redacted, because, self._clock.now_ms())
+        return Redaction(event, redacted_because(event, because), because, self._clock.now_ms())
 
     def _announce(self, room: Room, redactions: list[Redaction]) -> None:
         for redaction in redactions:

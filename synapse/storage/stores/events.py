@@ -250,7 +250,8 @@ class EventStore:
         for nid in self._events:
             newer = self._events.get(nid)
             if newer is not None and newer.replaces_nid == event.nid:
-                newer.unsigned = replaced_unsigned(event.event_id, event.json)
+                replaced = replaced_unsigned(event.event_id, event.json)
+                newer.unsigned = with_unsigned(newer.unsigned, replaced)
 
     def forget(self, nid: int) -> None:
         """Read the event anew next time: it was redacted."""
@@ -324,3 +325,9 @@ def redacted_unsigned(redaction: Event) -> bytes:
     """The member of `unsigned` that holds the redaction of an event."""
     because = client_event(redaction, now_ms=redaction.origin_server_ts, room_id=True)
     return b'"redacted_because":' + because
+
+
+def with_unsigned(unsigned: bytes, members: bytes) -> bytes:
+    """Members of `unsigned`, with others beside them or, of the same name, in their place."""
+    told = orjson.loads(b"{%b}" % unsigned) | orjson.loads(b"{%b}" % members)
+    return orjson.dumps(told)[1:-1]
