@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from synapse.api.constants import EventTypes
 from synapse.api.room_versions import ROOM_VERSIONS
 from synapse.events.client_format import DELAYED_TXN, client_event
 from synapse.events.event import Event
@@ -242,16 +243,15 @@ class EventStore:
         self._nids[event.event_id] = event.nid
 
     def remember_redacted(self, event: Event) -> None:
-        """Keep the redacted form, also where a newer event's `unsigned` tells what it replaced."""
+        """Keep the redacted form, also where other events tell of it in their `unsigned`."""
         self.remember(event)
-        if not event.is_state:
-            return
-        self.state_redactions += 1
-        for nid in self._events:
-            newer = self._events.get(nid)
-            if newer is not None and newer.replaces_nid == event.nid:
-                replaced = replaced_unsigned(event.event_id, event.json)
-                newer.unsigned = with_unsigned(newer.unsigned, replaced)
+        if event.is_state:
+            self.state_redactions += 1
+        if is_told_of(event):
+            for nid in self._events:
+                other = self._events.get(nid)
+                if other is not None:
+                    tell_of_redacted(other, event)
 
     def forget(self, nid: int) -> None:
         """Read the event anew next time: it was redacted."""
@@ -323,8 +323,25 @@ def replaced_unsigned(event_id: str, json: bytes) -> bytes:
 
 def redacted_unsigned(redaction: Event) -> bytes:
     """The member of `unsigned` that holds the redaction of an event."""
-    because = client_event(redaction, now_ms=redaction.origin_server_ts, room_id=True)
+    plain = msgspec.structs.replace(redaction, unsigned=b"")
+    because = client_event(plain, now_ms=redaction.origin_server_ts, room_id=True)
     return b'"redacted_because":' + because
+
+
+def is_told_of(event: Event) -> bool:
+    """Whether other events may tell of this one: of what they replaced, of what redacted them."""
+    return event.is_state or event.type == EventTypes.REDACTION
+
+
+def tell_of_redacted(other: Event, redacted: Event) -> None:
+    """Bring up to date what an event tells of another one, which was redacted."""
+    if other.replaces_nid == redacted.nid:
+        replaced = replaced_unsigned(redacted.event_id, redacted.json)
+        other.unsigned = with_unsigned(other.unsigned, replaced)
+    elif b'"redacted_because":' in other.unsigned and redacted.event_id.encode() in other.unsigned:
+        because = orjson.loads(b"{%b}" % other.unsigned).get("redacted_because", {})
+        if because.get("event_id") == redacted.event_id:
+            other.unsigned = with_unsigned(other.unsigned, redacted_unsigned(redacted))
 
 
 def with_unsigned(unsigned: bytes, members: bytes) -> bytes:

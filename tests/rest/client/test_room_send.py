@@ -247,3 +247,24 @@ class RedactTests(SendTestCase):
                 self.assertEqual(unsigned["prev_content"], content)
                 self.assertEqual(unsigned["redacted_because"]["redacts"], event_id)
             self.start(self.config)
+
+    async def test_the_reason_of_a_redacted_redaction_is_gone(self) -> None:
+        for version in ("10", "12"):
+            await self.arrange_version(version)
+            event_id = await self.send(self.bob, self.room_id)
+            path = self.path(f"/redact/{event_id}/t")
+            body = {"reason": "an insult"}
+            redaction = (await self.ok("PUT", path, body, token=self.alice))["event_id"]
+            await self.redact(self.alice, self.room_id, redaction)
+            for _ in range(2):
+                event = await self.ok("GET", self.path(f"/event/{event_id}"), token=self.bob)
+                because = event["unsigned"]["redacted_because"]
+                self.assertEqual(because["event_id"], redaction)
+                self.assertNotIn("reason", because["content"])
+                self.start(self.config)
+
+    async def arrange_version(self, version: str) -> None:
+        if not hasattr(self, "alice"):
+            await self.arrange()
+        self.room_id = await self.create_public(self.alice, room_version=version)
+        await self.join(self.bob, self.room_id)
