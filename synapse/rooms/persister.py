@@ -203,10 +203,10 @@ class Persister:
         for room_nid, tip in tips.items():
             self._tips[room_nid] = tip
         for chunk in chunks:
-            for event in chunk.events:
-                self._events.remember(event)
+            for event, replaced in zip(chunk.events, chunk.replaces, strict=True):
+                self._events.remember_new(event, replaced)
             for redaction in chunk.redactions:
-                self._events.remember_redacted(redaction.redacted)
+                self._events.remember_redacted(redaction.redacted, redaction.by)
         self._committed(chunks)
 
 

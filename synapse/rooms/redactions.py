@@ -8,7 +8,6 @@ from synapse.api.identifiers import domain_of
 from synapse.events.event import Event, StateMap
 from synapse.events.power_levels import PowerLevels
 from synapse.events.redaction import redacted_event
-from synapse.storage.stores.events import redacted_unsigned, with_unsigned
 
 
 def redaction_of(redaction: Event, target: Event | None, state: StateMap) -> Event | None:
@@ -17,14 +16,7 @@ def redaction_of(redaction: Event, target: Event | None, state: StateMap) -> Eve
         return None
     if not may_redact(redaction, target, state):
         return None
-    return redacted_because(target, redaction)
-
-
-def redacted_because(target: Event, because: Event) -> Event:
-    """The redacted form of an event, with what took the rest away in its `unsigned`."""
-    redacted = redacted_event(target)
-    redacted.unsigned = with_unsigned(target.unsigned, redacted_unsigned(because))
-    return redacted
+    return redacted_event(target)
 
 
 def may_redact(redaction: Event, target: Event, state: StateMap) -> bool:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 
 from synapse.api.constants import EventTypes
 from synapse.events.event import Event
+from synapse.events.redaction import redacted_event
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.chunks import Redaction
-from synapse.rooms.redactions import redacted_because
 from synapse.rooms.room import Room
 from synapse.rooms.rows import write_redactions
 from synapse.storage.database import Database
@@ -62,11 +62,11 @@ class SenderRedactions:
             below = lowest + 1
 
     def _redaction(self, event: Event, because: Event) -> Redaction:
-        return Redaction(event, redacted_because(event, because), because, self._clock.now_ms())
+        return Redaction(event, redacted_event(event), because, self._clock.now_ms())
 
     def _announce(self, room: Room, redactions: list[Redaction]) -> None:
         for redaction in redactions:
-            self._events.remember_redacted(redaction.redacted)
+            self._events.remember_redacted(redaction.redacted, redaction.by)
         known = self._rooms.peek(room.nid)
         if known is not None:
             for redaction in redactions:

@@ -237,13 +237,25 @@ class EventStore:
             events.append(event)
         return events
 
+    def remember_new(self, event: Event, replaced: Event | None) -> None:
+        """Keep an event that was just committed, and that was built to replace another one."""
+        if replaced is not None:
+            known = self._events.get(replaced.nid)
+            if known is not None and known.json != replaced.json:
+                tell_of_redacted(event, known)  # it was redacted meanwhile
+        self.remember(event)
+
     def remember(self, event: Event) -> None:
-        """Keep an event that was just committed."""
+        """Keep an event as the database has it."""
         self._events[event.nid] = event
         self._nids[event.event_id] = event.nid
 
-    def remember_redacted(self, event: Event) -> None:
+    def remember_redacted(self, event: Event, because: Event) -> None:
         """Keep the redacted form, also where other events tell of it in their `unsigned`."""
+        # What it tells of others may have changed since the redaction was built.
+        known = self._events.get(event.nid)
+        told = event.unsigned if known is None else known.unsigned
+        event.unsigned = with_unsigned(told, redacted_unsigned(because))
         self.remember(event)
         if event.is_state:
             self.state_redactions += 1
