@@ -6,6 +6,7 @@ neither a reader nor another room's writer has to wait for a long history.
 """
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from synapse.api.constants import EventTypes
 from synapse.events.event import Event
@@ -23,6 +24,13 @@ from synapse.util.clock import Clock
 _WINDOW = 1_000
 # They make the room what it is; and who was in it when is told by its member events.
 _KEPT = (EventTypes.CREATE, EventTypes.SERVER_ACL, EventTypes.MEMBER)
+
+
+class _Page(NamedTuple):
+    """What is written at once."""
+
+    room_nid: int
+    redactions: list[Redaction]
 
 
 class SenderRedactions:
@@ -57,22 +65,22 @@ class SenderRedactions:
                 self._redaction(event, because) for event in found if event.type not in _KEPT
             ]
             if redactions:
-                await self._database.write(self._write, redactions)
-                self._announce(room, redactions)
+                await self._database.write(self._write, _Page(room.nid, redactions))
             below = lowest + 1
 
     def _redaction(self, event: Event, because: Event) -> Redaction:
         return Redaction(event, redacted_event(event), because, self._clock.now_ms())
 
-    def _announce(self, room: Room, redactions: list[Redaction]) -> None:
-        for redaction in redactions:
-            self._events.remember_redacted(redaction.redacted, redaction.by)
-        known = self._rooms.peek(room.nid)
-        if known is not None:
-            for redaction in redactions:
-                known.redacted(redaction.redacted)
-
-    def _apply(self, txn: Transaction, pages: list[list[Redaction]]) -> None:
-        redactions = [redaction for page in pages for redaction in page]
+    def _apply(self, txn: Transaction, pages: list[_Page]) -> None:
+        redactions = [redaction for page in pages for redaction in page.redactions]
         self._forget(txn, [redaction.target.nid for redaction in redactions])
         write_redactions(txn, redactions)
+        txn.after_commit(lambda: self._announce(pages))
+
+    def _announce(self, pages: list[_Page]) -> None:
+        for page in pages:
+            room = self._rooms.peek(page.room_nid)
+            for redaction in page.redactions:
+                self._events.remember_redacted(redaction.redacted, redaction.by)
+                if room is not None:
+                    room.redacted(redaction.redacted)
