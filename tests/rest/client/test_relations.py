@@ -451,6 +451,13 @@ class ThreadsTests(RelationsTestCase):
         self.assertEqual(ids(rest["chunk"]), [other])
         self.assertNotIn("next_batch", rest)
 
+    async def test_the_path_of_the_proposal(self) -> None:
+        await self.arrange()
+        await self.say_in_thread(self.bob, self.root)
+        path = self.path("/threads").replace("/v1/", "/unstable/org.matrix.msc3856/")
+        found = await self.ok("GET", path, token=self.bob)
+        self.assertEqual(ids(found["chunk"]), [self.root])
+
     async def test_those_with_the_user(self) -> None:
         await self.arrange()
         other = await self.send(self.alice, self.room_id)

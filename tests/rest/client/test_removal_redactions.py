@@ -105,7 +105,9 @@ class RemovalRedactionsTests(RoomTestCase):
         spam = await self.send(self.bob, self.room_id)
         # The first one ended with the server, between the ban and the rest.
         content = {"membership": "ban", FLAG: True}
-        await self.server.writer.send(self.room_id, Draft("m.room.member", ALICE, content, BOB))
+        await self.server.rooms.writer.send(
+            self.room_id, Draft("m.room.member", ALICE, content, BOB)
+        )
         self.assertEqual(await self.redacted(spam), [False])
         await self.remove("ban")
         self.assertEqual(await self.redacted(spam), [True])
