@@ -137,13 +137,14 @@ OWN = {
     ),
     *("AllPushRules", "GlobalPushRules", "OnePushRule", "PushRuleEnabled", "PushRuleActions"),
     *("SyncResource", "SlidingSyncResource", "InitialSync", "NotificationsResource"),
+    "ThreadSubscriptionChanges",
     # UI authentication, by the account's own password; the tests of devices try others'.
     *("OneDevice DELETE", "DeleteDevices"),
     # What the server tells of itself, and of what everybody may know.
     *("Capabilities", "RetentionConfiguration", "PublicRoomsResource", "ReportUser"),
     *("Protocols", "OneProtocol", "LocationOfAlias", "UserOfId"),
     # Whom and what one finds is what these are about: see their own tests.
-    *("SearchResource", "UserDirectorySearch", "MutualRoomsResource"),
+    *("SearchResource", "UserDirectorySearch", "MutualRoomsResource", "UnstableMutualRooms"),
 }
 # "The following API endpoints are allowed to be accessed by guest accounts" (client-server API,
 # "Guest Access"), and what such clients can't do without.
