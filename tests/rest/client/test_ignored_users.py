@@ -136,6 +136,18 @@ class IgnoredUsersTests(SyncTestCase):
             await self.store_list(content)
             self.assertEqual(bodies(timeline(await self.sync(self.bob), room_id)), ["seen"])
 
+    async def test_who_was_put_out_and_invited_again_has_left(self) -> None:
+        await self.people()
+        room_id = await self.shared_room()
+        since = (await self.sync(self.bob))["next_batch"]
+        await self.change_membership(self.alice, room_id, "kick", BOB)
+        await self.change_membership(self.alice, room_id, "invite", BOB)
+        await self.ignore(ALICE)
+        rooms = (await self.sync(self.bob, since=since))["rooms"]
+        self.assertEqual(list(rooms), ["leave"])
+        (event,) = rooms["leave"][room_id]["timeline"]["events"]
+        self.assertEqual(event["content"]["membership"], "leave")
+
     async def test_nobody_ignores_themselves(self) -> None:
         await self.people()
         room_id = await self.shared_room()
