@@ -42,6 +42,7 @@ class Event(msgspec.Struct, gc=False, eq=False):
     replaces_nid: int = 0  # the event that this one replaced in its state slot
     rejected: bool = False
     soft_failed: bool = False
+    redacted: bool = False
 
     # What `unsigned` says beyond the event itself (`prev_content`, `redacted_because`, …):
     # the members of a JSON object without its braces, empty if there are none.

@@ -80,7 +80,7 @@ def redact(event: dict[str, Any], version: RoomVersion) -> dict[str, Any]:
 def redacted_event(event: Event) -> Event:
     """The event as it is after a redaction: the same id and place, less content."""
     json = canonical.encode(redact(event.parsed(), event.version), event.version)
-    return msgspec.structs.replace(event, json=json, _content=None, _client=b"")
+    return msgspec.structs.replace(event, json=json, redacted=True, _content=None, _client=b"")
 
 
 def redact_content(type: str, content: dict[str, Any], version: RoomVersion) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from synapse.storage.stores.account_data import AccountDataStore
 
 # "Server Behaviour" of client config: these have endpoints of their own.
 _SET_BY_THE_SERVER = frozenset({"m.fully_read", PUSH_RULES})
+_IGNORED_USERS = "m.ignored_user_list"
 # Each invite is compared with all of them, and with globs it takes its time.
 _MAX_FILTER_ENTRIES = 1_000
 _MAX_FILTER_GLOBS = 50
@@ -53,6 +54,8 @@ class AccountData:
         check = None if room_id is not None else _CHECKS.get(type)
         if check is not None:
             check(requester, content)
+        if type == _IGNORED_USERS and room_id is None:
+            await self._push_rules.ignore(requester, content.raw.get("ignored_users", ()))
         json = orjson.dumps(content.raw)
         if await self._store.put(requester.user_nid, room_id, type, json) is None:
             raise NotFound("This server does not know the room")
@@ -63,6 +66,8 @@ class AccountData:
         """Delete account data; what isn't there is deleted already."""
         check_account_data(requester, user_id, room_id, type)
         _check_settable(type)
+        if type == _IGNORED_USERS and room_id is None:
+            await self._push_rules.ignore(requester, ())
         await self._store.delete(requester.user_nid, room_id, type)
 
 
@@ -106,6 +111,6 @@ def _check_invite_filter(requester: Requester, content: JsonObject) -> None:
 
 # What the server itself goes by.
 _CHECKS: dict[str, Callable[[Requester, JsonObject], None]] = {
-    "m.ignored_user_list": _check_ignored_users,
+    _IGNORED_USERS: _check_ignored_users,
     FILTER: _check_invite_filter,
 }

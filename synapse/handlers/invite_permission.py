@@ -3,13 +3,14 @@
 Client-server API, "Invite permission" and "Ignoring users"; MSC4155.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 import orjson
 
 from synapse.api.errors import MatrixError
 from synapse.api.identifiers import domain_of
+from synapse.events.event import Event
 from synapse.handlers.invite_filter import Verdict, verdict
 from synapse.storage.stores.account_data import AccountDataStore
 from synapse.storage.stores.events import EventStore
@@ -22,6 +23,8 @@ FILTER = "org.matrix.msc4155.invite_permission_config"
 _DEFAULTS = ("m.invite_permission_config", "org.matrix.msc4380.invite_permission_config")
 # The account data that holds a user's rules.
 RULES = (_IGNORED_USERS, FILTER, *_DEFAULTS)
+# How many invites in a row are looked behind.
+_MAX_WALK = 100
 
 
 class InviteBlocked(MatrixError):
@@ -58,22 +61,35 @@ class InvitePermission:
         if user_nid is not None and _judge(await self._rules(user_nid), inviter) is Verdict.BLOCK:
             raise InviteBlocked(user_id)
 
-    async def without_unwanted(self, user_nid: int, rows: list[MemberRow]) -> list[MemberRow]:
-        """A user's memberships without the invites that they don't want to see."""
-        invites = [row.event_nid for row in rows if row.membership == Membership.INVITE]
-        if not invites:
-            return rows
-        rules = await self._rules(user_nid)
+    async def before_unwanted(
+        self, user_nid: int, rows: Iterable[MemberRow]
+    ) -> dict[int, MemberRow | None]:
+        """The memberships before the invites that the user doesn't want to see, by room_nid.
+
+        None: before the invite there was none. To such a user, the last one goes on.
+        """
+        invites = [row for row in rows if row.membership == Membership.INVITE]
+        rules = await self._rules(user_nid) if invites else {}
         if not rules:
-            return rows
-        events = await self._events.by_nids(invites)
-        unwanted = {
-            nid
-            for nid in invites
-            if (sender := events[nid].sender) not in self._always_allowed
+            return {}
+        events = await self._events.by_nids([row.event_nid for row in invites])
+        return {
+            row.room_nid: await self._before(row, events[row.event_nid])
+            for row in invites
+            if (sender := events[row.event_nid].sender) not in self._always_allowed
             and _judge(rules, sender) is not Verdict.ALLOW
         }
-        return [row for row in rows if row.event_nid not in unwanted]
+
+    async def _before(self, row: MemberRow, invite: Event) -> MemberRow | None:
+        event: Event | None = invite
+        for _ in range(_MAX_WALK):
+            if event is None or event.membership != Membership.INVITE.text:
+                break
+            event = (await self._events.by_nids([event.replaces_nid])).get(event.replaces_nid)
+        membership = Membership.INVITE if event is None else Membership.of(event.membership)
+        if event is None or membership == Membership.INVITE:
+            return None
+        return row._replace(membership=membership, event_nid=event.nid, since=event.nid)
 
     async def _rules(self, user_nid: int) -> dict[str, Any]:
         """The account data that holds a user's rules: type → content."""

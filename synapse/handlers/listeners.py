@@ -2,10 +2,12 @@
 
 Users who keep the predefined push rules are one listener, however many they are. The others are
 grouped by what their rules mean in the room (`synapse.push.evaluation`), and an event is put before
-each group once. Only who is mentioned is looked at in person.
+each group once. Only who is mentioned, or ignores the sender, is looked at in person.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 from synapse.api.constants import EventTypes
 from synapse.events.event import Event, StateMap
@@ -13,6 +15,7 @@ from synapse.events.power_levels import PowerLevels
 from synapse.handlers.threads import thread_of
 from synapse.push.conditions import Facts
 from synapse.push.evaluation import SILENT, Outcome, Ruleset, ruleset
+from synapse.push.rules import ignored_in
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.noise import MAIN_THREAD, Mark, Noise
 from synapse.rooms.room import Room
@@ -21,7 +24,7 @@ from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.members import MemberStore
 from synapse.storage.stores.names import Names
 from synapse.storage.stores.push_rules import PushRuleStore, RoomDocument
-from synapse.storage.stores.unread import Listener
+from synapse.storage.stores.unread_counting import Listener, subscribed_key
 from synapse.util.caches import Cache
 
 _PREDEFINED = ruleset("", None, "")
@@ -34,7 +37,12 @@ def listener_of(user_id: str, document: bytes | None, room_id: str) -> Listener:
     if document is None:
         return _ORDINARY
     rules = ruleset(user_id, document, room_id)
-    return Listener(0 if rules.key == _PREDEFINED.key else rules.key, rules.is_quiet)
+    if rules.key == _PREDEFINED.key:
+        return _ORDINARY
+    if not rules.asks_threads:
+        return Listener(rules.key, rules.is_quiet)
+    quiet = (rules.is_quiet_unsubscribed, rules.is_quiet_subscribed)
+    return Listener(rules.key, rules.is_quiet, True, *quiet)
 
 
 class _Audience:
@@ -44,21 +52,31 @@ class _Audience:
         self.rules: dict[int, Ruleset] = {}  # by user_nid
         self.documents: dict[int, RoomDocument] = {}
         self.groups: dict[int, tuple[Ruleset, str]] = {}  # with a member of each
+        self.ignored_by: dict[str, set[int]] = {}  # who (their user_nids) ignores whom
         self.stale: set[int] | None = None  # whose rules or membership changed; None: all
 
     def take(self, room_id: str, asked: set[int] | None, documents: list[RoomDocument]) -> None:
-        for user_nid in list(self.rules) if asked is None else asked:
-            self.rules.pop(user_nid, None)
-            self.documents.pop(user_nid, None)
+        for user_nid in list(self.documents) if asked is None else asked:
+            self._forget(user_nid)
         for document in documents:
             rules = ruleset(document.user_id, document.json, room_id)
             if rules.key != _PREDEFINED.key:
                 self.rules[document.user_nid] = rules
             self.documents[document.user_nid] = document
+            for user_id in ignored_in(document.json):
+                self.ignored_by.setdefault(user_id, set()).add(document.user_nid)
         self.groups = {
             rules.key: (rules, self.documents[user_nid].user_id)
             for user_nid, rules in self.rules.items()
         }
+
+    def _forget(self, user_nid: int) -> None:
+        self.rules.pop(user_nid, None)
+        document = self.documents.pop(user_nid, None)
+        for user_id in () if document is None else ignored_in(document.json):
+            self.ignored_by[user_id].discard(user_nid)
+            if not self.ignored_by[user_id]:
+                del self.ignored_by[user_id]
 
 
 class Listeners:
@@ -122,20 +140,26 @@ class Listeners:
 
     async def weigh(self, room: Room, draft: Draft, state: StateMap) -> Noise:
         """Whom an event reaches that is about to be written. Hold the room's lock."""
-        facts = facts_of(draft, room.room_id, room.joined, state)
-        usual = _PREDEFINED.outcome(facts)
-        audience = await self._audience(room)
-        heard: dict[int, Outcome] = {}
-        marks = []
-        for key, (rules, member) in audience.groups.items():
-            name = await self._display_name(room, member) if rules.asks_name else None
-            heard[key] = rules.outcome(facts, name)
-            marks += _mark(key, heard[key], SILENT if rules.is_quiet else usual)
-        if mentioned := self._mentioned(draft):
-            marks += await self._mentions(room, mentioned, facts, audience, usual, heard)
         thread_id = MAIN_THREAD
         if draft.state_key is None:
             thread_id = await thread_of(self._events, room.room_id, draft.content)
+        facts = facts_of(draft, room.room_id, room.joined, state)
+        usual = _PREDEFINED.outcome(facts)
+        audience = await self._audience(room)
+        heard: dict[int, _Heard] = {}
+        marks = []
+        for key, (rules, member) in audience.groups.items():
+            name = await self._display_name(room, member) if rules.asks_name else None
+            heard[key] = _hear(rules, facts, name, in_thread=thread_id != MAIN_THREAD)
+            marks += _group_marks(rules, heard[key], usual)
+        ignoring: set[int] = set()
+        if draft.state_key is None:
+            ignoring = audience.ignored_by.get(draft.sender, ignoring)
+        for user_nid in ignoring:
+            own = audience.rules.get(user_nid)
+            marks += _silence(user_nid, _Heard(usual) if own is None else heard[own.key])
+        if mentioned := self._mentioned(draft):
+            marks += await self._mentions(room, mentioned, facts, audience, usual, heard, ignoring)
         return Noise(usual.notify, usual.highlight, tuple(marks), thread_id)
 
     def _mentioned(self, draft: Draft) -> list[str]:
@@ -154,26 +178,32 @@ class Listeners:
         facts: Facts,
         audience: _Audience,
         usual: Outcome,
-        heard: dict[int, Outcome],
+        heard: "dict[int, _Heard]",
+        ignoring: Collection[int],
     ) -> list[Mark]:
         nids = await self._names.nids(mentioned)
         joined = await self._members.joined_among(room.nid, list(nids.values()))
         marks: list[Mark] = []
         predefined: Outcome | None = None
         for user_id, user_nid in nids.items():
-            if user_nid not in joined:
+            if user_nid not in joined or user_nid in ignoring:
                 continue
             document, rules = audience.documents.get(user_nid), audience.rules.get(user_nid)
             if document is None:
                 # What a mention is to one of those who keep the predefined rules, it is to all.
                 if predefined is None:
                     predefined = ruleset(user_id, None, room.room_id, shared=False).outcome(facts)
-                outcome = predefined
-            else:
-                own = ruleset(user_id, document.json, room.room_id, shared=False)
-                name = await self._display_name(room, user_id) if own.asks_name else None
-                outcome = own.outcome(facts, name)
-            marks += _mark(user_nid, outcome, usual if rules is None else heard[rules.key])
+                marks += _mark(user_nid, predefined, usual)
+                continue
+            own = ruleset(user_id, document.json, room.room_id, shared=False)
+            name = await self._display_name(room, user_id) if own.asks_name else None
+            others = _Heard(usual) if rules is None else heard[rules.key]
+            personal = _hear(own, facts, name, in_thread=others.subscribed is not None)
+            if personal.subscribed is None:
+                marks += _mark(user_nid, personal.outcome, others.outcome)
+            elif personal != others:
+                # What asks for the user asks for no subscription.
+                marks.append(Mark(user_nid, *map(int, personal.outcome)))
         return marks
 
     async def _display_name(self, room: Room, user_id: str) -> str | None:
@@ -229,6 +259,44 @@ def facts_of(event: Draft | Event, room_id: str, member_count: int, state: State
         sender_level=PowerLevels.of(state).of_user(event.sender),
         notification_levels=levels if type(levels) is dict else {},
     )
+
+
+class _Heard(NamedTuple):
+    """What an event is to some."""
+
+    outcome: Outcome
+    # In threads, if the rules ask for that: to those who are subscribed; `outcome` is for others.
+    subscribed: Outcome | None = None
+
+
+def _hear(rules: Ruleset, facts: Facts, name: str | None, *, in_thread: bool) -> _Heard:
+    if not (in_thread and rules.asks_threads):
+        return _Heard(rules.outcome(facts, name))
+    return _Heard(
+        rules.outcome(replace(facts, is_subscribed=False), name),
+        rules.outcome(replace(facts, is_subscribed=True), name),
+    )
+
+
+def _group_marks(rules: Ruleset, heard: _Heard, usual: Outcome) -> list[Mark]:
+    """By how much an event is something else to a group than the numbers say."""
+    if heard.subscribed is None:
+        return _mark(rules.key, heard.outcome, SILENT if rules.is_quiet else usual)
+    return [
+        *_mark(rules.key, heard.outcome, SILENT if rules.is_quiet_unsubscribed else usual),
+        *_mark(
+            subscribed_key(rules.key),
+            heard.subscribed,
+            SILENT if rules.is_quiet_subscribed else usual,
+        ),
+    ]
+
+
+def _silence(user_nid: int, heard: _Heard) -> list[Mark]:
+    """What keeps an event from a user to whom it would be that."""
+    if heard.subscribed is None:
+        return _mark(user_nid, SILENT, heard.outcome)
+    return [Mark(user_nid, 0, 0)]
 
 
 def _mark(listener: int, outcome: Outcome, usual: Outcome) -> list[Mark]:

@@ -14,6 +14,7 @@ from synapse.handlers.guest_access import admits_guests
 from synapse.handlers.invite_permission import InvitePermission
 from synapse.handlers.membership_limits import MembershipLimits
 from synapse.handlers.notices_user import NoticesUser
+from synapse.handlers.removal_redactions import REDACT_EVENTS, RemovalRedactions
 from synapse.handlers.restricted_joins import RestrictedJoins
 from synapse.handlers.room_access import not_in_room, room_of_member
 from synapse.handlers.room_succession import RoomSuccession
@@ -49,6 +50,7 @@ class Memberships:
         succession: RoomSuccession,
         third_party_joins: ThirdPartyJoins,
         limits: MembershipLimits,
+        removals: RemovalRedactions,
         config: RoomsConfig,
         *,
         server_name: str,
@@ -64,6 +66,7 @@ class Memberships:
         self._succession = succession
         self._third_party_joins = third_party_joins
         self._limits = limits
+        self._removals = removals
         self._config = config
         self._server_name = server_name
 
@@ -183,21 +186,37 @@ class Memberships:
             await self._members.forget(requester.user_nid, room.nid)
 
     async def kick(
-        self, requester: Requester, room_id: str, user_id: str, reason: str | None
+        self,
+        requester: Requester,
+        room_id: str,
+        user_id: str,
+        reason: str | None,
+        *,
+        redact_events: bool = False,
     ) -> None:
-        """Make another user leave. Raises `Forbidden` if they are not in the room."""
+        """Make another user leave. Raises `Forbidden` if they are not in the room.
+
+        `redact_events` takes away what they said since they came (MSC4293).
+        """
         room = await self._target_room(requester, room_id, user_id)
         current = await self._rooms.current(room, EventTypes.MEMBER, user_id)
         if current is None or current.membership in (Membership.LEAVE, Membership.BAN):
             raise Forbidden(f"The user {user_id} is not in the room")
-        content = {**_reason(reason), "membership": Membership.LEAVE}
+        content = {**_removal(reason, redact_events), "membership": Membership.LEAVE}
         await self._send(requester.user_id, room_id, user_id, content)
 
     async def ban(
-        self, requester: Requester, room_id: str, user_id: str, reason: str | None
+        self,
+        requester: Requester,
+        room_id: str,
+        user_id: str,
+        reason: str | None,
+        *,
+        redact_events: bool = False,
     ) -> None:
+        """Keep a user out, with `redact_events` as above."""
         await self._target_room(requester, room_id, user_id)
-        content = {**_reason(reason), "membership": Membership.BAN}
+        content = {**_removal(reason, redact_events), "membership": Membership.BAN}
         await self._send(requester.user_id, room_id, user_id, content)
 
     async def unban(
@@ -313,6 +332,7 @@ class Memberships:
 
         draft = Draft(EventTypes.MEMBER, sender, content, state_key=user_id)
         event = await self._writer.send(room_id, draft, unless=unless if unless_same else None)
+        await self._removals.removed(event)
         return event.event_id
 
     async def _send_own(self, user_id: str, room_id: str, content: dict[str, Any]) -> str:
@@ -355,3 +375,10 @@ def _never_in_room() -> NotFound:
 
 def _reason(reason: str | None) -> dict[str, Any]:
     return {} if reason is None else {"reason": reason}
+
+
+def _removal(reason: str | None, redact_events: bool) -> dict[str, Any]:
+    content = _reason(reason)
+    if redact_events:
+        content[REDACT_EVENTS] = True
+    return content

@@ -1,6 +1,6 @@
 """Sending message events and redactions."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from synapse.api.constants import MAX_ID_BYTES, EventTypes, Membership
@@ -11,6 +11,7 @@ from synapse.events.power_levels import PowerLevels
 from synapse.handlers.auth import Requester
 from synapse.handlers.presence import Presence
 from synapse.handlers.ratelimits import RateLimiter
+from synapse.handlers.related_events import RelatedEvents
 from synapse.handlers.relation_rules import RelationRules
 from synapse.handlers.room_access import not_in_room, room_of_member
 from synapse.rooms.cache import RoomCache
@@ -35,6 +36,7 @@ class Messages:
         transactions: Transactions,
         presence: Presence,
         relation_rules: RelationRules,
+        related: RelatedEvents,
         *,
         messages_limit: RateLimiter,
         moderation_limit: RateLimiter | None,
@@ -47,6 +49,7 @@ class Messages:
         self._transactions = transactions
         self._presence = presence
         self._relation_rules = relation_rules
+        self._related = related
         self._messages_limit = messages_limit
         self._moderation_limit = moderation_limit or messages_limit
         self._server_name = server_name
@@ -87,8 +90,13 @@ class Messages:
         target_id: str,
         content: dict[str, Any],
         txn_id: str | None,
+        rel_types: Collection[str] = (),
     ) -> str:
-        """Redact an event; the id of the redaction."""
+        """Redact an event; the id of the redaction.
+
+        What relates to it in one of the ways `rel_types` is redacted as well, as far as the
+        requester may (MSC3912).
+        """
         if content.get("redacts", target_id) != target_id:
             raise InvalidParam("'redacts' names another event than the path")
         content = {key: value for key, value in content.items() if key != "redacts"}
@@ -104,9 +112,30 @@ class Messages:
             is_own = target.sender == requester.user_id
             limit = self._messages_limit if is_own else self._moderation_limit
             limit.check(requester.user_id)
+            if rel_types:
+                # First of all: who repeats a request that was cut in two finds what is left.
+                await self._redact_related(requester, room, target, content, set(rel_types))
             return (await self._writer.send(room_id, draft)).event_id
 
         return await self._once(requester, room, draft, txn_id, send)
+
+    async def _redact_related(
+        self,
+        requester: Requester,
+        room: Room,
+        parent: Event,
+        content: dict[str, Any],
+        rel_types: set[str],
+    ) -> None:
+        async for child in self._related.of(room, parent, rel_types):
+            draft = Draft(
+                EventTypes.REDACTION, requester.user_id, dict(content), redacts=child.event_id
+            )
+            try:
+                await self._redactable(requester, room, child.event_id)
+                await self._writer.send(room.room_id, draft)
+            except Forbidden:
+                continue  # it stays, as the proposal wants it
 
     async def _once(
         self,

@@ -6,7 +6,7 @@ put before the push rules that the user has now, in the rooms as they are now.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from synapse.api.constants import EventTypes
@@ -26,6 +26,7 @@ from synapse.storage.stores.members import Membership, MemberStore
 from synapse.storage.stores.notifications import NEWEST, NotificationStore, Place, PlacedEvent
 from synapse.storage.stores.rooms import RoomStore
 from synapse.storage.stores.states import StateStore
+from synapse.storage.stores.thread_subscriptions import ThreadSubscriptionStore
 from synapse.storage.stores.unread import UnreadStore
 from synapse.util.breaks import Breaks
 from synapse.util.clock import Clock
@@ -71,6 +72,7 @@ class Notifications:
         listeners: Listeners,
         visibility: Visibility,
         ignored_users: IgnoredUsers,
+        thread_subscriptions: ThreadSubscriptionStore,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -82,6 +84,7 @@ class Notifications:
         self._listeners = listeners
         self._visibility = visibility
         self._ignored_users = ignored_users
+        self._thread_subscriptions = thread_subscriptions
         self._clock = clock
 
     async def page(
@@ -145,14 +148,34 @@ class Notifications:
         room = search.rooms.get(room_nid)
         if room is None:
             room = search.rooms[room_nid] = await self._room(search, room_nid, visible[0].room_id)
+        subscribed: dict[int, bool] = {}
+        if room.rules.asks_threads:
+            subscribed = await self._subscribed(search, visible)
         actions = {}
         for event in visible:
-            told = room.actions(event)
+            told = room.actions(event, subscribed.get(event.nid))
             outcome = outcome_of(told)
             if outcome.notify and (outcome.highlight or not search.only_highlights):
                 actions[event.nid] = told
             await search.breaks.take()
         return actions
+
+    async def _subscribed(self, search: "_Search", events: Sequence[Event]) -> dict[int, bool]:
+        """Of those events that stand in a thread (their nids), whether the user hears that one."""
+        threads = await self._threads(events)
+        threads = {nid: thread for nid, thread in threads.items() if thread != MAIN_THREAD}
+        since = await self._thread_subscriptions.since(
+            search.requester.user_nid, list(set(threads.values()))
+        )
+        return {nid: thread in since and nid > since[thread] for nid, thread in threads.items()}
+
+    async def _threads(self, events: Sequence[Event]) -> dict[int, str]:
+        """By nid, the thread of each event."""
+        threads = dict.fromkeys([event.nid for event in events], MAIN_THREAD)
+        for event in events:
+            if event.state_key is None:
+                threads[event.nid] = await thread_of(self._events, event.room_id, event.content)
+        return threads
 
     async def _room(self, search: "_Search", room_nid: int, room_id: str) -> "_Room":
         user_id = search.requester.user_id
@@ -169,12 +192,7 @@ class Notifications:
         )
 
     async def _tell_read(self, requester: Requester, found: Sequence[Notification]) -> None:
-        threads = {}
-        for notification in found:
-            event = notification.event
-            threads[event.nid] = MAIN_THREAD
-            if event.state_key is None:
-                threads[event.nid] = await thread_of(self._events, event.room_id, event.content)
+        threads = await self._threads([notification.event for notification in found])
         read = await self._unread.read_up_to(
             requester.user_nid,
             list({notification.place.room_nid for notification in found}),
@@ -196,9 +214,9 @@ class _Room:
     display_name: str | None
     rules: ActionRules
 
-    def actions(self, event: Event) -> list[Any]:
+    def actions(self, event: Event, is_subscribed: bool | None) -> list[Any]:
         facts = facts_of(event, self.room_id, self.member_count, self.state)
-        return self.rules.of(facts, self.display_name)
+        return self.rules.of(replace(facts, is_subscribed=is_subscribed), self.display_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +231,8 @@ class _Search:
     rooms: dict[int, _Room] = field(default_factory=dict)
 
     def may_notify(self, event: Event) -> bool:
+        if event.redacted:
+            return False  # there is nothing left to tell
         return event.sender != self.requester.user_id and not hides(self.ignored, event)
 
 

@@ -24,8 +24,8 @@ _MAX_AVATAR_URL_BYTES = 1000
 # What rooms are told; all other fields stand in the profile alone.
 _SPREAD = ("displayname", "avatar_url")
 _MAX_KEY_BYTES = 255
-# Appendices, "Common Namespaced Identifier Grammar".
-_KEY = re.compile(r"displayname|avatar_url|[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)+", re.ASCII)
+# Appendices, "Common Namespaced Identifier Grammar": to be in a namespace is advice, no rule.
+_KEY = re.compile(r"[a-z][a-z0-9_.-]*", re.ASCII)
 
 
 class Profiles:

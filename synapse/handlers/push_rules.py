@@ -1,6 +1,6 @@
 """Push rules: how a user wants to be notified, and of what."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import orjson
@@ -67,6 +67,16 @@ class PushRules:
     ) -> None:
         actions = actions_of(body)
         await self._change(requester, lambda rules: rules.set_actions(kind, rule_id, actions))
+
+    async def ignore(self, requester: Requester, users: Iterable[str]) -> None:
+        """The messages of these users, and no others, are not to count."""
+        users = list(users)
+        await self._change(requester, lambda rules: rules.ignore(users))
+
+    async def add_thread_rules(self, requester: Requester) -> None:
+        """The user subscribes to threads: from now on their rules ask for that."""
+        if not (await self.rules(requester)).has_thread_rules:
+            await self._change(requester, lambda rules: rules.add_thread_rules())
 
     async def _change(self, requester: Requester, change: Callable[[Rules], None]) -> None:
         def edit(stored: bytes | None) -> bytes:

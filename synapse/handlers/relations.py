@@ -11,6 +11,7 @@ from synapse.events.redaction import redacted_event
 from synapse.handlers.auth import Requester
 from synapse.handlers.ignored_users import IgnoredUsers
 from synapse.handlers.room_access import room_of_member
+from synapse.handlers.thread_views import Budget, ThreadViews
 from synapse.handlers.timelines import Timelines
 from synapse.handlers.visibility import Visibility
 from synapse.rooms.cache import RoomCache
@@ -58,6 +59,7 @@ class Relations:
         events: EventStore,
         rooms: RoomCache,
         visibility: Visibility,
+        views: ThreadViews,
         ignored_users: IgnoredUsers,
     ) -> None:
         self._timelines = timelines
@@ -65,6 +67,7 @@ class Relations:
         self._events = events
         self._rooms = rooms
         self._visibility = visibility
+        self._views = views
         self._ignored_users = ignored_users
 
     async def children(
@@ -132,11 +135,14 @@ class Relations:
         ignored = await self._ignored_users.of(requester)
         ignored_nids = await self._ignored_users.numbers_of(requester)
         participant = requester.user_nid if only_participated else None
+        # By root the newest event that the reader sees, if that needn't be the newest one.
+        newest: dict[str, int] | None = None if await self._visibility.sees_all(reader) else {}
+        budget = Budget()
         found: list[Event] = []
         last = below
         for _ in range(_MAX_READ // _READ_AT_ONCE):
             ends, further = await self._relations.threads(
-                room.nid, below, _READ_AT_ONCE, ignored_nids, participant
+                room.nid, below, _READ_AT_ONCE, ignored_nids, participant, only_ends=newest is None
             )
             events = await self._events.by_nids(
                 nid for end in ends for nid in (end.root_nid, end.newest_nid)
@@ -147,9 +153,15 @@ class Relations:
             for end in ends:
                 if end.root_nid not in visible or end.newest_nid not in visible:
                     continue
+                root = events[end.root_nid]
+                if newest is not None:
+                    if root.event_id not in newest:
+                        seen = await self._views.newest(reader, root.event_id, ignored, budget)
+                        newest[root.event_id] = 0 if seen is None else seen.nid
+                    if newest[root.event_id] != end.newest_nid:
+                        continue
                 if len(found) == limit:
                     return Found(found, timeline_token(last - 1))
-                root = events[end.root_nid]
                 found.append(redacted_event(root) if root.sender in ignored else root)
                 last = end.pos
             if further is None:

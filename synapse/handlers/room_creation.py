@@ -1,6 +1,6 @@
 """Creating rooms: all first events of a room in one commit, or none."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -143,7 +143,7 @@ class RoomCreation:
         wish: RoomWish,
     ) -> list[Draft]:
         """The events in the order that the specification gives."""
-        state = {**self._preset_state(preset), **self._wished_state(wish)}
+        state = self._state(preset, wish)
         _check_aliases(state.get((EventTypes.CANONICAL_ALIAS, ""), {}), alias)
         levels = state.pop((EventTypes.POWER_LEVELS, ""), None) or self._levels(
             creator, version, preset, wish
@@ -161,6 +161,17 @@ class RoomCreation:
             drafts.append(Draft(EventTypes.MEMBER, creator, content, user_id))
         return drafts
 
+    def _state(self, preset: Preset, wish: RoomWish) -> dict[tuple[str, str], dict[str, Any]]:
+        """The preset's state, `initial_state`, the name and the topic, in this order.
+
+        What is said twice stands where it is said last.
+        """
+        state = self._preset_state(preset)
+        for slot, content in (*self._initial_state(wish), *_name_and_topic(wish)):
+            state.pop(slot, None)
+            state[slot] = content
+        return state
+
     def _preset_state(self, preset: Preset) -> dict[tuple[str, str], dict[str, Any]]:
         state: dict[tuple[str, str], dict[str, Any]] = {
             (EventTypes.JOIN_RULES, ""): {"join_rule": preset.join_rule},
@@ -172,19 +183,14 @@ class RoomCreation:
             state[EventTypes.ENCRYPTION, ""] = {"algorithm": "m.megolm.v1.aes-sha2"}
         return state
 
-    def _wished_state(self, wish: RoomWish) -> dict[tuple[str, str], dict[str, Any]]:
-        state = {(type_, key): content for type_, key, content in wish.initial_state}
-        for (type_, key), content in state.items():
+    def _initial_state(self, wish: RoomWish) -> list[tuple[tuple[str, str], dict[str, Any]]]:
+        for type_, key, content in wish.initial_state:
             if type_ in _NOT_IN_INITIAL_STATE:
                 raise BadJson(f"initial_state must not contain {type_}")
             check_client_content(type_, key, content)
             if (type_, key) == (EventTypes.SERVER_ACL, ""):
                 check_server_acl(content, self._server_name)
-        if wish.name is not None:
-            state[EventTypes.NAME, ""] = {"name": wish.name}
-        if wish.topic is not None:
-            state[EventTypes.TOPIC, ""] = topic_content(wish.topic)
-        return state
+        return [((type_, key), content) for type_, key, content in wish.initial_state]
 
     def _levels(
         self, creator: str, version: RoomVersion, preset: Preset, wish: RoomWish
@@ -197,7 +203,7 @@ class RoomCreation:
         }
 
     def _version(self, wish: RoomWish) -> RoomVersion:
-        identifier = wish.version or self._config.default_room_version
+        identifier = self._config.default_room_version if wish.version is None else wish.version
         version = ROOM_VERSIONS.get(identifier)
         if version is None:
             raise MatrixError(
@@ -223,6 +229,13 @@ class RoomCreation:
             raise InvalidParam(f"initial_state has at most {_MAX_INITIAL_STATE} events")
         wish.invite = [u for u in dict.fromkeys(wish.invite) if u != requester.user_id]
         self._memberships.check_may_invite(requester, wish.invite)
+
+
+def _name_and_topic(wish: RoomWish) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
+    if wish.name is not None:
+        yield (EventTypes.NAME, ""), {"name": wish.name}
+    if wish.topic is not None:
+        yield (EventTypes.TOPIC, ""), topic_content(wish.topic)
 
 
 def _check_aliases(content: dict[str, Any], alias: str | None) -> None:

@@ -126,7 +126,7 @@ def _summary(room: RoomFacts, state: Iterable[Event]) -> Summary:
     facts = {
         "room_id": room.room_id,
         "name": text(EventTypes.NAME, "name"),
-        "topic": text(EventTypes.TOPIC, "topic"),
+        "topic": _plain_topic(by_type.get(EventTypes.TOPIC)),
         "avatar_url": text(EventTypes.AVATAR, "url"),
         "canonical_alias": text(EventTypes.CANONICAL_ALIAS, "alias"),
         "room_type": room_type,
@@ -145,6 +145,23 @@ def _summary(room: RoomFacts, state: Iterable[Event]) -> Summary:
         encryption=text(EventTypes.ENCRYPTION, "algorithm"),
         children=tuple(children_of(state)) if room_type == SPACE else (),
     )
+
+
+def _plain_topic(event: Event | None) -> str | None:
+    """The topic as plain text: of its representations the first such one, if it has any."""
+    topic = None if event is None else event.content.get("topic")
+    if event is None or not isinstance(topic, str) or not topic:
+        return None
+    block = event.content.get("m.topic")
+    texts = block.get("m.text") if isinstance(block, dict) else None
+    if not isinstance(texts, list):
+        return topic
+    plain = (
+        text.get("body")
+        for text in texts
+        if isinstance(text, dict) and text.get("mimetype", "text/plain") == "text/plain"
+    )
+    return next((body for body in plain if isinstance(body, str) and body), None)
 
 
 def allowed_rooms(join_rules: Event | None, version: RoomVersion) -> tuple[str, ...]:

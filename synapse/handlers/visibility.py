@@ -115,6 +115,20 @@ class Visibility:
         hidden = await self._hidden(reader, doubtful)
         return [event for event in shown if event.nid not in hidden]
 
+    async def sees_all_from(self, reader: Reader, event: Event) -> bool:
+        """Whether it is clear that the reader sees this event and all that came after it."""
+        if not reader.is_joined or event.pos is None:
+            return False
+        return _surely_visible(event, reader, await self._setting(reader.room_nid))
+
+    async def sees_all(self, reader: Reader) -> bool:
+        """Whether it is clear that the reader sees all of the room."""
+        if not reader.is_joined:
+            return False
+        setting = await self._setting(reader.room_nid)
+        was_other = setting is not None and (setting.pos is None or bool(setting.replaces_nid))
+        return _visibility_of(setting) in _OPEN and not was_other
+
     # The reader.
 
     async def _reader(self, user_id: str, room_nid: int, row: MemberRow | None) -> Reader:

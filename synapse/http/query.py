@@ -10,6 +10,10 @@ from synapse.api.errors import InvalidParam, MissingParam
 _MAX_INTEGER = 2**63 - 1
 
 
+# The specification's words, and Python's, which matrix-nio writes.
+_BOOLEANS = {"true": True, "false": False, "True": True, "False": False}
+
+
 class Query:
     """A request's query parameters. A parameter given twice has the value of its first mention.
 
@@ -83,10 +87,8 @@ class Query:
         values = self._values.get(name)
         if values is None:
             return default
-        if values[0] == "true":
-            return True
-        if values[0] == "false":
-            return False
+        if values[0] in _BOOLEANS:
+            return _BOOLEANS[values[0]]
         raise InvalidParam(f"Query parameter '{name}' must be 'true' or 'false'")
 
     @overload

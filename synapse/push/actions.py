@@ -15,6 +15,7 @@ class ActionRules:
             ([check_of(condition) for condition in conditions], rule.actions)
             for rule, conditions in rules_in(rules, room_id)
         ]
+        self.asks_threads = rules.has_thread_rules
 
     def of(self, facts: Facts, display_name: str | None) -> list[Any]:
         """The actions of the first rule that matches."""

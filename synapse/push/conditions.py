@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from synapse.push.patterns import glob
 
+THREAD_SUBSCRIPTION: Final = "io.element.msc4306.thread_subscription"
 _MAX_INTEGER: Final = 2**53 - 1
 _COMPARISONS: Final = {
     "": operator.eq,
@@ -33,6 +34,8 @@ class Facts:
     sender_level: float
     # What `notifications` of the power levels says; a key that is missing stands for 50.
     notification_levels: dict[str, Any] = field(default_factory=dict)
+    # Whether the user is subscribed to the thread in which the event stands; None: it is in none.
+    is_subscribed: bool | None = None
 
 
 # Asked of an event, for a user with this display name in the room.
@@ -115,6 +118,13 @@ def _sender_notification_permission(condition: dict[str, Any]) -> Check:
     return check
 
 
+def _thread_subscription(condition: dict[str, Any]) -> Check:
+    wanted = condition.get("subscribed")
+    if type(wanted) is not bool:
+        return _never
+    return lambda facts, display_name: facts.is_subscribed is wanted
+
+
 _MAKERS: Final[dict[Any, Callable[[dict[str, Any]], Check]]] = {
     "event_match": _event_match,
     "event_property_is": _event_property_is,
@@ -122,6 +132,7 @@ _MAKERS: Final[dict[Any, Callable[[dict[str, Any]], Check]]] = {
     "contains_display_name": _contains_display_name,
     "room_member_count": _room_member_count,
     "sender_notification_permission": _sender_notification_permission,
+    THREAD_SUBSCRIPTION: _thread_subscription,
 }
 
 

@@ -1,4 +1,5 @@
-"""The rules that every user starts with: version 1.19 of the specification, in its order.
+"""The rules that every user starts with: version 1.19 of the specification, in its order, and those
+for polls (MSC3930), by the names that clients know them by.
 
 Client-server API, "Predefined Rules". Users' changes to them are kept apart, by rule id, so what
 changes here reaches everybody at the next start.
@@ -6,6 +7,7 @@ changes here reaches everybody at the next start.
 
 from typing import Any
 
+from synapse.push.conditions import THREAD_SUBSCRIPTION
 from synapse.push.rule import Rule
 
 MASTER = ".m.rule.master"
@@ -48,6 +50,7 @@ def default_rules(user_id: str) -> dict[str, list[Rule]]:
             _rule(".m.rule.tombstone", _state("m.room.tombstone"), [_NOTIFY, _HIGHLIGHT]),
             _rule(".m.rule.reaction", [_match("type", "m.reaction")], []),
             _rule(".m.rule.room.server_acl", _state("m.room.server_acl"), []),
+            _rule(f"{_POLLS}.poll_response", [_poll("response")], []),
             _rule(
                 ".m.rule.suppress_edits",
                 [_property("is", r"content.m\.relates_to.rel_type", "m.replace")],
@@ -68,10 +71,32 @@ def default_rules(user_id: str) -> dict[str, list[Rule]]:
             ),
             _rule(".m.rule.message", [_match("type", "m.room.message")], [_NOTIFY]),
             _rule(".m.rule.encrypted", [_match("type", "m.room.encrypted")], [_NOTIFY]),
+            _rule(
+                f"{_POLLS}.poll_start_one_to_one", [_TWO_MEMBERS, _poll("start")], [_NOTIFY, _SOUND]
+            ),
+            _rule(f"{_POLLS}.poll_start", [_poll("start")], [_NOTIFY]),
+            _rule(f"{_POLLS}.poll_end_one_to_one", [_TWO_MEMBERS, _poll("end")], [_NOTIFY, _SOUND]),
+            _rule(f"{_POLLS}.poll_end", [_poll("end")], [_NOTIFY]),
         ],
     }
 
 
+def thread_rules() -> list[Rule]:
+    """The rules of the kind `postcontent`, for users who subscribe to threads (MSC4306)."""
+    return [
+        _rule(
+            f".io.element.msc4306.rule.{name}_thread",
+            [{"kind": THREAD_SUBSCRIPTION, "subscribed": subscribed}],
+            actions,
+        )
+        for name, subscribed, actions in (
+            ("unsubscribed", False, []),
+            ("subscribed", True, [_NOTIFY, _SOUND]),
+        )
+    ]
+
+
+_POLLS = ".org.matrix.msc3930.rule"
 _TWO_MEMBERS = {"kind": "room_member_count", "is": "2"}
 
 
@@ -81,6 +106,10 @@ def _rule(rule_id: str, conditions: list[Any], actions: list[Any], *, enabled: b
 
 def _match(key: str, pattern: str) -> dict[str, Any]:
     return {"kind": "event_match", "key": key, "pattern": pattern}
+
+
+def _poll(part: str) -> dict[str, Any]:
+    return _property("is", "type", f"org.matrix.msc3381.poll.{part}")
 
 
 def _property(relation: str, key: str, value: str | bool) -> dict[str, Any]:

@@ -10,11 +10,12 @@ get the same out of each event, so it is asked once for all of them.
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import orjson
 
-from synapse.push.conditions import Check, Facts, check_of
+from synapse.push.conditions import THREAD_SUBSCRIPTION, Check, Facts, check_of
 from synapse.push.rule import KINDS, Rule
 from synapse.push.rules import Rules
 
@@ -30,12 +31,21 @@ SILENT: Final = Outcome(False, False)
 # These two ask for their owner. For all others who share a rule set they are as if not there.
 _ABOUT_OWNER: Final = (".m.rule.is_user_mention", ".m.rule.invite_for_me")
 _DISPLAY_NAME: Final = b'"contains_display_name"'
+_THREAD: Final = f'"{THREAD_SUBSCRIPTION}"'.encode()
 
 
 class Ruleset:
     """The rules of one or many users in a room."""
 
-    __slots__ = ("_rules", "asks_name", "is_quiet", "key")
+    __slots__ = (
+        "_rules",
+        "asks_name",
+        "asks_threads",
+        "is_quiet",
+        "is_quiet_subscribed",
+        "is_quiet_unsubscribed",
+        "key",
+    )
 
     def __init__(self, rules: list[tuple[list[Any], Outcome]], user_id: str) -> None:
         """`user_id` is one of those whose rules they are."""
@@ -43,7 +53,10 @@ class Ruleset:
             ([check_of(condition) for condition in conditions], outcome)
             for conditions, outcome in rules
         ]
-        self.asks_name = _DISPLAY_NAME in orjson.dumps([conditions for conditions, _ in rules])
+        asked = orjson.dumps([conditions for conditions, _ in rules])
+        self.asks_name = _DISPLAY_NAME in asked
+        # Whether it matters in threads if one is subscribed to them.
+        self.asks_threads = _THREAD in asked
         said = [[conditions, *outcome] for conditions, outcome in rules]
         # Rules that ask for a display name mean something else for each user.
         document = orjson.dumps([said, user_id if self.asks_name else ""])
@@ -52,6 +65,11 @@ class Ruleset:
         self.key = -(int.from_bytes(digest, "big") >> 2 or 1)
         # Whether an ordinary message passes unnoticed: the room is muted, or all is.
         self.is_quiet = not self.outcome(_ORDINARY).notify
+        # The same in threads to which one is subscribed, and in others.
+        self.is_quiet_subscribed = self.is_quiet_unsubscribed = self.is_quiet
+        if self.asks_threads:
+            self.is_quiet_subscribed = not self.outcome(_SUBSCRIBED).notify
+            self.is_quiet_unsubscribed = not self.outcome(_UNSUBSCRIBED).notify
 
     def outcome(self, facts: Facts, display_name: str | None = None) -> Outcome:
         """What the first rule that matches says."""
@@ -71,6 +89,8 @@ _ORDINARY: Final = Facts(
     member_count=3,
     sender_level=0,
 )
+_SUBSCRIBED: Final = replace(_ORDINARY, is_subscribed=True)
+_UNSUBSCRIBED: Final = replace(_ORDINARY, is_subscribed=False)
 
 
 def ruleset(user_id: str, stored: bytes | None, room_id: str, *, shared: bool = True) -> Ruleset:

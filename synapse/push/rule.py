@@ -14,8 +14,9 @@ import orjson
 from synapse.api.errors import BadJson, InvalidParam, MissingParam, TooLarge
 from synapse.http.json_body import JsonObject
 
+POSTCONTENT: Final = "postcontent"  # MSC4306: of predefined rules only
 # In the order in which they are checked.
-KINDS: Final = ("override", "content", "room", "sender", "underride")
+KINDS: Final = ("override", "content", POSTCONTENT, "room", "sender", "underride")
 
 _MAX_ID_LENGTH: Final = 300
 _MAX_RULE_BYTES: Final = 1024
@@ -27,8 +28,8 @@ _MEMBER_COUNT: Final = re.compile(r"(?:==|<=|>=|<|>)?[0-9]+", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A push rule of some kind. `conditions` are of override and underride rules alone, `pattern`
-    of content rules.
+    """A push rule of some kind. `conditions` are of override, postcontent and underride rules
+    alone, `pattern` of content rules.
     """
 
     rule_id: str
@@ -66,6 +67,8 @@ def new_rule(kind: str, rule_id: str, body: JsonObject) -> Rule:
     and a rule about a room that doesn't exist does no harm.
     """
     require_kind(kind)
+    if kind == POSTCONTENT:
+        raise InvalidParam(f"Rules of the kind '{POSTCONTENT}' are the server's own")
     if rule_id.startswith("."):
         raise InvalidParam("Ids of push rules that start with a dot are for the server's own")
     if "/" in rule_id or "\\" in rule_id:

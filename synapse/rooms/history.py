@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from synapse.events.event import Event
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.chunks import Redaction
-from synapse.rooms.rows import write_redactions
+from synapse.rooms.redaction_rows import write_redactions
 from synapse.storage.database import Database
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.names import Names

@@ -212,9 +212,9 @@ class Persister:
             self._tips[room_nid] = tip
         for chunk in chunks:
             for entry in chunk.entries:
-                self._events.remember(entry.event)
+                self._events.remember_new(entry.event, entry.replaces)
             for redaction in chunk.redactions:
-                self._events.remember_redacted(redaction.redacted)
+                self._events.remember_redacted(redaction.redacted, redaction.by)
         self._committed(chunks)
 
 

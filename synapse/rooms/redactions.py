@@ -8,7 +8,6 @@ from synapse.api.identifiers import domain_of
 from synapse.events.event import Event, StateMap
 from synapse.events.power_levels import PowerLevels
 from synapse.events.redaction import redacted_event
-from synapse.storage.stores.events import redacted_unsigned
 
 
 def redaction_of(redaction: Event, target: Event | None, state: StateMap) -> Event | None:
@@ -17,9 +16,7 @@ def redaction_of(redaction: Event, target: Event | None, state: StateMap) -> Eve
         return None
     if not may_redact(redaction, target, state):
         return None
-    redacted = redacted_event(target)
-    redacted.unsigned = redacted_unsigned(redaction)
-    return redacted
+    return redacted_event(target)
 
 
 def may_redact(redaction: Event, target: Event, state: StateMap) -> bool:

@@ -8,12 +8,13 @@ built from the database.
 
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from synapse.api.constants import EventTypes, Membership
 from synapse.api.errors import MatrixError
 from synapse.api.room_versions import RoomVersion
 from synapse.events.event import Event
+from synapse.storage.stores.events import is_told_of, tell_of_redacted
 from synapse.util.caches import Cache
 from synapse.util.drains import Drain
 from synapse.util.turns import Turns
@@ -182,12 +183,24 @@ class Room:
             current = self.current(event.slot)
             if current is not None and current.event_id == event.event_id:
                 self._set(event.slot, event)
+        if is_told_of(event):
+            for other in self._held():
+                tell_of_redacted(other, event)
 
     def purged(self, event_nids: set[int]) -> None:
         """Forget messages that were deleted; the room has no gap where they stood."""
         if any(event.nid in event_nids for event in self.tail):
             kept = [event for event in self.tail if event.nid not in event_nids]
             self.tail = deque(kept, maxlen=TAIL_LENGTH)
+
+    def _held(self) -> Iterator[Event]:
+        """The committed events that are held here, some of them twice."""
+        yield from self.tail
+        yield from filter(None, self._state.values())
+        for user_id in self._members:
+            entry = self._members.get(user_id)
+            if entry is not None and entry[0] is not None:
+                yield entry[0]
 
     def _set(self, slot: Slot, event: Event | None) -> None:
         if slot[0] == EventTypes.MEMBER:

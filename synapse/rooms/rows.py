@@ -10,9 +10,10 @@ from synapse.api.constants import EventTypes
 from synapse.events.event import Event
 from synapse.rooms.chunks import Chunk, Entry, Fork, Redaction
 from synapse.rooms.noise import MAIN_THREAD, Noise
+from synapse.rooms.redaction_rows import write_redactions
 from synapse.rooms.room import Room, Slot
 from synapse.storage.sql import Row
-from synapse.storage.stores.events import LIVE, REDACTED
+from synapse.storage.stores.events import LIVE, LOUD, MARKED, SHOUT
 from synapse.storage.stores.members import UPSERT_MEMBER, Membership
 from synapse.storage.stores.relations import INSERT_RELATION, relation_row
 from synapse.storage.stores.states import Link, next_link
@@ -181,7 +182,7 @@ class Rows:
                     entry.auth_events,
                     self._names,
                     self._slots,
-                    flags=LIVE,
+                    flags=_flags(entry.noise),
                     sent=(view_nid, replaces, device_nid, txn_id),
                     heard=(loud, shouts),
                 )
@@ -246,31 +247,16 @@ class Rows:
         )
 
 
-def write_redactions(
-    txn: Transaction,
-    redactions: Sequence[Redaction],
-    early: Sequence[tuple[str, Event]],
-) -> None:
-    """Take away what redactions redact; `early` ones wait for it."""
-    txn.execute_many(
-        "INSERT INTO redacted_events (event_nid, redacted_ms, json) VALUES (?, ?, ?)"
-        " ON CONFLICT (event_nid) DO NOTHING",
-        [(r.target.nid, r.at_ms, r.target.json) for r in redactions],
-    )
-    txn.execute_many(
-        "UPDATE events SET json = ?, redacted_by = ?, flags = flags | ?"
-        " WHERE event_nid = ? AND redacted_by IS NULL",
-        [(r.redacted.json, r.by.nid, REDACTED, r.target.nid) for r in redactions],
-    )
-    txn.execute_many(
-        "INSERT INTO early_redactions (target_id, event_nid) VALUES (?, ?)"
-        " ON CONFLICT (target_id, event_nid) DO NOTHING",
-        [(target_id, event.nid) for target_id, event in early],
-    )
-    if redactions:
-        # What a redacted event said of its relation is gone; its own children stay.
-        targets = [r.target.nid for r in redactions]
-        txn.execute("DELETE FROM relations WHERE event_nid = ANY(?)", targets)
+def _flags(noise: Noise) -> int:
+    is_main = noise.thread_id == MAIN_THREAD
+    flags = LIVE
+    if noise.loud and is_main:
+        flags |= LOUD
+    if noise.shout and is_main:
+        flags |= SHOUT
+    if noise.marks or (noise.loud and not is_main):
+        flags |= MARKED
+    return flags
 
 
 INSERT_EVENT = """

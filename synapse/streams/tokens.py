@@ -2,7 +2,8 @@
 
 `s123_45`: all that was committed up to position 123, and what lives in memory only (typing,
 presence) up to serial 45 (`Serials`).
-Opaque to clients, and valid for ever.
+Opaque to clients, and valid for ever. The `pos` of sliding sync begins with one, and names its
+connection behind it (`s123_45_0123456789ab_7`): it is a token too, wherever one is wanted.
 """
 
 import re
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 from synapse.api.errors import InvalidParam
 
-_SYNC = re.compile(r"s([0-9]{1,18})_([0-9]{1,18})", re.ASCII)
+_SYNC = re.compile(r"s([0-9]{1,18})_([0-9]{1,18})(?:_[0-9a-f]{12}_[0-9]{1,18})?", re.ASCII)
 _TIMELINE = re.compile(r"t(-?[0-9]{1,18})", re.ASCII)
 
 

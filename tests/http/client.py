@@ -206,7 +206,9 @@ class FakeSite:
     ) -> Answer:
         """Send a request and wait for the answer."""
         connection = self.start(method, path, json, token=token, headers=headers, body=body)
-        return await connection.answered()
+        answer = await connection.answered()
+        connection.hang_up()
+        return answer
 
     def start(
         self,

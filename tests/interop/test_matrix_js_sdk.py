@@ -27,6 +27,9 @@ class JsSdkTests(InteropTestCase):
     def test_chat(self) -> None:
         self.play("chat")
 
+    def test_state(self) -> None:
+        self.play("state")
+
     def test_history(self) -> None:
         self.play("history")
 

@@ -1,5 +1,6 @@
 """Push rules, evaluated."""
 
+from dataclasses import replace
 from typing import Any
 
 from synapse.push.conditions import Facts, check_of, split_path
@@ -140,6 +141,10 @@ class DefaultRuleTests(TestCase):
             (facts("m.room.server_acl", state_key=""), NOTHING),
             (facts("m.room.member", state_key=ALICE, membership="invite"), NOTICED),
             (facts("m.room.member", state_key="@bob:test", membership="invite"), NOTHING),
+            (facts("org.matrix.msc3381.poll.start"), NOTICED),
+            (facts("org.matrix.msc3381.poll.response"), NOTHING),
+            (facts("org.matrix.msc3381.poll.response", **mention), SHOUTED),
+            (facts("org.matrix.msc3381.poll.end", members=2), NOTICED),
         ):
             with self.subTest(event=event):
                 self.assertEqual(ruleset(ALICE, None, ROOM, shared=False).outcome(event), outcome)
@@ -178,6 +183,29 @@ class OwnRuleTests(TestCase):
             with self.subTest(rules=rules):
                 found = ruleset(ALICE, self.stored(*rules), ROOM).outcome(message)
                 self.assertEqual(found, outcome)
+
+    def test_threads_come_after_keywords_and_before_rooms(self) -> None:
+        loud: list[Any] = ["notify", {"set_tweak": "highlight"}]
+        mention: Any = {"m.mentions": {"user_ids": [ALICE]}}
+        rules = Rules(ALICE, None)
+        rules.add_thread_rules()
+        rules.put("content", Rule("cake", loud, pattern="cake"))
+        rules.put("sender", Rule("@bob:test", loud))
+        loud_sender = rules.to_stored()
+        rules.put("room", Rule(ROOM, []))
+        muted = rules.to_stored()
+        for stored, event, main, unsubscribed, subscribed in (
+            (loud_sender, facts(), SHOUTED, NOTHING, NOTICED),
+            (muted, facts(), NOTHING, NOTHING, NOTICED),
+            (muted, facts(body="cake"), SHOUTED, SHOUTED, SHOUTED),
+            (muted, facts(**mention), SHOUTED, SHOUTED, SHOUTED),
+            (muted, facts("m.reaction"), NOTHING, NOTHING, NOTHING),
+        ):
+            found = ruleset(ALICE, stored, ROOM, shared=False)
+            for is_subscribed, outcome in ((None, main), (False, unsubscribed), (True, subscribed)):
+                with self.subTest(event=event, is_subscribed=is_subscribed):
+                    event = replace(event, is_subscribed=is_subscribed)
+                    self.assertEqual(found.outcome(event), outcome)
 
     def test_the_master_rule_silences_all(self) -> None:
         rules = Rules(ALICE, None)

@@ -3,10 +3,10 @@
 from typing import Any
 from unittest import TestCase
 
-from synapse.api.errors import MatrixError
+from synapse.api.errors import MatrixError, NotFound
 from synapse.http.json_body import JsonObject
 from synapse.push import rules as rules_module
-from synapse.push.rule import KINDS, Rule, new_rule
+from synapse.push.rule import Rule, new_rule
 from synapse.push.rules import Rules
 
 ALICE = "@alice:test"
@@ -22,6 +22,7 @@ OVERRIDE = [
     ".m.rule.tombstone",
     ".m.rule.reaction",
     ".m.rule.room.server_acl",
+    ".org.matrix.msc3930.rule.poll_response",
     ".m.rule.suppress_edits",
 ]
 UNDERRIDE = [
@@ -30,12 +31,22 @@ UNDERRIDE = [
     ".m.rule.room_one_to_one",
     ".m.rule.message",
     ".m.rule.encrypted",
+    ".org.matrix.msc3930.rule.poll_start_one_to_one",
+    ".org.matrix.msc3930.rule.poll_start",
+    ".org.matrix.msc3930.rule.poll_end_one_to_one",
+    ".org.matrix.msc3930.rule.poll_end",
 ]
+POSTCONTENT = [
+    ".io.element.msc4306.rule.unsubscribed_thread",
+    ".io.element.msc4306.rule.subscribed_thread",
+]
+OWN_KINDS = ("override", "content", "room", "sender", "underride")
 
 # kind, rule id, body; then status and errcode
 REFUSED: list[tuple[str, str, dict[str, Any], int, str]] = [
     ("unknown", "a", {"actions": []}, 400, "M_INVALID_PARAM"),
     ("", "a", {"actions": []}, 400, "M_INVALID_PARAM"),
+    ("postcontent", "a", {"actions": [], "conditions": []}, 400, "M_INVALID_PARAM"),
     ("room", ".a", {"actions": []}, 400, "M_INVALID_PARAM"),
     ("room", "a/b", {"actions": []}, 400, "M_INVALID_PARAM"),
     ("room", "a\\b", {"actions": []}, 400, "M_INVALID_PARAM"),
@@ -100,6 +111,21 @@ class PredefinedRules(TestCase):
         self.assertEqual(
             {kind: [rule["rule_id"] for rule in rules] for kind, rules in json.items()},
             {"override": OVERRIDE, "content": [], "room": [], "sender": [], "underride": UNDERRIDE},
+        )
+
+    def test_rules_for_threads(self) -> None:
+        rules = Rules(ALICE, None)
+        with self.assertRaises(NotFound):
+            rules.rule("postcontent", POSTCONTENT[0])
+        rules.add_thread_rules()
+        rules.set_enabled("postcontent", POSTCONTENT[0], False)
+        rules = Rules(ALICE, rules.to_stored())
+        json = rules.to_json()
+        kinds = ["override", "content", "postcontent", "room", "sender", "underride"]
+        self.assertEqual(list(json), kinds)
+        self.assertEqual(
+            [(rule["rule_id"], rule["enabled"]) for rule in json["postcontent"]],
+            list(zip(POSTCONTENT, (False, True), strict=True)),
         )
 
     def test_all_but_the_master_rule_are_enabled(self) -> None:
@@ -178,7 +204,7 @@ class OwnRules(TestCase):
     def test_each_kind_has_its_own_properties(self) -> None:
         body = JsonObject({"actions": ["notify"], "conditions": [_MATCH], "pattern": "cake"})
         plain = {"rule_id": "a", "default": False, "enabled": True, "actions": ["notify"]}
-        for kind in KINDS:
+        for kind in OWN_KINDS:
             more: dict[str, Any] = {}
             if kind in ("override", "underride"):
                 more = {"conditions": [_MATCH]}
@@ -193,7 +219,7 @@ class OwnRules(TestCase):
 
     def test_order_among_the_predefined(self) -> None:
         rules = Rules(ALICE, None)
-        for kind in KINDS:
+        for kind in OWN_KINDS:
             rules.put(kind, own("a"))
         self.assertEqual(ids(rules, "override"), [OVERRIDE[0], "a", *OVERRIDE[1:]])
         self.assertEqual(ids(rules, "underride"), ["a", *UNDERRIDE])
@@ -261,7 +287,7 @@ class OwnRules(TestCase):
         rules = Rules(ALICE, None)
         many = [own(str(n)) for n in range(rules_module.MAX_RULES)]
         for rule in many:
-            rules.put(KINDS[int(rule.rule_id) % len(KINDS)], rule)
+            rules.put(OWN_KINDS[int(rule.rule_id) % len(OWN_KINDS)], rule)
         rules.put("override", own("0"))
         with self.assertRaises(MatrixError) as caught:
             rules.put("override", own("one more"))

@@ -88,6 +88,21 @@ QUERIES = (
     "org.matrix.msc4140.delay",
     "minimum_valid_until_ts",
 )
+# Of requests with a body.
+BODY_QUERIES = (
+    "access_token",
+    "pos",
+    "timeout",
+    "set_presence",
+    "before",
+    "after",
+    "kind",
+    "server",
+    "server_name",
+    "via",
+    "next_batch",
+    "org.matrix.msc4140.delay",
+)
 # A body that each endpoint would take, so that each property can be put wrong.
 BODIES: dict[str, dict[str, Any]] = {
     "Register": {"username": "u", "password": "p", "device_id": "D", "auth": {"type": "x"}},
@@ -151,15 +166,23 @@ BODIES: dict[str, dict[str, Any]] = {
     "Knock": {"reason": "r"},
     "Invite": {"user_id": "@bob:test", "reason": "r"},
     "Leave": {"reason": "r"},
-    "Kick": {"user_id": "@bob:test", "reason": "r"},
-    "Ban": {"user_id": "@carol:test", "reason": "r"},
+    "Kick": {
+        "user_id": "@bob:test",
+        "reason": "r",
+        "org.matrix.msc4293.redact_events": True,
+    },
+    "Ban": {
+        "user_id": "@carol:test",
+        "reason": "r",
+        "org.matrix.msc4293.redact_events": True,
+    },
     "Unban": {"user_id": "@carol:test", "reason": "r"},
     "SendEvent": {
         "body": "b",
         "redacts": "$x",
         "m.relates_to": {"rel_type": "m.annotation", "event_id": "$x", "key": "k"},
     },
-    "RedactEvent": {"reason": "r", "redacts": "$x"},
+    "RedactEvent": {"reason": "r", "redacts": "$x", "with_rel_types": ["m.replace"]},
     "StateWithKey": {"membership": "join", "alias": "#a:test", "alt_aliases": ["#a:test"]},
     "StateWithoutKey": {"name": "n", "users": {"@a:b": 1}, "alias": "#a:test"},
     "RoomAlias": {"room_id": "!room:test"},
@@ -203,8 +226,34 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 
 
-class HostileTests(RoomTestCase):
-    """Each test goes through all endpoints."""
+# What answers without a token.
+OPEN_TO_ALL = {
+    "Register",
+    "RegisterAvailable",
+    "AdminRegister",
+    "LoginResource",
+    "Refresh",
+    "RoomAlias GET",
+    "RoomSummary",
+    "UnstableRoomSummary",
+    "DirectoryVisibility GET",
+    "Profile",
+    "ProfileField GET",
+    "Password",  # with an e-mail address, and UI auth in any case
+    "Deactivate",
+    "Versions",
+    "ServerVersion",
+    "WellKnownClient",
+    "WellKnownServer",
+    "WellKnownSupport",
+    "PublishedKeys",
+    "KeysOfServer",
+    "KeysOfServers",
+}
+
+
+class EveryEndpointTestCase(RoomTestCase):
+    """For tests that go through all endpoints."""
 
     async def arrange(self) -> None:
         notices = ServerNoticesConfig(system_mxid_localpart="notices")
@@ -260,6 +309,10 @@ class HostileTests(RoomTestCase):
         self.assertNotIn("{", pattern)
         return pattern
 
+
+class HostileTests(EveryEndpointTestCase):
+    """Each test goes through all endpoints."""
+
     def check(self, answer: Answer, what: str) -> None:
         self.assertLess(answer.status, 500, f"{what}: {answer.status} {answer.body[:300]!r}")
         if answer.status >= 400:
@@ -303,9 +356,7 @@ class HostileTests(RoomTestCase):
         await self.arrange()
         for name, method, pattern in self.calls():
             body = BODIES.get(name, {}) if method in ("PUT", "POST") else None
-            if body is not None:
-                continue
-            for query in QUERIES:
+            for query in QUERIES if body is None else BODY_QUERIES:
                 for value in STRANGE_VALUES:
                     more = "&dir=b" if query != "dir" else ""
                     path = f"{self.path(pattern)}?{query}={value}{more}"
@@ -315,7 +366,7 @@ class HostileTests(RoomTestCase):
                         and value.isdigit()
                     ):
                         continue  # a client may wait
-                    answer = await self.fetch(method, path, token=self.token)
+                    answer = await self.fetch(method, path, body, token=self.token)
                     self.check(answer, f"{method} {path[:200]}")
 
     async def test_wrong_tokens(self) -> None:
@@ -343,31 +394,8 @@ class HostileTests(RoomTestCase):
 
     async def test_without_a_token(self) -> None:
         await self.arrange()
-        open_to_all = {
-            "Register",
-            "RegisterAvailable",
-            "AdminRegister",
-            "LoginResource",
-            "Refresh",
-            "RoomAlias GET",
-            "RoomSummary",
-            "UnstableRoomSummary",
-            "DirectoryVisibility GET",
-            "Profile",
-            "ProfileField GET",
-            "Password",  # with an e-mail address, and UI auth in any case
-            "Deactivate",
-            "Versions",
-            "ServerVersion",
-            "WellKnownClient",
-            "WellKnownServer",
-            "WellKnownSupport",
-            "PublishedKeys",
-            "KeysOfServer",
-            "KeysOfServers",
-        }
         for name, method, pattern in self.calls():
-            if name in open_to_all or f"{name} {method}" in open_to_all:
+            if name in OPEN_TO_ALL or f"{name} {method}" in OPEN_TO_ALL:
                 continue
             answer = await self.fetch(method, self.path(pattern), BODIES.get(name, {}))
             self.assertEqual(

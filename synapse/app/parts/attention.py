@@ -44,5 +44,6 @@ class Attention:
             rooms.listeners,
             rooms.visibility,
             streams.ignored_users,
+            streams.thread_subscription_store,
             clock,
         )

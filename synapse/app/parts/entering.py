@@ -12,6 +12,7 @@ from synapse.handlers.invite_permission import InvitePermission
 from synapse.handlers.membership import Memberships
 from synapse.handlers.membership_limits import MembershipLimits
 from synapse.handlers.ratelimits import RateLimiter
+from synapse.handlers.removal_redactions import RemovalRedactions
 from synapse.handlers.restricted_joins import RestrictedJoins
 from synapse.handlers.room_closing import RoomClosing
 from synapse.handlers.room_creation import RoomCreation
@@ -77,6 +78,7 @@ class Entering:
                 server_name=server_name,
             ),
             membership_limits,
+            RemovalRedactions(rooms.cache, stores.events, rooms.sender_redactions),
             config.rooms,
             server_name=server_name,
         )

@@ -11,6 +11,7 @@ from synapse.handlers.ratelimits import RateLimiter
 from synapse.handlers.relations import Relations
 from synapse.handlers.reports import Reports
 from synapse.handlers.room_state import RoomState
+from synapse.handlers.thread_views import ThreadViews
 from synapse.handlers.timelines import Timelines
 from synapse.storage.database import Database
 from synapse.storage.stores.reports import ReportStore
@@ -46,12 +47,14 @@ class Reading:
             self.timelines,
             rooms.visibility,
         )
+        thread_views = ThreadViews(stores.relations, stores.events, rooms.visibility)
         self.relations = Relations(
             self.timelines,
             stores.relations,
             stores.events,
             rooms.cache,
             rooms.visibility,
+            thread_views,
             streams.ignored_users,
         )
         self.aggregations = Aggregations(
@@ -59,6 +62,7 @@ class Reading:
             stores.events,
             rooms.cache,
             rooms.visibility,
+            thread_views,
             streams.ignored_users,
             clock,
         )

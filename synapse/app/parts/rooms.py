@@ -23,6 +23,7 @@ from synapse.rooms.history import History
 from synapse.rooms.persister import Persister
 from synapse.rooms.purging import Purging
 from synapse.rooms.receiver import Receiver
+from synapse.rooms.sender_redactions import SenderRedactions
 from synapse.rooms.standing import Standings
 from synapse.rooms.txns import Transactions
 from synapse.rooms.writer import RoomWriter
@@ -117,6 +118,9 @@ class Rooms:
             server_name=server_name,
         )
         self.history = History(database, stores.names, stores.events, self.cache)
+        self.sender_redactions = SenderRedactions(
+            database, self.cache, stores.events, clock, forget=stores.search_feed.forget
+        )
         self.transactions = Transactions(stores.events)
         rules = _retention_rules(config.retention)
         self.retention = Retention(self.cache, stores.states, clock, rules)

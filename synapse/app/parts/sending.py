@@ -10,6 +10,7 @@ from synapse.handlers.delayed_sending import DelayedSending
 from synapse.handlers.guest_access import GuestAccess
 from synapse.handlers.messages import Messages
 from synapse.handlers.ratelimits import RateLimiter
+from synapse.handlers.related_events import RelatedEvents
 from synapse.handlers.relation_rules import RelationRules
 from synapse.handlers.state_events import StateEvents
 from synapse.storage.database import Database
@@ -42,6 +43,7 @@ class Sending:
             rooms.transactions,
             streams.presence,
             RelationRules(stores.relations, stores.events, rooms.cache),
+            RelatedEvents(stores.relations, stores.events),
             messages_limit=messages_limit,
             moderation_limit=None if redactions is None else RateLimiter(clock, redactions),
             server_name=server_name,

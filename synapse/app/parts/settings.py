@@ -23,5 +23,5 @@ class Settings:
         self.tags = Tags(streams.account_data_store)
         self.filters = Filters(FilterStore(database))
         self.thread_subscriptions = ThreadSubscriptions(
-            streams.thread_subscription_store, rooms.cache, reading.timelines
+            streams.thread_subscription_store, rooms.cache, reading.timelines, self.push_rules
         )

@@ -60,7 +60,11 @@ def sliding_sync(
         excluded_rooms=config.rooms.exclude_rooms_from_sync,
     )
     extensions = Extensions(
-        streams.account_data_store, settings.push_rules, streams.receipt_store, news.ephemeral
+        streams.account_data_store,
+        settings.push_rules,
+        streams.receipt_store,
+        news.ephemeral,
+        settings.thread_subscriptions,
     )
     return SlidingSync(
         database,

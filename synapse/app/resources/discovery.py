@@ -5,7 +5,7 @@ from synapse.app.parts.reading import Reading
 from synapse.config.homeserver import HomeserverConfig
 from synapse.handlers.auth import Auth
 from synapse.http.resource import Resource
-from synapse.rest.client.mutual_rooms import MutualRoomsResource
+from synapse.rest.client.mutual_rooms import MutualRoomsResource, UnstableMutualRooms
 from synapse.rest.client.public_rooms import PublicRoomsResource
 from synapse.rest.client.room_summaries import RoomSummary, UnstableRoomSummary
 from synapse.rest.client.search import SearchResource
@@ -34,6 +34,7 @@ def discovery_resources(
         UnstableRoomSummary(auth, discovery.room_previews),
         Hierarchy(auth, discovery.space_hierarchy),
         MutualRoomsResource(auth, discovery.mutual_rooms),
+        UnstableMutualRooms(auth, discovery.mutual_rooms),
         UserDirectorySearch(auth, discovery.user_directory),
         SearchResource(auth, discovery.search, reading.client_events),
         Protocols(auth),

@@ -18,7 +18,10 @@ from synapse.rest.client.push_rules import (
     PushRuleEnabled,
 )
 from synapse.rest.client.tags import OneTag, TagsOfRoom
-from synapse.rest.client.thread_subscriptions import ThreadSubscriptionResource
+from synapse.rest.client.thread_subscriptions import (
+    ThreadSubscriptionChanges,
+    ThreadSubscriptionResource,
+)
 
 
 def setting_resources(auth: Auth, settings: Settings) -> list[Resource]:
@@ -37,4 +40,5 @@ def setting_resources(auth: Auth, settings: Settings) -> list[Resource]:
         PushRuleEnabled(auth, settings.push_rules),
         PushRuleActions(auth, settings.push_rules),
         ThreadSubscriptionResource(auth, settings.thread_subscriptions),
+        ThreadSubscriptionChanges(auth, settings.thread_subscriptions),
     ]

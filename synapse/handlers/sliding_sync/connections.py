@@ -80,9 +80,9 @@ class Connection:
             raise UnknownPos()
 
     def answer(self, news: News) -> str:
-        """The `pos` of an answer that tells this."""
+        """The `pos` of an answer that tells this; it is a token of timelines as well."""
         self._number += 1
-        pos = f"{self._name}_{self._number}"
+        pos = f"{news.token}_{self._name}_{self._number}"
         self._pending = (pos, news)
         return pos
 

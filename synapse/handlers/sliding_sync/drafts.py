@@ -44,7 +44,7 @@ class Drafts:
         """By room_id the parts that tell anything."""
         timelines = [draft.timeline for draft in drafts if draft.timeline is not None]
         memberships = {draft.item.entry.room_id: draft.item.entry.row for draft in drafts}
-        own = await self._timelines.own(timelines, requester, memberships)
+        own = await self._timelines.own(timelines, requester, memberships, bundles_everywhere=True)
         parts = {}
         for draft in drafts:
             part = draft.part

@@ -15,6 +15,7 @@ from synapse.handlers.sliding_sync.room_list import RoomList
 from synapse.handlers.sliding_sync.windows import Windows
 from synapse.handlers.sync.ephemeral import Ephemeral, receipt_event
 from synapse.handlers.sync.personal import PersonalNews, personal_news, push_rule_news
+from synapse.handlers.thread_subscriptions import ThreadSubscriptions
 from synapse.storage.stores.account_data import AccountDataStore
 from synapse.storage.stores.receipts import ReceiptStore
 from synapse.streams.followers import Follower
@@ -76,11 +77,13 @@ class Extensions:
         push_rules: PushRules,
         receipts: ReceiptStore,
         ephemeral: Ephemeral,
+        thread_subscriptions: ThreadSubscriptions,
     ) -> None:
         self._account_data = account_data
         self._push_rules = push_rules
         self._receipts = receipts
         self._ephemeral = ephemeral
+        self._thread_subscriptions = thread_subscriptions
 
     async def extra(self, scope: Scope, follower: Follower) -> Extra:
         extra = Extra()
@@ -89,8 +92,8 @@ class Extensions:
             extra.parts["to_device"] = _to_device(config, scope.token)
         if "e2ee" in wanted:
             extra.parts["e2ee"] = _e2ee()
-        if THREADS in wanted:
-            extra.parts[THREADS] = {}
+        if (config := wanted.get(THREADS)) is not None:
+            await self._add_threads(extra, scope, config, follower)
         if (config := wanted.get("account_data")) is not None:
             await self._add_account_data(extra, scope, config, follower)
         if (config := wanted.get("receipts")) is not None:
@@ -98,6 +101,21 @@ class Extensions:
         if (config := wanted.get("typing")) is not None:
             _add(extra, "typing", await self._typing_of(scope, config))
         return extra
+
+    async def _add_threads(
+        self, extra: Extra, scope: Scope, config: ExtensionConfig, follower: Follower
+    ) -> None:
+        since, upto = scope.since, scope.token.position
+        extra.parts[THREADS] = {}
+        if since and since >= max(follower.own, follower.since):
+            return
+        changes = await self._thread_subscriptions.changes(
+            scope.request.requester, since, upto, config.limit
+        )
+        if changes.is_empty:
+            return
+        extra.parts[THREADS] = changes.to_json("prev_batch")
+        extra.has_news = True
 
     async def _add_account_data(
         self, extra: Extra, scope: Scope, config: ExtensionConfig, follower: Follower

@@ -176,6 +176,11 @@ class SlidingSync:
             drafts.append(draft)
         answer.sent = {draft.room_nid: draft.sent for draft in drafts}
         answer.rooms = await self._drafts.finish(drafts, requester, moment)
+        for item in wanted:
+            part = answer.rooms.get(item.entry.room_id)
+            lists = answer.windows.lists_with(item.entry.row.room_nid)
+            if part is not None and lists:
+                part["lists"] = lists
 
 
 def _items(rooms: RoomList, windows: Windows, told: Told) -> list[Wanted]:

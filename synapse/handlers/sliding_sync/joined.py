@@ -29,7 +29,7 @@ from synapse.handlers.sync.whole_rooms import Timeline, WholeRooms
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
 from synapse.storage.stores.members import MemberStore
-from synapse.storage.stores.unread import Count
+from synapse.storage.stores.unread_counting import Count
 from synapse.util.clock import Clock
 
 
@@ -140,7 +140,7 @@ class JoinedViews:
         if item.is_dm != sent.is_dm:
             part["is_dm"] = item.is_dm
         if timeline is not None:
-            part["unstable_expanded_timeline"] = True
+            part["expanded_timeline"] = part["unstable_expanded_timeline"] = True
         if state:
             part["required_state"] = [orjson.Fragment(self.render(event)) for event in state]
         if changes:

@@ -27,7 +27,12 @@ from synapse.rooms.room import Room
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.members import Membership
 
-_STRIPPED = {Membership.INVITE: "invite_state", Membership.KNOCK: "knock_state"}
+# The members that hold the stripped state. The proposal knows the last one; today's clients look
+# for `invite_state`, and find out by its member events whether it is a knock.
+_STRIPPED = {
+    Membership.INVITE: ("invite_state", "stripped_state"),
+    Membership.KNOCK: ("invite_state", "knock_state", "stripped_state"),
+}
 
 
 class OutsideViews:
@@ -68,7 +73,7 @@ class OutsideViews:
         stripped = _STRIPPED.get(Membership(row.membership))
         if stripped is not None:
             state = await self._elsewhere.stripped_state(room, requester.user_id)
-            part, delta = {"initial": True, stripped: state}, None
+            part, delta = {"initial": True, **dict.fromkeys(stripped, state)}, None
         else:
             part, delta = await self._left(item, room, requester, moment)
         return Draft(item, part, item.as_sent(moment.upto, set(), limit), wish(limit), delta, facts)

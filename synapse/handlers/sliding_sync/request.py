@@ -20,6 +20,7 @@ _MAX_NAME = 255
 
 EXTENSIONS = ("to_device", "e2ee", "account_data", "receipts", "typing")
 THREADS = "io.element.msc4308.thread_subscriptions"
+_CHANGES = 100  # of thread subscriptions, where the client says nothing else
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class ExtensionConfig:
     since: str | None
     lists: frozenset[str]  # names of lists, or `*`
     rooms: frozenset[str]  # ids of subscribed rooms, or `*`
+    limit: int = _CHANGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,8 @@ def _filters(body: JsonObject) -> ListFilters:
         is_dm=_flag(body, "is_dm"),
         spaces=_names(body, "spaces"),
         is_encrypted=_flag(body, "is_encrypted"),
-        is_invite=_flag(body, "is_invite"),
+        # The proposal's new name; clients say the old one.
+        is_invite=_flag(body, "is_invited" if "is_invited" in body else "is_invite"),
         room_types=_types(body, "room_types"),
         not_room_types=_types(body, "not_room_types") or frozenset(),
         name_like=body.optional_string("room_name_like"),
@@ -209,11 +212,15 @@ def _extensions(body: JsonObject) -> dict[str, ExtensionConfig]:
             continue
         since = config.optional_string("since") if name == "to_device" else None
         lists, rooms = _names(config, "lists"), _names(config, "rooms")
+        limit = config.optional_integer("limit", _CHANGES) if name == THREADS else _CHANGES
+        if limit < 1:
+            raise InvalidParam(f"'extensions.{name}.limit' must be above 0")
         everything = frozenset([ANY])
         found[name] = ExtensionConfig(
             since,
             everything if lists is None else lists,
             everything if rooms is None else rooms,
+            limit,
         )
     return found
 

@@ -43,6 +43,8 @@ class Entry:
     activity: int  # the room's last event, or for a room the user isn't in, their last of it
     is_shown: bool  # also to clients that were never told of it
     facts: Facts | None = None
+    # An invite that the user doesn't want to see; `row` is what was before it, if anything was.
+    unwanted: MemberRow | None = None
 
     @property
     def is_joined(self) -> bool:
@@ -143,13 +145,17 @@ class RoomLists:
 
     async def _judge_invites(self, rooms: RoomList, user_nid: int) -> None:
         """Hide the invites that the user does not want."""
-        invites = [entry for entry in rooms.entries.values() if entry.is_invite]
-        wanted = await self._invite_permission.without_unwanted(
-            user_nid, [entry.row for entry in invites]
-        )
-        room_nids = {row.room_nid for row in wanted}
-        for entry in invites:
-            entry.is_shown = entry.row.room_nid in room_nids
+        invites = {
+            entry.row.room_nid: entry.unwanted or entry.row
+            for entry in rooms.entries.values()
+            if entry.is_invite or entry.unwanted is not None
+        }
+        before = await self._invite_permission.before_unwanted(user_nid, invites.values())
+        for room_nid, invite in invites.items():
+            entry = rooms.entries[room_nid]
+            entry.is_shown = room_nid not in before
+            entry.unwanted = None if entry.is_shown else invite
+            entry.row = before.get(room_nid) or invite
 
     async def _add_account_data(self, rooms: RoomList, follower: Follower, since: int) -> bool:
         """True if the user's rules for invites are among it."""

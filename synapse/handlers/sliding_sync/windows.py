@@ -32,6 +32,10 @@ class Windows:
         if known is not config:
             self.configs[room_nid] = config if known is None else known | config
 
+    def lists_with(self, room_nid: int) -> list[str]:
+        """The lists that show a room."""
+        return [name for name, room_nids in self.of_lists.items() if room_nid in room_nids]
+
 
 class WindowFinder:
     """Holds a user's rooms against the lists of a request."""

@@ -29,8 +29,9 @@ _See = Callable[[list[Event]], Awaitable[list[Event]]]
 
 # What a room is called, if need be after its members.
 _NAMING = (EventTypes.MEMBER, EventTypes.NAME, EventTypes.CANONICAL_ALIAS)
-# A delta carries the events' age when it was built: it is shared for this long.
-_SHARED_MS = 10_000
+# A delta carries the events' age when it was built, and clients order events by what they make of
+# it: it is shared for this long.
+_SHARED_MS = 500
 # A filter that lets little through makes us read on; a reader is not made to wait for ever.
 _MAX_READ = 2_000
 
@@ -64,11 +65,6 @@ class RoomDelta:
         now_ms, at = self.made_ms, history.at
         more = [wish.render(event, now_ms=now_ms, unsigned=at(event)) for event in members]
         return b",".join([self.state, *more] if self.state else more)
-
-    @property
-    def state_member(self) -> bytes:
-        """The name under which the state is told."""
-        return b"state_after" if self.is_after else b"state"
 
 
 class RoomDeltas:

@@ -116,7 +116,7 @@ class RoomsElsewhere:
             self._timelines.render(delta, request.filter.room, own),
             b"true" if delta.limited else b"false",
             delta.prev_batch.encode(),
-            delta.state_member,
+            request.filter.room.state_form.value.encode(),
             delta.state_with(delta.speakers, request.filter.room, delta.history),
             b",".join(personal.of_room(room.nid, room.room_id, request.filter)),
         )

@@ -105,7 +105,9 @@ def receipt_event(receipts: Iterable[Receipt], user_id: str) -> bytes | None:
     content: dict[str, Any] = {}
     # Memory holds all that came, of which the last one of a kind counts.
     newest = {(r.user_id, r.receipt_type, r.thread_id): r for r in receipts}
-    for receipt in newest.values():
+    # For one event, a receipt for the whole room stands before one for a thread: there is room for
+    # only one, and some clients know only the former (MSC4102). The last one is told.
+    for receipt in sorted(newest.values(), key=lambda receipt: not receipt.thread_id):
         if receipt.receipt_type == PRIVATE and receipt.user_id != user_id:
             continue
         data: dict[str, Any] = {"ts": receipt.ts_ms}

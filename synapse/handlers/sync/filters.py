@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import orjson
@@ -14,6 +15,15 @@ DEFAULT_LIMIT = 10
 _NO_LIMIT = 10**9
 
 
+class StateForm(Enum):
+    """Which state of a room is told, and the member of the answer that holds it."""
+
+    BEFORE = "state"  # as it is before the timeline
+    AFTER = "state_after"
+    # What matrix-js-sdk asks for, and the only name under which it looks for the answer (MSC4222).
+    AFTER_UNSTABLE = "org.matrix.msc4222.state_after"
+
+
 @dataclass(frozen=True, slots=True)
 class RoomFilter:
     """What to show of a room: the part of a filter by which room deltas differ."""
@@ -22,8 +32,12 @@ class RoomFilter:
     timeline: EventFilter
     state: EventFilter
     render: Callable[..., bytes]  # (event, *, now_ms, transaction_id=None, unsigned=b"")
-    # Whether state is told as it is after the timeline, and not as before it (MSC4222).
-    state_after: bool = False
+    state_form: StateForm = StateForm.BEFORE
+
+    @property
+    def state_after(self) -> bool:
+        """Whether state is told as it is after the timeline, and not as before it."""
+        return self.state_form is not StateForm.BEFORE
 
     @property
     def lazy_members(self) -> bool:
@@ -53,7 +67,7 @@ class SyncFilter:
 
 
 def compile_filter(
-    definition: dict[str, Any], *, max_limit: int, state_after: bool = False
+    definition: dict[str, Any], *, max_limit: int, state_form: StateForm = StateForm.BEFORE
 ) -> SyncFilter:
     """`definition` has the shape of `synapse.api.filter_shape.SYNC_FILTER`.
 
@@ -67,12 +81,13 @@ def compile_filter(
     state = EventFilter.compile(room.get("state", {}), max_limit, max_limit)
     fields = definition.get("event_fields")
     form = definition.get("event_format", "client")
+    is_after = state_form is not StateForm.BEFORE
     key = orjson.dumps(
-        [room.get("timeline", {}), room.get("state", {}), fields, form, state_after],
+        [room.get("timeline", {}), room.get("state", {}), fields, form, is_after],
         option=orjson.OPT_SORT_KEYS,
     ).decode()
     return SyncFilter(
-        room=RoomFilter(key, timeline, state, _renderer(form, fields), state_after),
+        room=RoomFilter(key, timeline, state, _renderer(form, fields), state_form),
         ephemeral=EventFilter.compile(room.get("ephemeral", {}), max_limit, max_limit),
         room_account_data=EventFilter.compile(room.get("account_data", {}), max_limit, max_limit),
         account_data=EventFilter.compile(definition.get("account_data", {}), max_limit, max_limit),

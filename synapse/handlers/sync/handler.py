@@ -166,10 +166,11 @@ class Sync:
             personal = await personal_news(
                 self._account_data,
                 request.requester.user_nid,
-                0 if whole else since,
+                since,
                 upto,
                 everywhere=request.filter.account_data,
                 in_rooms=request.filter.room_account_data,
+                whole=whole,
             )
             answer.account_data = personal.account_data + await push_rule_news(
                 self._push_rules,
@@ -218,6 +219,7 @@ class Sync:
     ) -> list[MemberRow]:
         """Memberships that began after a position; in a whole sync, all that a client is shown."""
         user_nid = request.requester.user_nid
+        shown: list[Membership] = []
         if whole:
             shown = [Membership.JOIN, Membership.INVITE, Membership.KNOCK]
             if request.filter.include_leave:
@@ -237,7 +239,14 @@ class Sync:
                 if row.since > since or row.membership != Membership.JOIN
             ]
         rows = [row for row in rows if not row.forgotten]
-        rows = await self._invite_permission.without_unwanted(user_nid, rows)
+        # Of an invite that is not wanted the client is not told, but of what came before it.
+        before = await self._invite_permission.before_unwanted(user_nid, rows)
+        told_until = self._database.position if request.since is None else since
+        rows = [row for row in rows if row.room_nid not in before] + [
+            row
+            for row in before.values()
+            if row is not None and (row.since > told_until or row.membership in shown)
+        ]
         ids = await self._room_store.ids([row.room_nid for row in rows])
         return [row for row in rows if self._is_wanted(request, ids[row.room_nid])]
 

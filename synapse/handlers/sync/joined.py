@@ -9,6 +9,7 @@ from synapse.events.event import Event
 from synapse.handlers.own_memberships import OwnMemberships
 from synapse.handlers.sync.deltas import RoomDelta, RoomDeltas
 from synapse.handlers.sync.ephemeral import Ephemeral
+from synapse.handlers.sync.filters import StateForm
 from synapse.handlers.sync.lazy_members import LazyMembers
 from synapse.handlers.sync.own_timelines import OwnTimelines
 from synapse.handlers.sync.personal import PersonalNews
@@ -87,7 +88,8 @@ class JoinedRooms:
         if wish.room.lazy_members:
             state = await self._with_members(room, delta, heroes, request, upto)
         more = summary + unread[room.nid]
-        return _room(room.room_id, delta, timeline, state, more, ephemeral, account_data)
+        form = wish.room.state_form
+        return _room(room.room_id, form, delta, timeline, state, more, ephemeral, account_data)
 
     async def whole(
         self,
@@ -129,6 +131,7 @@ class JoinedRooms:
             parts.append(
                 _room(
                     row.room_id,
+                    wish.room.state_form,
                     delta,
                     self._timelines.render(delta, wish.room, own),
                     delta.state,
@@ -187,6 +190,7 @@ def _summary(joined: int, invited: int, heroes: list[str]) -> bytes:
 
 def _room(
     room_id: str,
+    state_form: StateForm,
     delta: RoomDelta,
     timeline: bytes,
     state: bytes,
@@ -202,7 +206,7 @@ def _room(
         timeline,
         b"true" if delta.limited else b"false",
         delta.prev_batch.encode(),
-        delta.state_member,
+        state_form.value.encode(),
         state,
         more,
         b",".join(ephemeral),

@@ -1,9 +1,10 @@
 """What one client's timeline has beyond the shared one: its transaction ids, and aggregations; and
 what it has not: messages of users whom its user ignores.
 
-Aggregations differ from user to user (who takes part in a thread, who is ignored). Only a `limited`
-timeline has them: otherwise the client gets the related events themselves. So what waiting clients
-get, which is not limited, stays shared and costs nothing more.
+Aggregations differ from user to user (who takes part in a thread, who is ignored). In `/sync` only
+a `limited` timeline has them: otherwise the client gets the related events themselves. So what
+waiting clients get, which is not limited, stays shared and costs nothing more. Clients of sliding
+sync get them in all timelines; what relates to an event of one that isn't limited stands in it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 from synapse.events.client_format import joined
 from synapse.events.event import Event
+from synapse.events.relations import relation_of
 from synapse.handlers.aggregations import Aggregations
 from synapse.handlers.auth import Requester
 from synapse.handlers.ignored_users import IgnoredUsers, hides
@@ -50,12 +52,19 @@ class OwnTimelines:
         deltas: Sequence[RoomDelta],
         requester: Requester,
         memberships: Mapping[str, MemberRow] | None = None,
+        *,
+        bundles_everywhere: bool = False,
     ) -> Own:
         """What `render` needs, in one query of each kind for all rooms."""
-        limited = [event for delta in deltas if delta.limited for event in delta.events]
+        parents: list[Event] = []
+        for delta in deltas:
+            if delta.limited:
+                parents += delta.events
+            elif bundles_everywhere and len(delta.events) > 1:
+                parents += _parents_within(delta.events)
         return Own(
             await self._txn_ids(deltas, requester),
-            await self._aggregations.of(requester, limited, memberships),
+            await self._aggregations.of(requester, parents, memberships),
             await self._ignored.of(requester),
         )
 
@@ -91,3 +100,10 @@ class OwnTimelines:
             if event.sender == requester.user_id
         ]
         return await self._events.txn_ids(requester.device_nid, sent) if sent else {}
+
+
+def _parents_within(timeline: Sequence[Event]) -> list[Event]:
+    """The events of a timeline to which others of it relate."""
+    relations = [relation for event in timeline if (relation := relation_of(event)) is not None]
+    parent_ids = {relation.parent_id for relation in relations}
+    return [event for event in timeline if event.event_id in parent_ids]

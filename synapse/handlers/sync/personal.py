@@ -8,7 +8,7 @@ from synapse.events.filtering import EventFilter
 from synapse.handlers.auth import Requester
 from synapse.handlers.push_rules import PUSH_RULES, PushRules
 from synapse.handlers.sync.filters import SyncFilter
-from synapse.storage.stores.account_data import GLOBAL, AccountDataStore
+from synapse.storage.stores.account_data import DELETED, GLOBAL, AccountDataStore
 
 
 @dataclass(slots=True)
@@ -33,10 +33,19 @@ async def personal_news(
     *,
     everywhere: EventFilter,
     in_rooms: EventFilter,
+    whole: bool = False,
 ) -> PersonalNews:
-    """The account data that changed after a position; after 0: all of it."""
+    """The account data that changed after a position; after 0: all of it.
+
+    `whole`: what did not change, too.
+    """
     news = PersonalNews()
-    for entry in await store.changes_since(user_nid, since):
+    entries = await store.changes_since(user_nid, since)
+    if whole and since:
+        # Of what was deleted, only the change tells.
+        deleted = [entry for entry in entries if entry.content == DELETED]
+        entries = deleted + await store.changes_since(user_nid, 0)
+    for entry in entries:
         if entry.stream > upto:
             continue
         if entry.room_nid == GLOBAL:

@@ -6,7 +6,8 @@ import orjson
 
 from synapse.handlers.auth import Requester
 from synapse.handlers.listeners import Listeners
-from synapse.storage.stores.unread import Count, RoomCounts, UnreadStore
+from synapse.storage.stores.unread import UnreadStore
+from synapse.storage.stores.unread_counting import Count, RoomCounts
 
 
 class Unread:

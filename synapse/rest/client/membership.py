@@ -5,6 +5,7 @@ from typing import Any
 from synapse.handlers.aliases import Aliases
 from synapse.handlers.auth import Auth, Requester
 from synapse.handlers.membership import Memberships
+from synapse.handlers.removal_redactions import REDACT_EVENTS
 from synapse.handlers.third_party_invites import ThirdPartyInvites, ThirdPartyWish
 from synapse.http.request import Request
 from synapse.http.resource import Resource, client_paths
@@ -106,7 +107,10 @@ class Kick(_MembershipResource):
         requester = await self._auth.requester(request)
         user_id = request.json.string("user_id")
         reason = request.json.optional_string("reason")
-        await self._memberships.kick(requester, room_id, user_id, reason)
+        redact_events = request.json.optional_boolean(REDACT_EVENTS)
+        await self._memberships.kick(
+            requester, room_id, user_id, reason, redact_events=redact_events
+        )
         return {}
 
 
@@ -119,7 +123,10 @@ class Ban(_MembershipResource):
         requester = await self._auth.requester(request)
         user_id = request.json.string("user_id")
         reason = request.json.optional_string("reason")
-        await self._memberships.ban(requester, room_id, user_id, reason)
+        redact_events = request.json.optional_boolean(REDACT_EVENTS)
+        await self._memberships.ban(
+            requester, room_id, user_id, reason, redact_events=redact_events
+        )
         return {}
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from synapse.api.errors import InvalidParam
 from synapse.handlers.auth import Auth
 from synapse.handlers.receipts import FULLY_READ, RECEIPT_TYPES, Receipts
 from synapse.http.request import Request
@@ -21,7 +22,9 @@ class ReceiptResource(Resource):
         self, request: Request, room_id: str, receipt_type: str, event_id: str
     ) -> dict[str, Any]:
         requester = await self._auth.requester(request, allow_guest=True)
-        thread_id = request.json_or_empty.optional_string("thread_id")
+        thread_id = request.json_or_empty.raw.get("thread_id")
+        if not isinstance(thread_id, str | None):
+            raise InvalidParam("'thread_id' must be a string")
         await self._receipts.mark(requester, room_id, receipt_type, event_id, thread_id)
         return {}
 

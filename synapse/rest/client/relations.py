@@ -61,7 +61,10 @@ class RelationsResource(_Related):
 class Threads(_Related):
     """`GET /rooms/{room_id}/threads`"""
 
-    PATHS = client_paths("/rooms/{room_id}/threads", versions=("v1",))
+    PATHS = (
+        *client_paths("/rooms/{room_id}/threads", versions=("v1",)),
+        "/_matrix/client/unstable/org.matrix.msc3856/rooms/{room_id}/threads",
+    )
 
     async def get(self, request: Request, room_id: str) -> RawJson:
         requester = await self._auth.requester(request, allow_guest=True)

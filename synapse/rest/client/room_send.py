@@ -10,6 +10,9 @@ from synapse.http.request import Request
 from synapse.http.resource import Resource, client_paths
 from synapse.rest.client.delayed_events import requested_delay_ms, schedule
 
+# What else a redaction is for (MSC3912): as it will be called, and as clients call it till then.
+_REL_TYPES = ("with_rel_types", "org.matrix.msc3912.with_relations")
+
 
 class SendEvent(Resource):
     """`PUT /rooms/{room_id}/send/{event_type}/{txn_id}`"""
@@ -47,8 +50,12 @@ class RedactEvent(Resource):
         self, request: Request, room_id: str, event_id: str, txn_id: str
     ) -> dict[str, Any]:
         requester = await self._auth.requester(request, allow_guest=True)
-        content = request.json_or_empty.raw
-        redaction = await self._messages.redact(requester, room_id, event_id, content, txn_id)
+        body = request.json_or_empty
+        rel_types = [name for key in _REL_TYPES for name in body.optional_strings(key) or []]
+        content = {key: value for key, value in body.raw.items() if key not in _REL_TYPES}
+        redaction = await self._messages.redact(
+            requester, room_id, event_id, content, txn_id, rel_types
+        )
         return {"event_id": redaction}
 
 

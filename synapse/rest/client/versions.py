@@ -22,11 +22,13 @@ UNSTABLE_FEATURES: Final[dict[str, bool]] = {
     "org.matrix.msc3856.stable": True,  # the list of threads
     "org.matrix.msc3952_intentional_mentions": True,
     "org.matrix.msc3981": True,  # relations of relations
+    "com.beeper.msc4169": True,  # redactions with /send
     # What is no part of it.
     "uk.tcpip.msc4133": True,  # profiles with fields of one's own
     "uk.tcpip.msc4133.stable": True,  # … at the stable paths, too
     "org.matrix.msc3026.busy_presence": True,
     "org.matrix.msc3391": True,
+    "org.matrix.msc3912": True,
     "org.matrix.msc4155": True,
     "org.matrix.msc4222": True,
     "org.matrix.msc4306": True,

@@ -13,6 +13,8 @@ from synapse.storage.sql import Row
 from synapse.storage.transaction import Transaction
 
 GLOBAL = 0  # `room_nid` of what belongs to no room
+# Clients are told of what was deleted by this content, and may put it to delete (MSC3391).
+DELETED = b"{}"
 
 # From the content as it is (None: there is none) to the one to store (None: nothing to do). May
 # raise `MatrixError`, and may be called again if the transaction has to be.
@@ -77,9 +79,10 @@ _OF_ROOM = """
     WHERE user_nid = ? AND room_nid = ? AND deleted = 0
 """
 _UPSERT = """
-    INSERT INTO account_data (user_nid, room_nid, type, content, stream) VALUES (?, ?, ?, ?, ?)
-    ON CONFLICT (user_nid, room_nid, type)
-    DO UPDATE SET content = excluded.content, stream = excluded.stream, deleted = 0
+    INSERT INTO account_data (user_nid, room_nid, type, content, stream, deleted)
+    VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (user_nid, room_nid, type)
+    DO UPDATE SET
+        content = excluded.content, stream = excluded.stream, deleted = excluded.deleted
 """
 _DELETE = """
     UPDATE account_data SET content = ?, stream = ?, deleted = 1
@@ -116,7 +119,11 @@ class AccountDataStore:
     async def put(
         self, user_nid: int, room_id: str | None, type: str, content: bytes
     ) -> int | None:
-        """The position of the change, or None if there is no such room."""
+        """The position of the change, or None if there is no such room.
+
+        `DELETED` deletes, and unlike `delete` tells clients so even if there was nothing: who put
+        it waits to hear of it.
+        """
         return await self._database.write(self._put, _Put(user_nid, room_id, type, content))
 
     async def edit(self, user_nid: int, room_id: str | None, type: str, edit: Edit) -> int | None:
@@ -155,7 +162,7 @@ class AccountDataStore:
                 results.append(None)
                 continue
             key = (put.user_nid, room_nid, put.type)
-            rows[key] = (*key, put.content, stream)
+            rows[key] = (*key, put.content, stream, int(put.content == DELETED))
             moved[put.user_nid] = stream
             results.append(stream)
         txn.execute_many(_UPSERT, list(rows.values()))
@@ -183,7 +190,7 @@ class AccountDataStore:
                 continue
             results.append(stream)
             if content is not None and content != before:
-                txn.execute(_UPSERT, *key, content, stream)
+                txn.execute(_UPSERT, *key, content, stream, 0)
                 moved[edited.user_nid] = stream
         txn.after_commit(lambda: self._announce(moved))
         return results
@@ -195,7 +202,7 @@ class AccountDataStore:
         for stream, item in enumerate(deleted, first):
             room_nid = _room_nid(item, room_nids)
             if room_nid is not None and txn.execute(
-                _DELETE, b"{}", stream, item.user_nid, room_nid, item.type
+                _DELETE, DELETED, stream, item.user_nid, room_nid, item.type
             ):
                 moved[item.user_nid] = stream
         txn.after_commit(lambda: self._announce(moved))
@@ -209,7 +216,7 @@ def put_account_data(
     txn: Transaction, user_nid: int, room_nid: int, type: str, content: bytes, stream: int
 ) -> None:
     """Put it within a transaction of others, who tell the user's clients."""
-    txn.execute(_UPSERT, user_nid, room_nid, type, content, stream)
+    txn.execute(_UPSERT, user_nid, room_nid, type, content, stream, 0)
 
 
 def _room_nid(item: _Put | _Edited | _Deleted, room_nids: dict[str, int]) -> int | None:

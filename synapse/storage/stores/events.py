@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from synapse.api.constants import EventTypes
 from synapse.api.room_versions import ROOM_VERSIONS
 from synapse.events.client_format import DELAYED_TXN, client_event
 from synapse.events.event import Event
@@ -21,6 +22,11 @@ LIVE = 1  # arrived as news
 REJECTED = 2  # failed authorisation against its own auth events
 SOFT_FAILED = 4  # failed it against the current state
 REDACTED = 8  # `json` is what the redaction left
+# What a redaction has to take back (`synapse.storage.stores.unread`). Events of before these flags
+# have none.
+LOUD = 16  # counted in the room's number of loud events
+SHOUT = 32  # and of shouts
+MARKED = 64  # there are marks of it
 
 # What makes an `Event`, with the event it replaced and its redaction, for `unsigned`.
 COLUMNS = """
@@ -128,6 +134,19 @@ class EventStore:
         )
         return self.from_rows(rows)
 
+    async def of_sender(self, room_nid: int, sender: str, above: int, below: int) -> list[Event]:
+        """A user's events between two places of a room's timeline that aren't redacted yet."""
+        rows = await self._database.fetch(
+            f"SELECT {COLUMNS} FROM events e {JOINS}"
+            " WHERE e.room_nid = ? AND e.pos > ? AND e.pos < ? AND e.redacted_by IS NULL"
+            " AND e.sender_nid = (SELECT nid FROM names WHERE name = ?)",
+            room_nid,
+            above,
+            below,
+            sender,
+        )
+        return self.from_rows(rows)
+
     async def tails(self, room_nids: Sequence[int], limit: int) -> dict[int, list[Event]]:
         """The newest `limit` events of each of these rooms, oldest first; one query for all."""
         # The rooms first, each with one place from which on its index is read: `pos IN (…)` would
@@ -218,21 +237,33 @@ class EventStore:
             events.append(event)
         return events
 
+    def remember_new(self, event: Event, replaced: Event | None) -> None:
+        """Keep an event that was just committed, and that was built to replace another one."""
+        if replaced is not None:
+            known = self._events.get(replaced.nid)
+            if known is not None and known.json != replaced.json:
+                tell_of_redacted(event, known)  # it was redacted meanwhile
+        self.remember(event)
+
     def remember(self, event: Event) -> None:
-        """Keep an event that was just committed."""
+        """Keep an event as the database has it."""
         self._events[event.nid] = event
         self._nids[event.event_id] = event.nid
 
-    def remember_redacted(self, event: Event) -> None:
-        """Keep the redacted form, also where a newer event's `unsigned` tells what it replaced."""
+    def remember_redacted(self, event: Event, because: Event) -> None:
+        """Keep the redacted form, also where other events tell of it in their `unsigned`."""
+        # What it tells of others may have changed since the redaction was built.
+        known = self._events.get(event.nid)
+        told = event.unsigned if known is None else known.unsigned
+        event.unsigned = with_unsigned(told, redacted_unsigned(because))
         self.remember(event)
-        if not event.is_state:
-            return
-        self.state_redactions += 1
-        for nid in self._events:
-            newer = self._events.get(nid)
-            if newer is not None and newer.replaces_nid == event.nid:
-                newer.unsigned = replaced_unsigned(event.event_id, event.json)
+        if event.is_state:
+            self.state_redactions += 1
+        if is_told_of(event):
+            for nid in self._events:
+                other = self._events.get(nid)
+                if other is not None:
+                    tell_of_redacted(other, event)
 
     def forget(self, nid: int) -> None:
         """Read the event anew next time: it was redacted."""
@@ -277,6 +308,7 @@ def event_from_row(row: Sequence[Any]) -> Event:
         replaces_nid=replaces or 0,
         rejected=bool(flags & REJECTED),
         soft_failed=bool(flags & SOFT_FAILED),
+        redacted=bool(flags & REDACTED),
     )
     unsigned = []
     if row[10] is not None:
@@ -305,5 +337,28 @@ def replaced_unsigned(event_id: str, json: bytes) -> bytes:
 
 def redacted_unsigned(redaction: Event) -> bytes:
     """The member of `unsigned` that holds the redaction of an event."""
-    because = client_event(redaction, now_ms=redaction.origin_server_ts, room_id=True)
+    plain = msgspec.structs.replace(redaction, unsigned=b"")
+    because = client_event(plain, now_ms=redaction.origin_server_ts, room_id=True)
     return b'"redacted_because":' + because
+
+
+def is_told_of(event: Event) -> bool:
+    """Whether other events may tell of this one: of what they replaced, of what redacted them."""
+    return event.is_state or event.type == EventTypes.REDACTION
+
+
+def tell_of_redacted(other: Event, redacted: Event) -> None:
+    """Bring up to date what an event tells of another one, which was redacted."""
+    if other.replaces_nid == redacted.nid:
+        replaced = replaced_unsigned(redacted.event_id, redacted.json)
+        other.unsigned = with_unsigned(other.unsigned, replaced)
+    elif b'"redacted_because":' in other.unsigned and redacted.event_id.encode() in other.unsigned:
+        because = orjson.loads(b"{%b}" % other.unsigned).get("redacted_because", {})
+        if because.get("event_id") == redacted.event_id:
+            other.unsigned = with_unsigned(other.unsigned, redacted_unsigned(redacted))
+
+
+def with_unsigned(unsigned: bytes, members: bytes) -> bytes:
+    """Members of `unsigned`, with others beside them or, of the same name, in their place."""
+    told = orjson.loads(b"{%b}" % unsigned) | orjson.loads(b"{%b}" % members)
+    return orjson.dumps(told)[1:-1]

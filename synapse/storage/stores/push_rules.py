@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from synapse.api.errors import MatrixError
 from synapse.storage.database import Database
-from synapse.storage.stores.unread import Listener
+from synapse.storage.stores.unread_counting import Listener
 from synapse.storage.transaction import Transaction
 
 # From the document as it is (None: there is none yet) to the one to store. May raise `MatrixError`,
@@ -145,8 +145,8 @@ class PushRuleStore:
                 continue  # nothing was said since the rules last changed
             before = change.hear(old, room_id)
             if before != change.hear(new, room_id):
-                key, is_quiet = before
-                past.append((change.user_nid, room_nid, stream, key, int(is_quiet), loud, shouts))
+                heard = (before.key, before.flags)
+                past.append((change.user_nid, room_nid, stream, *heard, loud, shouts))
         txn.execute_many(_INSERT_PAST, past)
         return [room[0] for room in rooms]
 

@@ -44,6 +44,10 @@ class Child(NamedTuple):
     length: int
     user_participated: int  # 0 or 1
 
+    def of_part(self, event_nid: int, event_id: str, length: int) -> "Child":
+        """The same of a part of the thread, of which this is the newest event."""
+        return self._replace(event_nid=event_nid, event_id=event_id, length=length)
+
 
 class ThreadEnd(NamedTuple):
     """A thread: its root, and its newest event with the place of that."""
@@ -58,6 +62,19 @@ class RelationStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._parents = database.gathering(self._parents_of_all)
+
+    async def parents(self, event_nids: Sequence[int]) -> list[int]:
+        """Those of the events with which others may be bundled: one look into an index for each.
+
+        What is asked in one turn of the reactor is one statement.
+        """
+        return await self._parents.ask(event_nids)
+
+    async def _parents_of_all(self, asked: Sequence[Sequence[int]]) -> list[list[int]]:
+        nids = {nid for event_nids in asked for nid in event_nids}
+        found = {nid for (nid,) in await self._database.fetch(_PARENTS, list(nids))}
+        return [[nid for nid in event_nids if nid in found] for event_nids in asked]
 
     async def aggregated(
         self, event_nids: Sequence[int], user_nid: int, ignored: Sequence[int] = ()
@@ -181,17 +198,21 @@ class RelationStore:
         limit: int,
         ignored: Sequence[int],
         participant: int | None,
+        *,
+        only_ends: bool,
     ) -> tuple[list[ThreadEnd], int | None]:
         """The threads whose newest event stands below a place, among the next `limit` events.
 
         The second value is the place at which to go on; None: these are all. `ignored` are the
-        users whose events don't count, `participant` one who must have taken part.
+        users whose events don't count, `participant` one who must have taken part. Unless
+        `only_ends`, older events of threads are told of as well, each as if it were the newest.
         """
         took_part = "" if participant is None else f"AND (e.sender_nid = ? OR {_TOOK_PART})"
+        is_end = _IS_END if only_ends else ""
         rows = await self._database.fetch(
-            _THREAD_ENDS.format(took_part=took_part),
+            _THREAD_EVENTS.format(took_part=took_part, is_end=is_end),
             list(ignored),
-            list(ignored),
+            *([list(ignored)] if only_ends else ()),
             *(() if participant is None else (participant, participant)),
             room_nid,
             below,
@@ -236,6 +257,10 @@ def fill_relations(txn: Transaction, position: Position, size: int) -> Step:
     return Step(len(rows), {"event_nid": rows[-1][0]} if len(rows) == size else None)
 
 
+_PARENTS = f"""
+    SELECT e.event_nid FROM events e WHERE e.event_nid = ANY(?) AND EXISTS (
+        SELECT 1 FROM relations c WHERE c.parent_id = e.event_id AND c.room_nid = e.room_nid
+        AND c.rel_type IN ('{REPLACE}', '{THREAD}', '{REFERENCE}'))"""
 _PLAIN = "e.event_nid = ANY(?) AND e.slot_nid IS NULL"
 _EDITS = f"""
     SELECT e.event_nid AS parent_nid, '{REPLACE}' AS rel_type, c.event_nid AS child_nid,
@@ -279,12 +304,13 @@ _TOOK_PART = f"""EXISTS (
     SELECT 1 FROM relations m WHERE m.parent_id = c.parent_id AND m.room_nid = c.room_nid
     AND m.rel_type = '{THREAD}' AND m.sender_nid = ?)"""
 # Only the newest event of a thread stands for it, and only if its root can have a thread.
-_THREAD_ENDS = f"""
+_IS_END = f"""AND NOT EXISTS (
+            SELECT 1 FROM relations l WHERE l.parent_id = c.parent_id AND l.room_nid = c.room_nid
+            AND l.rel_type = '{THREAD}' AND l.pos > c.pos AND NOT (l.sender_nid = ANY(?)))"""
+_THREAD_EVENTS = f"""
     SELECT c.pos, c.event_nid, e.event_nid, CASE WHEN e.event_nid IS NOT NULL AND e.slot_nid IS NULL
         AND NOT (c.sender_nid = ANY(?))
-        AND NOT EXISTS (
-            SELECT 1 FROM relations l WHERE l.parent_id = c.parent_id AND l.room_nid = c.room_nid
-            AND l.rel_type = '{THREAD}' AND l.pos > c.pos AND NOT (l.sender_nid = ANY(?)))
+        {{is_end}}
         AND NOT EXISTS (SELECT 1 FROM relations o WHERE o.event_nid = e.event_nid)
         {{took_part}} THEN 1 ELSE 0 END
     FROM relations c LEFT JOIN events e ON e.event_id = c.parent_id AND e.room_nid = c.room_nid

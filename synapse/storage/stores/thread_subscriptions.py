@@ -4,7 +4,7 @@ What a change does depends on what is there, so it is decided inside the transac
 several clients of a user may subscribe at the same moment.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -35,11 +35,17 @@ class _Row(NamedTuple):
     subscribed: int
     automatic: int
     unsubscribed: int
+    since: int
 
 
 _ONE = """
-    SELECT subscribed, automatic, unsubscribed FROM thread_subscriptions
+    SELECT subscribed, automatic, unsubscribed, since FROM thread_subscriptions
     WHERE user_nid = ? AND root_nid = ?
+"""
+_SINCE = """
+    SELECT e.event_id, t.since
+    FROM events e JOIN thread_subscriptions t ON t.root_nid = e.event_nid
+    WHERE t.user_nid = ? AND e.event_id = ANY(?) AND t.subscribed = 1
 """
 _CHANGES = """
     SELECT r.room_id, e.event_id, t.subscribed, t.automatic, t.stream FROM thread_subscriptions t
@@ -48,11 +54,11 @@ _CHANGES = """
 """
 _UPSERT = """
     INSERT INTO thread_subscriptions
-        (user_nid, root_nid, room_nid, subscribed, automatic, unsubscribed, stream)
-    VALUES (?, ?, ?, ?, ?, ?, ?)
+        (user_nid, root_nid, room_nid, subscribed, automatic, unsubscribed, since, stream)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (user_nid, root_nid) DO UPDATE SET
         subscribed = excluded.subscribed, automatic = excluded.automatic,
-        unsubscribed = excluded.unsubscribed, stream = excluded.stream
+        unsubscribed = excluded.unsubscribed, since = excluded.since, stream = excluded.stream
 """
 
 
@@ -68,6 +74,10 @@ class ThreadSubscriptionStore:
         """Whether the user's subscription was made by a client; None: there is none."""
         row = await self._database.fetch_one(_ONE, user_nid, root_nid)
         return bool(row[1]) if row is not None and row[0] else None
+
+    async def since(self, user_nid: int, root_ids: Sequence[str]) -> dict[str, int]:
+        """Those of the threads to which the user is subscribed, and since which position."""
+        return dict(await self._database.fetch(_SINCE, user_nid, list(root_ids)))
 
     async def changes(
         self, user_nid: int, after: int, upto: int, limit: int
@@ -99,7 +109,7 @@ class ThreadSubscriptionStore:
         results = []
         for stream, change in enumerate(changes, first):
             rows = txn.execute(_ONE, change.user_nid, change.root_nid)
-            before = _Row(*rows[0]) if rows else _Row(0, 0, 0)
+            before = _Row(*rows[0]) if rows else _Row(0, 0, 0, 0)
             is_refused = (
                 change.cause_nid is not None
                 and not before.subscribed
@@ -123,7 +133,8 @@ def _after(change: _Change, before: _Row, stream: int) -> _Row:
     """What a change makes of a subscription."""
     if not change.subscribed:
         return before._replace(subscribed=0, unsubscribed=stream) if before.subscribed else before
-    if change.cause_nid is None:
-        return before._replace(subscribed=1, automatic=0)
-    # What the user did themselves goes before what clients do.
-    return before if before.subscribed else before._replace(subscribed=1, automatic=1)
+    automatic = change.cause_nid is not None
+    if before.subscribed:
+        # What the user did themselves goes before what clients do.
+        return before if automatic else before._replace(automatic=0)
+    return before._replace(subscribed=1, automatic=int(automatic), since=stream)

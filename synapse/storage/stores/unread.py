@@ -8,43 +8,30 @@ The messages in threads are marks, so of them only the newest are looked at: who
 with many threads sees their counts stop at `_THREAD_MESSAGES_COUNTED` in all (clients show "99+"
 long before), and of older messages in threads only mentions and the like. All other counts stay
 exact: marks of users' own rules take away as well as add, so that none of them can be left out.
+
+A redaction takes an event's part in the counts back, for who has not read it. It writes one mark
+for all, which says by how much the numbers count too many, and that no other mark of the event
+counts. These are bounded together with the messages in threads: of very many redacted messages
+the oldest ones stay counted until they are read.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from synapse.storage.database import Database
+from synapse.storage.stores.events import LOUD, MARKED, SHOUT
+from synapse.storage.stores.unread_counting import (
+    REDACTED,
+    SUBSCRIBED,
+    Facts,
+    Listener,
+    Mark,
+    Past,
+    Point,
+    RoomCounts,
+    count_unread,
+)
 from synapse.storage.transaction import Transaction
-
-
-class Listener(NamedTuple):
-    """As whom a user hears a room: see `marks`."""
-
-    key: int  # 0: with the predefined rules
-    is_quiet: bool
-
-
-@dataclass(slots=True)
-class Count:
-    notify: int = 0
-    highlight: int = 0
-
-
-@dataclass(slots=True)
-class RoomCounts:
-    """What a user has not read of a room."""
-
-    main: Count = field(default_factory=Count)
-    threads: dict[str, Count] = field(default_factory=dict)  # by their roots
-    made_at: tuple[int, int, int] = (0, 0, 0)  # the room's last event, and its numbers
-
-    def of_thread(self, thread_id: str) -> Count:
-        return self.main if thread_id == "main" else self.threads.setdefault(thread_id, Count())
-
-    def total(self) -> Count:
-        counts = [self.main, *self.threads.values()]
-        return Count(sum(c.notify for c in counts), sum(c.highlight for c in counts))
 
 
 class _Hearing(NamedTuple):
@@ -64,38 +51,6 @@ class ReadPoint(NamedTuple):
     event_nid: int
     loud: int
     shouts: int
-
-
-class _Point(NamedTuple):
-    event_nid: int
-    loud: int
-    shouts: int
-
-
-class _Past(NamedTuple):
-    until: _Point
-    listener: Listener
-
-
-class _Mark(NamedTuple):
-    thread_id: str
-    event_nid: int
-    notify: int
-    highlight: int
-    listener: int
-    sender_nid: int
-
-
-@dataclass(slots=True)
-class _Facts:
-    """What the database says of a user in a room."""
-
-    now: _Point
-    joined: _Point
-    read: dict[str, _Point] = field(default_factory=dict)
-    past: list[_Past] = field(default_factory=list)
-    marks: set[_Mark] = field(default_factory=set)
-    threads_floor: int = 0  # messages in threads up to this event_nid aren't counted
 
 
 _THREAD_MESSAGES_COUNTED = 500  # of a room
@@ -153,8 +108,21 @@ _FACTS = f"""
     {_MARK_COLUMNS} FROM ({_STARTS}) u
     JOIN past_listeners l
         ON l.user_nid = u.user_nid AND l.room_nid = u.room_nid AND l.listener <> 0
-    JOIN marks k ON k.room_nid = l.room_nid AND k.listener = l.listener AND k.event_nid > u.start
+    JOIN marks k ON k.room_nid = l.room_nid AND k.event_nid > u.start
+        AND k.listener IN (l.listener, l.listener - {SUBSCRIBED})
     {_UNREAD_MARK}"""
+_SUBSCRIPTIONS = """
+    SELECT t.user_nid, t.room_nid, e.event_id, t.since
+    FROM events e JOIN thread_subscriptions t ON t.root_nid = e.event_nid
+    WHERE e.event_id = ANY(?) AND t.user_nid = ANY(?) AND t.subscribed = 1"""
+_TAKE_BACK = f"""
+    INSERT INTO marks (room_nid, listener, event_nid, thread_id, sender_nid, notify, highlight)
+    SELECT room_nid, 0, event_nid, '{REDACTED}', sender_nid,
+        CASE WHEN flags & {LOUD} = 0 THEN 0 ELSE -1 END,
+        CASE WHEN flags & {SHOUT} = 0 THEN 0 ELSE -1 END
+    FROM events WHERE event_nid = ANY(?) AND flags & {LOUD | SHOUT | MARKED} <> 0
+    ON CONFLICT (room_nid, listener, event_nid) DO UPDATE SET
+        thread_id = excluded.thread_id, notify = excluded.notify, highlight = excluded.highlight"""
 _UPSERT_POINT = """
     INSERT INTO read_points (user_nid, room_nid, thread_id, event_nid, loud, shouts)
     VALUES (?, ?, ?, ?, ?, ?)
@@ -197,16 +165,16 @@ class UnreadStore:
         """By user_nid and room_nid; of one user, or of one room."""
         users = list({hearing.user_nid for hearing in hearings})
         rooms = list({hearing.room_nid for hearing in hearings})
-        keys = list({hearing.listener.key for hearing in hearings} - {0})
+        keys = list({key for hearing in hearings for key in hearing.listener.keys} - {0})
         who, most = (users, rooms), _THREAD_MESSAGES_COUNTED
         rows = await self._database.fetch(
             _FACTS, *who * 3, most, *who, *who, most, *who, keys, *who, *who
         )
-        facts: dict[tuple[int, int], _Facts] = {}
+        facts: dict[tuple[int, int], Facts] = {}
         for kind, user_nid, room_nid, thread_id, nid, loud, shouts, x, y, last_nid in sorted(rows):
-            point = _Point(nid, loud, shouts)
+            point = Point(nid, loud, shouts)
             if kind == _ROOM:
-                facts[user_nid, room_nid] = _Facts(_Point(last_nid, x, y), point)
+                facts[user_nid, room_nid] = Facts(Point(last_nid, x, y), point)
                 continue
             known = facts.get((user_nid, room_nid))
             if known is None:
@@ -214,16 +182,36 @@ class UnreadStore:
             if kind == _READ:
                 known.read[thread_id] = point
             elif kind == _PAST:
-                known.past.append(_Past(point, Listener(x, bool(y))))
+                known.past.append(Past(point, Listener.unpack(x, y)))
             elif kind == _FLOOR:
                 known.threads_floor = nid
             else:
-                known.marks.add(_Mark(thread_id, nid, loud, shouts, x, y))
+                known.marks.add(Mark(thread_id, nid, loud, shouts, x, y))
+        await self._add_subscriptions(hearings, facts)
         return {
-            (user_nid, room_nid): _count(user_nid, facts[user_nid, room_nid], listener)
+            (user_nid, room_nid): count_unread(user_nid, facts[user_nid, room_nid], listener)
             for user_nid, room_nid, listener in hearings
             if (user_nid, room_nid) in facts
         }
+
+    async def _add_subscriptions(
+        self, hearings: Sequence[_Hearing], facts: dict[tuple[int, int], Facts]
+    ) -> None:
+        """Whether those whose rules ask for it are subscribed to threads with unread messages."""
+        users, threads = set(), set()
+        for user_nid, room_nid, listener in hearings:
+            known = facts.get((user_nid, room_nid))
+            if known is not None and any(
+                heard.by_thread for heard in (listener, *(past.listener for past in known.past))
+            ):
+                users.add(user_nid)
+                threads |= known.threads()
+        if threads:
+            for user_nid, room_nid, thread_id, since in await self._database.fetch(
+                _SUBSCRIPTIONS, list(threads), list(users)
+            ):
+                if (user_nid, room_nid) in facts:
+                    facts[user_nid, room_nid].subscribed[thread_id] = since
 
     async def read_up_to(
         self, user_nid: int, room_nids: Sequence[int], thread_ids: Sequence[str]
@@ -244,45 +232,15 @@ class UnreadStore:
         await self._database.write(_write_read_points, point)
 
 
-def _count(user_nid: int, facts: _Facts, listener: Listener) -> RoomCounts:
-    everything = max(facts.joined, facts.read.get("", facts.joined))
-    main = max(everything, facts.read.get("main", everything))
-    past = [past for past in facts.past if past.until.event_nid > everything.event_nid]
-    counts = RoomCounts(made_at=facts.now)
-    start = main
-    for end, heard in [*past, (facts.now, listener)]:
-        if end is not facts.now and end.event_nid <= main.event_nid:
-            continue
-        if not heard.is_quiet:
-            counts.main.notify += end.loud - start.loud
-            counts.main.highlight += end.shouts - start.shouts
-        start = end
-    for mark in facts.marks:
-        if mark.thread_id == "main":
-            point = main
-        else:
-            point = max(everything, facts.read.get(mark.thread_id, everything))
-        if mark.sender_nid == user_nid or mark.event_nid <= point.event_nid:
-            continue
-        heard = next((p.listener for p in past if p.until.event_nid >= mark.event_nid), listener)
-        if mark.listener == 0:
-            concerned = not heard.is_quiet
-        else:
-            concerned = mark.listener in (user_nid, heard.key)
-        if concerned:
-            least = -1
-            if mark.thread_id != "main" and mark.event_nid <= facts.threads_floor:
-                least = 0  # the message isn't counted: nothing is to be taken away for it
-            count = counts.of_thread(mark.thread_id)
-            count.notify += max(mark.notify, least)
-            count.highlight += max(mark.highlight, least)
-    return counts
-
-
 def write_read_points(txn: Transaction, points: Sequence[ReadPoint]) -> None:
     """Move read points forwards; of several for one thread the newest counts."""
     newest = {point[:3]: point for point in sorted(points, key=lambda point: point.event_nid)}
     txn.execute_many(_UPSERT_POINT, list(newest.values()))
+
+
+def take_back(txn: Transaction, event_nids: Sequence[int]) -> None:
+    """Let redacted events count no more."""
+    txn.execute(_TAKE_BACK, list(event_nids))
 
 
 def _write_read_points(txn: Transaction, points: list[ReadPoint]) -> None:

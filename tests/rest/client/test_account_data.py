@@ -30,7 +30,8 @@ class AccountDataTests(RestTestCase):
         path = f"{ALICE}/account_data/org.example.config"
         missing = await self.fetch("GET", path, token=token)
         self.assertEqual((missing.status, missing.json["errcode"]), (404, "M_NOT_FOUND"))
-        for content in ({"a": [1, 2.5, None]}, {}):
+        contents: list[Any] = [{"a": [1, 2.5, None]}, {"a": {}}]
+        for content in contents:
             answer = await self.fetch("PUT", path, content, token=token)
             self.assertEqual((answer.status, answer.json), (200, {}))
             self.assertEqual((await self.fetch("GET", path, token=token)).json, content)
@@ -161,6 +162,37 @@ class DeletedAccountDataTests(RoomTestCase):
         since = answer["next_batch"]
         await self.ok("DELETE", f"{MSC3391}/account_data/x", token=token)
         self.assertNotIn("account_data", await self.sync(token, since=since))
+
+    async def test_an_empty_object_deletes(self) -> None:
+        token = await self.register("alice")
+        room_id = await self.create(token)
+        since = (await self.sync(token))["next_batch"]
+        for scope in ("", f"/rooms/{room_id}"):
+            path = f"{ALICE}{scope}/account_data/x"
+            for content in ({}, {"n": 1}, {}):
+                await self.ok("PUT", path, content, token=token)
+            await self.refused(404, "M_NOT_FOUND", "GET", path, token=token)
+            # Who put it waits for it, also if nothing was there.
+            await self.ok("PUT", path.replace("data/x", "data/y"), {}, token=token)
+        news = await self.sync(token, since=since)
+        in_room = news["rooms"]["join"][room_id]["account_data"]["events"]
+        deleted = [{"type": "x", "content": {}}, {"type": "y", "content": {}}]
+        for told in (news["account_data"]["events"], in_room):
+            self.assertEqual(told, deleted)
+        answer = await self.sync(token)
+        types = {event["type"] for event in answer["account_data"]["events"]}
+        self.assertEqual(types, {"m.push_rules"})
+        self.assertEqual(answer["rooms"]["join"][room_id]["account_data"]["events"], [])
+
+    async def test_who_asks_for_all_is_told_of_what_was_deleted(self) -> None:
+        token = await self.register("alice")
+        await self.ok("PUT", f"{ALICE}/account_data/x", {"n": 1}, token=token)
+        await self.ok("PUT", f"{ALICE}/account_data/y", {"n": 1}, token=token)
+        since = (await self.sync(token))["next_batch"]
+        await self.ok("DELETE", f"{MSC3391}/account_data/x", token=token)
+        events = (await self.sync(token, since=since, full_state="true"))["account_data"]["events"]
+        told = {event["type"]: event["content"] for event in events}
+        self.assertEqual((told["x"], told["y"]), ({}, {"n": 1}))
 
     async def test_only_ones_own_and_only_what_can_be_set(self) -> None:
         token = await self.register("bob")

@@ -85,6 +85,28 @@ class IgnoredUsersTests(SyncTestCase):
         await self.ignore()
         self.assertIn(room_id, (await self.sync(self.bob))["rooms"]["invite"])
 
+    async def test_what_was_before_their_invites(self) -> None:
+        await self.people()
+        await self.ignore(ALICE)
+        room_id = await self.shared_room()
+        first = await self.sync(self.bob)
+        await self.leave(self.bob, room_id)
+        await self.change_membership(self.alice, room_id, "invite", BOB)
+        for query in ({}, {"full_state": "true"}):
+            rooms = (await self.sync(self.bob, since=first["next_batch"], **query))["rooms"]
+            self.assertEqual(list(rooms), ["leave"])
+            events = rooms["leave"][room_id]["timeline"]["events"]
+            self.assertEqual(events[-1]["content"]["membership"], "leave")
+        later = (await self.sync(self.bob, since=first["next_batch"]))["next_batch"]
+        for query in ({}, {"since": later}, {"since": later, "full_state": "true"}):
+            self.assertNotIn("rooms", await self.sync(self.bob, **query))
+        left = '{"room":{"include_leave":true}}'
+        self.assertEqual(
+            list((await self.sync(self.bob, filter=left))["rooms"]["leave"]), [room_id]
+        )
+        await self.ignore()
+        self.assertIn(room_id, (await self.sync(self.bob))["rooms"]["invite"])
+
     async def test_pages_of_messages(self) -> None:
         await self.people()
         room_id = await self.shared_room()
@@ -113,6 +135,18 @@ class IgnoredUsersTests(SyncTestCase):
         for content in ({"ignored_users": [ALICE]}, {"ignored_users": None}, {"x": 1}):
             await self.store_list(content)
             self.assertEqual(bodies(timeline(await self.sync(self.bob), room_id)), ["seen"])
+
+    async def test_who_was_put_out_and_invited_again_has_left(self) -> None:
+        await self.people()
+        room_id = await self.shared_room()
+        since = (await self.sync(self.bob))["next_batch"]
+        await self.change_membership(self.alice, room_id, "kick", BOB)
+        await self.change_membership(self.alice, room_id, "invite", BOB)
+        await self.ignore(ALICE)
+        rooms = (await self.sync(self.bob, since=since))["rooms"]
+        self.assertEqual(list(rooms), ["leave"])
+        (event,) = rooms["leave"][room_id]["timeline"]["events"]
+        self.assertEqual(event["content"]["membership"], "leave")
 
     async def test_nobody_ignores_themselves(self) -> None:
         await self.people()

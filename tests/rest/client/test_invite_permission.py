@@ -49,8 +49,10 @@ class InvitePermissionTests(SyncTestCase):
         path = f"{V3}/createRoom"
         body = {"invite": [BOB]}
         await self.refused(403, "M_INVITE_BLOCKED", "POST", path, body, token=self.alice)
-        await self.wish({})
+        await self.wish({"default_action": "allow"})
         await self.ok("POST", path, body, token=self.alice)
+        await self.wish({})  # which deletes it
+        await self.refused(403, "M_INVITE_BLOCKED", "POST", path, body, token=self.alice)
 
     async def test_older_invites_are_not_shown_meanwhile(self) -> None:
         await self.people()

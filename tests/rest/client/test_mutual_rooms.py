@@ -58,6 +58,19 @@ class MutualRoomsTests(RoomTestCase):
         with patch.object(mutual_rooms, "_PAGE", 5):
             self.assertNotIn("next_batch", await self.page())
 
+    async def test_pages_at_the_unstable_path(self) -> None:
+        """matrix-js-sdk knows the tokens by the names that they had in the proposal."""
+        await self.arrange()
+        rooms = await self.shared(3)
+        path = f"/_matrix/client/unstable/uk.half-shot.msc2666/user/mutual_rooms?user_id={BOB}"
+        with patch.object(mutual_rooms, "_PAGE", 2):
+            first = await self.ok("GET", path, token=self.alice)
+            second = await self.ok(
+                "GET", f"{path}&batch_token={first['next_batch_token']}", token=self.alice
+            )
+        self.assertEqual([*first["joined"], *second["joined"]], rooms)
+        self.assertNotIn("next_batch_token", second)
+
     async def test_wrong_requests(self) -> None:
         await self.arrange()
         await self.refused(400, "M_MISSING_PARAM", "GET", PATH, token=self.alice)

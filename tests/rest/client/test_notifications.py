@@ -5,6 +5,7 @@ from unittest.mock import patch
 from urllib.parse import urlencode
 
 from synapse.handlers import notifications
+from tests.rest.client.test_thread_subscriptions import MSC4306
 from tests.rest.client.test_unread import BOB, UnreadTestCase
 from tests.rest.rooms import V3
 
@@ -112,6 +113,33 @@ class NotificationTests(UnreadTestCase):
         await self.enable(self.bob, "override", ".m.rule.master", True)
         self.assertEqual(await self.told(self.bob), [])
         self.assertEqual(await self.told(self.carol), [cake, plain])
+
+    async def test_threads_that_the_user_follows(self) -> None:
+        await self.arrange()
+        roots = [await self.send(self.alice, self.room_id) for _ in range(2)]
+        before = await self.in_thread(self.alice, roots[0])
+        self.assertIn(before, await self.told(self.bob))
+        path = f"{MSC4306}/rooms/{self.room_id}/thread/{roots[0]}/subscription"
+        await self.ok("PUT", path, {}, token=self.bob)
+        self.advance(1)
+        followed = await self.in_thread(self.alice, roots[0])
+        await self.in_thread(self.alice, roots[1])
+        self.advance(1)
+        mention = await self.in_thread(self.alice, roots[1], **{"m.mentions": {"user_ids": [BOB]}})
+        self.assertEqual((await self.told(self.bob))[:2], [mention, followed])
+        self.assertEqual(len(await self.told(self.bob)), 4)
+        self.assertEqual(len(await self.told(self.carol)), 6)
+
+    async def test_redacted_events_are_gone(self) -> None:
+        await self.arrange()
+        kept = await self.send(self.alice, self.room_id)
+        mention = await self.mention(self.alice, BOB)
+        root = await self.send(self.carol, self.room_id)
+        threaded = await self.in_thread(self.alice, root)
+        for event_id in (mention, threaded):
+            await self.redact(self.alice, self.room_id, event_id)
+        self.assertEqual(await self.told(self.bob), [root, kept])
+        self.assertEqual(await self.told(self.bob, only="highlight"), [])
 
     async def test_ignored_users_and_rooms_left(self) -> None:
         await self.arrange()

@@ -50,7 +50,8 @@ class ProfileTests(RoomTestCase):
             ("displayname", {}, 400, "M_MISSING_PARAM"),
             ("avatar_url", {"avatar_url": []}, 400, "M_BAD_JSON"),
             ("avatar_url", {"avatar_url": "x" * 1001}, 400, "M_INVALID_PARAM"),
-            ("shoe_size", {"shoe_size": 43}, 400, "M_INVALID_PARAM"),
+            ("_shoes", {"_shoes": 43}, 400, "M_INVALID_PARAM"),
+            ("shoe%20size", {"shoe size": 43}, 400, "M_INVALID_PARAM"),
             ("M.tz", {"M.tz": "x"}, 400, "M_INVALID_PARAM"),
             ("org.example%00", {"org.example\0": "x"}, 400, "M_INVALID_PARAM"),
             ("org.example", {"org.example": None}, 400, "M_INVALID_PARAM"),
@@ -70,6 +71,7 @@ class ProfileTests(RoomTestCase):
             "displayname": "alice",
             "m.tz": "Europe/London",
             "org.example.job-title": {"of": ["a", None, 1.5]},
+            "shoe_size": 43,
             "a." + "b" * 253: "",
         }
         for name, value in fields.items():

@@ -143,6 +143,28 @@ class PublicRoomsTests(RoomTestCase):
         await self.redact(self.alice, room_id, event_id)
         self.assertNotIn("topic", (await self.page())["chunk"][0])
 
+    async def test_the_topic_is_shown_as_plain_text(self) -> None:
+        self.alice = await self.register("alice")
+        room_id = await self.publish()
+        html = {"mimetype": "text/html", "body": "<b>Tea</b>"}
+        for content, topic in (
+            ({"topic": "Tea"}, "Tea"),
+            ({"topic": "Tea", "m.topic": {"m.text": [html, {"body": "Just tea"}]}}, "Just tea"),
+            (
+                {"topic": "x", "m.topic": {"m.text": [{"mimetype": "text/plain", "body": "y"}]}},
+                "y",
+            ),
+            ({"topic": "Tea", "m.topic": {"m.text": [html]}}, None),
+            ({"topic": "Tea", "m.topic": "strange"}, "Tea"),
+            ({"topic": "Tea", "m.topic": {"m.text": [7, {"body": 7}, {"body": "z"}]}}, "z"),
+            # An empty topic is none, whatever else stands there.
+            ({"topic": "", "m.topic": {"m.text": [{"body": "Tea"}]}}, None),
+            ({}, None),
+        ):
+            await self.set_state(self.alice, room_id, "m.room.topic", content)
+            (room,) = (await self.page())["chunk"]
+            self.assertEqual(room.get("topic"), topic, content)
+
     async def test_how_rooms_that_ask_to_knock_are_shown(self) -> None:
         self.alice = await self.register("alice")
         for rule in ("knock", "knock_restricted", "restricted", "invite"):

@@ -34,7 +34,7 @@ class ReceiptTests(RoomTestCase):
             ("m.unread", event_id, {}, 400, "M_INVALID_PARAM"),
             ("m.read", event_id, {"thread_id": ""}, 400, "M_INVALID_PARAM"),
             ("m.read", event_id, {"thread_id": "x"}, 400, "M_INVALID_PARAM"),
-            ("m.read", event_id, {"thread_id": 7}, 400, "M_BAD_JSON"),
+            ("m.read", event_id, {"thread_id": 7}, 400, "M_INVALID_PARAM"),
             ("m.fully_read", event_id, {"thread_id": "main"}, 400, "M_INVALID_PARAM"),
             ("m.read", "$unknown", {}, 404, "M_NOT_FOUND"),
             ("m.read", "x", {}, 404, "M_NOT_FOUND"),
@@ -97,6 +97,22 @@ class ReceiptTests(RoomTestCase):
             for event_id, receipts in event["content"].items()
             if BOB in receipts["m.read"]
         ]
+
+    async def test_a_receipt_for_the_room_stands_before_one_for_a_thread(self) -> None:
+        """MSC4102: of two for the same event, a client gets the one without a thread."""
+        await self.arrange()
+        since = (await self.sync(self.alice))["next_batch"]
+        event_id = self.events[0]
+        in_thread = {"thread_id": "main"}
+        orders: list[list[dict[str, str]]] = [[{}, in_thread], [in_thread, {}]]
+        for bodies in orders:
+            event_id = await self.send(self.alice, self.room_id)
+            for body in bodies:
+                await self.ok("POST", self.receipt("m.read", event_id), body, token=self.bob)
+            for query in ({}, {"since": since}):
+                answer = await self.sync(self.alice, **query)
+                [told] = answer["rooms"]["join"][self.room_id]["ephemeral"]["events"]
+                self.assertEqual(list(told["content"][event_id]["m.read"][BOB]), ["ts"])
 
     async def test_receipts_at_once_do_not_move_backwards(self) -> None:
         await self.arrange()

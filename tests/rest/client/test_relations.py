@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from synapse.storage.background_updates import BackgroundUpdates, Pace
 from synapse.storage.stores.relations import fill_relations
 from synapse.storage.transaction import Transaction
+from tests.rest.client.sliding import a_list, sliding_path
 from tests.rest.rooms import V3, RoomTestCase, ids, room_path
 
 V1 = "/_matrix/client/v1"
@@ -450,6 +451,13 @@ class ThreadsTests(RelationsTestCase):
         self.assertEqual(ids(rest["chunk"]), [other])
         self.assertNotIn("next_batch", rest)
 
+    async def test_the_path_of_the_proposal(self) -> None:
+        await self.arrange()
+        await self.say_in_thread(self.bob, self.root)
+        path = self.path("/threads").replace("/v1/", "/unstable/org.matrix.msc3856/")
+        found = await self.ok("GET", path, token=self.bob)
+        self.assertEqual(ids(found["chunk"]), [self.root])
+
     async def test_those_with_the_user(self) -> None:
         await self.arrange()
         other = await self.send(self.alice, self.room_id)
@@ -578,6 +586,34 @@ class SyncTests(RelationsTestCase):
         self.assertFalse(timeline["limited"])
         self.assertEqual(len(timeline["events"]), 4)
         self.assertNotIn("m.relations", str(timeline))
+
+    async def test_sliding_sync_bundles_in_all_timelines(self) -> None:
+        await self.arrange_limited()
+        first = await self.slide(3, None)
+        self.assertTrue(first["limited"])
+        whole = await self.slide(50, None)
+        self.assertFalse(whole["limited"])
+        for timeline in (first, whole):
+            (root,) = [e for e in timeline["timeline"] if e["event_id"] == self.root]
+            bundle = root["unsigned"]["m.relations"]
+            self.assertEqual(bundle["m.replace"]["event_id"], self.edited)
+            self.assertEqual(bundle["m.thread"]["count"], 1)
+        # Also in what is new.
+        message = await self.send(self.bob, self.room_id)
+        edit = await self.edit(self.bob, message)
+        news = (await self.slide(50, self.pos))["timeline"]
+        self.assertEqual(ids(news), [message, edit])
+        self.assertEqual(news[0]["unsigned"]["m.relations"]["m.replace"]["event_id"], edit)
+        self.assertNotIn("m.relations", news[1]["unsigned"])
+
+    async def slide(self, limit: int, pos: str | None) -> Any:
+        """Carol's view of the room by sliding sync."""
+        path = sliding_path(pos)
+        answer = await self.ok(
+            "POST", path, {"lists": {"a": a_list(limit=limit)}}, token=self.carol
+        )
+        self.pos = answer["pos"]
+        return answer["rooms"][self.room_id]
 
     async def test_who_has_left_gets_bundles_of_what_they_may_see(self) -> None:
         query = await self.arrange_limited()

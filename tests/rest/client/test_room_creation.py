@@ -22,6 +22,7 @@ REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"preset": "huge_chat"}, 400, "M_INVALID_PARAM"),
     ({"visibility": "secret"}, 400, "M_INVALID_PARAM"),
     ({"room_version": "99"}, 400, "M_UNSUPPORTED_ROOM_VERSION"),
+    ({"room_version": ""}, 400, "M_UNSUPPORTED_ROOM_VERSION"),
     ({"room_version": "12\0"}, 400, "M_UNSUPPORTED_ROOM_VERSION"),
     ({"room_alias_name": ""}, 400, "M_INVALID_PARAM"),
     ({"room_alias_name": "#a:test"}, 400, "M_INVALID_PARAM"),
@@ -98,21 +99,30 @@ class CreateRoomTests(RoomTestCase):
                 {"type": "m.room.guest_access", "content": {"guest_access": "forbidden"}},
                 {"type": "org.example", "state_key": "k", "content": {"n": 1}},
                 {"type": "m.room.name", "content": {"name": "overwritten"}},
+                {"type": "m.room.history_visibility", "content": {"history_visibility": "joined"}},
+                {"type": "org.example", "state_key": "l", "content": {}},
             ],
             power_level_content_override={"events_default": 7},
         )
         page = await self.messages(self.alice, room_id, "f", limit=100)
         events = page["chunk"]
         self.assertEqual(
-            [(event["type"], event["state_key"]) for event in events][:4],
+            [(event["type"], event["state_key"]) for event in events],
             [
                 ("m.room.create", ""),
                 ("m.room.member", ALICE),
                 ("m.room.power_levels", ""),
                 ("m.room.canonical_alias", ""),
+                ("m.room.join_rules", ""),
+                ("m.room.guest_access", ""),
+                ("org.example", "k"),
+                ("m.room.history_visibility", ""),
+                ("org.example", "l"),
+                ("m.room.name", ""),
+                ("m.room.topic", ""),
+                ("m.room.member", BOB),
             ],
         )
-        self.assertEqual(events[-1]["state_key"], BOB)
         state = {(e["type"], e["state_key"]): e["content"] for e in events}
         self.assertEqual(len(state), len(events))
         self.assertEqual(

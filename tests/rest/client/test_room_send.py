@@ -158,6 +158,18 @@ class RedactTests(SendTestCase):
             self.assertIn("redacted_because", event["unsigned"])
             self.start(self.config)
 
+    async def test_the_last_redaction_is_told_of(self) -> None:
+        await self.arrange()
+        event_id = await self.send(self.bob, self.room_id, "secret")
+        paths = [self.path(f"/redact/{event_id}/t{n}") for n in range(3)]
+        await self.ok("PUT", paths[0], {}, token=self.bob)
+        sent = [self.site.start("PUT", path, {}, token=self.alice) for path in paths[1:]]
+        last = [(await connection.answered()).json["event_id"] for connection in sent][-1]
+        for _ in range(2):
+            event = await self.ok("GET", self.path(f"/event/{event_id}"), token=self.alice)
+            self.assertEqual(event["unsigned"]["redacted_because"]["event_id"], last)
+            self.start(self.config)
+
     async def test_repeated_redactions_are_one(self) -> None:
         await self.arrange()
         event_id = await self.send(self.bob, self.room_id)
@@ -216,3 +228,43 @@ class RedactTests(SendTestCase):
         event_id = await self.set_state(self.alice, self.room_id, "m.room.name", {"name": "x"})
         await self.redact(self.alice, self.room_id, event_id)
         self.assertEqual(await self.content(self.bob, self.room_id, "m.room.name"), {})
+
+    async def test_redacted_state_still_tells_what_it_replaced(self) -> None:
+        await self.arrange()
+        names = [
+            await self.set_state(self.alice, self.room_id, "m.room.name", {"name": name})
+            for name in ("first", "second", "third")
+        ]
+        for redacted in (names[2], names[1], names[2]):
+            await self.redact(self.alice, self.room_id, redacted)
+        for _ in range(2):
+            for event_id, before, content in zip(
+                names[1:], names[:2], ({"name": "first"}, {}), strict=True
+            ):
+                event = await self.ok("GET", self.path(f"/event/{event_id}"), token=self.alice)
+                unsigned = event["unsigned"]
+                self.assertEqual(unsigned["replaces_state"], before)
+                self.assertEqual(unsigned["prev_content"], content)
+                self.assertEqual(unsigned["redacted_because"]["redacts"], event_id)
+            self.start(self.config)
+
+    async def test_the_reason_of_a_redacted_redaction_is_gone(self) -> None:
+        for version in ("10", "12"):
+            await self.arrange_version(version)
+            event_id = await self.send(self.bob, self.room_id)
+            path = self.path(f"/redact/{event_id}/t")
+            body = {"reason": "an insult"}
+            redaction = (await self.ok("PUT", path, body, token=self.alice))["event_id"]
+            await self.redact(self.alice, self.room_id, redaction)
+            for _ in range(2):
+                event = await self.ok("GET", self.path(f"/event/{event_id}"), token=self.bob)
+                because = event["unsigned"]["redacted_because"]
+                self.assertEqual(because["event_id"], redaction)
+                self.assertNotIn("reason", because["content"])
+                self.start(self.config)
+
+    async def arrange_version(self, version: str) -> None:
+        if not hasattr(self, "alice"):
+            await self.arrange()
+        self.room_id = await self.create_public(self.alice, room_version=version)
+        await self.join(self.bob, self.room_id)

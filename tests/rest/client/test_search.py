@@ -141,6 +141,20 @@ class SearchTests(SearchTestCase):
         self.assertEqual(await self._indexed_words("secret"), 0)
         self.assertEqual(await self._indexed_words("hello"), 1)
 
+    async def test_what_a_ban_takes_away_leaves_the_index(self) -> None:
+        await self.arrange()
+        room_id = await self.create_public(self.alice)
+        await self.join(self.bob, room_id)
+        await self.send(self.bob, room_id, "hello spam")
+        await self.index()
+        unseen = await self.send(self.bob, room_id, "hello spam")
+        body = {"user_id": "@bob:test", "org.matrix.msc4293.redact_events": True}
+        await self.ok("POST", f"{V3}/rooms/{room_id}/ban", body, token=self.alice)
+        self.assertEqual(await self.found(self.alice, "hello"), [])
+        event = await self.ok("GET", f"{V3}/rooms/{room_id}/event/{unseen}", token=self.alice)
+        self.assertEqual(event["content"], {})
+        self.assertEqual(await self._indexed_words("spam"), 0)
+
     async def test_after_a_restart_the_index_goes_on_where_it_was(self) -> None:
         await self.arrange()
         room_id = await self.create(self.alice)

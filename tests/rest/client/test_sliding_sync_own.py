@@ -168,6 +168,20 @@ class IgnoredUsersTests(_Case):
         answer = await self.sliding(self.bob, answer["pos"], **body)
         self.assertNotIn(another, answer["rooms"])
 
+    async def test_what_was_before_their_invites(self) -> None:
+        await self.arrange()
+        await self.ignore(ALICE)
+        await self.next()
+        await self.leave(self.bob, self.room_id)
+        await self.change_membership(self.alice, self.room_id, "invite", BOB)
+        part = await self.next()
+        self.assertEqual(part["membership"], "leave")
+        self.assertNotIn("invite_state", part)
+        other = await self.sliding(self.bob, conn_id="other", lists={"all": a_list()})
+        self.assertEqual(other["rooms"], {})
+        await self.ignore()
+        self.assertEqual((await self.next())["membership"], "invite")
+
 
 class RetentionTests(_Case):
     async def arrange(self, **options: Any) -> None:

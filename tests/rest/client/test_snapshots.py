@@ -69,6 +69,14 @@ class RoomSnapshotTests(SnapshotTestCase):
             self.assertEqual(bodies(found["messages"]["chunk"]), ["4"])
             self.assertEqual((found["visibility"], found["account_data"]), ("public", []))
 
+    async def test_who_knocks_looks_in_like_a_stranger(self) -> None:
+        await self.arrange(initial_state=[WORLD_READABLE])
+        knock = {"join_rule": "knock"}
+        await self.set_state(self.alice, self.room_id, "m.room.join_rules", knock)
+        carol = await self.register("carol")
+        await self.ok("POST", f"{V3}/knock/{self.room_id}", {}, token=carol)
+        self.assertNotIn("membership", await self.snapshot(carol))
+
     async def test_strangers(self) -> None:
         await self.arrange()
         carol = await self.register("carol")

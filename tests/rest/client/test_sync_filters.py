@@ -288,6 +288,22 @@ class LazyMembersTests(SyncTestCase):
         room = joined(await self.sync(self.bob, filter=self.WISH, **query), room_id)
         self.assertEqual(self.members(room), {"@user7:test"})
 
+    async def test_a_first_sync_forgets_what_another_told_up_to_the_same_position(self) -> None:
+        room_id, _ = await self.big_room(name="Home")
+        since = (await self.sync(self.bob, filter=self.WISH))["next_batch"]
+        late = await self.register("late")
+        await self.join(late, room_id)
+        for _ in range(3):
+            await self.send(self.alice, room_id)
+        answer = await self.sync(self.bob, filter=self.WISH, since=since)
+        self.assertIn("@late:test", self.members(joined(answer, room_id)))
+        first = await self.sync(self.bob, filter=self.WISH)
+        self.assertEqual(self.members(joined(first, room_id)), {ALICE, BOB})
+        await self.send(late, room_id)
+        query = {"since": first["next_batch"]}
+        room = joined(await self.sync(self.bob, filter=self.WISH, **query), room_id)
+        self.assertEqual(self.members(room), {"@late:test"})
+
     async def test_who_comes_back_is_told_anew(self) -> None:
         room_id, tokens = await self.big_room(name="Home")
         since = (await self.sync(self.bob, filter=self.WISH))["next_batch"]

@@ -6,6 +6,7 @@ from tests.rest.client.test_sync import BOB, SyncTestCase, joined, slots
 from tests.rest.rooms import room_path, sync_path
 
 NAME, MEMBER = ("m.room.name", ""), ("m.room.member", BOB)
+UNSTABLE = "org.matrix.msc4222.state_after"
 
 
 class StateAfterTests(SyncTestCase):
@@ -83,11 +84,24 @@ class StateAfterTests(SyncTestCase):
         room = joined(await self.after(self.bob, filter=wish), room_id)
         self.assertIn(MEMBER, slots(room["state_after"]["events"]))
 
-    async def test_its_unstable_name_and_nonsense(self) -> None:
+    async def test_its_unstable_name(self) -> None:
         await self.people()
         room_id = await self.shared_room()
         query = {"org.matrix.msc4222.use_state_after": "true"}
-        self.assertIn("state_after", joined(await self.sync(self.bob, **query), room_id))
+        for answer in (await self.sync(self.bob, **query), await self.after(self.bob)):
+            self.assertNotIn("state", joined(answer, room_id))
+        # Who asks in old words finds the answer under the old name, and only there.
+        room = joined(await self.sync(self.bob, **query), room_id)
+        self.assertIn("m.room.create", {e["type"] for e in room[UNSTABLE]["events"]})
+        self.assertNotIn("state_after", room)
+        self.assertNotIn(UNSTABLE, joined(await self.after(self.bob), room_id))
+        since = (await self.sync(self.bob, **query))["next_batch"]
+        await self.leave(self.bob, room_id)
+        left = (await self.sync(self.bob, since=since, **query))["rooms"]["leave"][room_id]
+        self.assertEqual(slots(left[UNSTABLE]["events"])[MEMBER]["membership"], "leave")
+
+    async def test_nonsense(self) -> None:
+        await self.people()
         await self.refused(
             400, "M_INVALID_PARAM", "GET", sync_path(use_state_after="x"), token=self.bob
         )

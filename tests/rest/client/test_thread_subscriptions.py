@@ -5,6 +5,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults
 
 from tests.rest.client.test_sync import ALICE, SyncTestCase
+from tests.rest.rooms import V3
 
 MSC4306 = "/_matrix/client/unstable/io.element.msc4306"
 NOT_IN_THREAD = "IO.ELEMENT.MSC4306.M_NOT_IN_THREAD"
@@ -151,6 +152,28 @@ class ThreadSubscriptionTests(SyncTestCase):
         await self.subscribe()
         await self.subscribe(await self.reply())
         self.assertEqual(await self.changes(position), [])
+
+    async def test_who_subscribes_gets_rules_for_threads(self) -> None:
+        await self.arrange()
+        path = f"{V3}/pushrules/global/"
+        self.assertNotIn("postcontent", await self.ok("GET", path, token=self.alice))
+        since = (await self.sync(self.alice))["next_batch"]
+        await self.subscribe()
+        rules = await self.ok("GET", path, token=self.alice)
+        names = [rule["rule_id"].rsplit(".", 1)[1] for rule in rules["postcontent"]]
+        self.assertEqual(names, ["unsubscribed_thread", "subscribed_thread"])
+        (news,) = (await self.sync(self.alice, since=since))["account_data"]["events"]
+        self.assertEqual(news, {"type": "m.push_rules", "content": {"global": rules}})
+        # They stay, whatever becomes of the subscription, and can be changed like others.
+        await self.unsubscribe()
+        rule = f"{path}postcontent/{rules['postcontent'][0]['rule_id']}"
+        await self.ok("PUT", f"{rule}/enabled", {"enabled": False}, token=self.alice)
+        self.assertIs((await self.ok("GET", rule, token=self.alice))["enabled"], False)
+        body: Any = {"actions": [], "conditions": []}
+        await self.refused(
+            400, "M_INVALID_PARAM", "PUT", f"{path}postcontent/x", body, token=self.alice
+        )
+        self.assertNotIn("postcontent", await self.ok("GET", path, token=self.bob))
 
     async def test_several_clients_at_once(self) -> None:
         await self.arrange()

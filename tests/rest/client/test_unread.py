@@ -7,6 +7,7 @@ from urllib.parse import quote
 import orjson
 
 from synapse.storage.stores import unread
+from tests.rest.client.test_thread_subscriptions import MSC4306
 from tests.rest.rooms import V3, RoomTestCase, room_path
 
 ALICE, BOB = "@alice:test", "@bob:test"
@@ -57,6 +58,12 @@ class UnreadTestCase(RoomTestCase):
     async def delete_rule(self, token: str, kind: str, rule_id: str) -> None:
         path = f"{V3}/pushrules/global/{kind}/{quote(rule_id, safe='!:')}"
         await self.ok("DELETE", path, token=token)
+
+    async def ignore(self, token: str, user: str, *others: str) -> None:
+        """`user`, whose token it is, ignores the others and nobody else."""
+        content: dict[str, Any] = {"ignored_users": {other: {} for other in others}}
+        path = f"{V3}/user/{user}/account_data/m.ignored_user_list"
+        await self.ok("PUT", path, content, token=token)
 
     async def enable(self, token: str, kind: str, rule_id: str, enabled: bool) -> None:
         path = f"{V3}/pushrules/global/{kind}/{rule_id}/enabled"
@@ -203,6 +210,35 @@ class UnreadTests(UnreadTestCase):
         self.assertEqual(await self.counts(self.bob), (1, 1))
         self.assertEqual(await self.counts(self.carol), (1, 0))
 
+    async def test_messages_of_ignored_users_do_not_count(self) -> None:
+        await self.arrange()
+        await self.ignore(self.bob, BOB, ALICE)
+        await self.send(self.alice, self.room_id)
+        root = await self.mention(self.alice, BOB)
+        await self.in_thread(self.alice, root)
+        self.assertEqual(await self.counts(self.bob), (0, 0))
+        self.assertEqual(await self.counts(self.carol), (3, 0))
+        await self.mention(self.carol, BOB)
+        self.assertEqual(await self.counts(self.bob), (1, 1))
+
+        path = "/_matrix/client/unstable/org.matrix.msc3391/user/" + BOB
+        path += "/account_data/m.ignored_user_list"
+        await self.ok("DELETE", path, token=self.bob)
+        await self.send(self.alice, self.room_id)
+        self.assertEqual(await self.counts(self.bob), (2, 1))
+
+    async def test_whom_others_ignore_is_remembered_for_new_members(self) -> None:
+        await self.arrange()
+        await self.leave(self.bob, self.room_id)
+        await self.ignore(self.bob, BOB, ALICE)
+        await self.send(self.alice, self.room_id)
+        await self.join(self.bob, self.room_id)
+        await self.send(self.alice, self.room_id)
+        self.assertEqual(await self.counts(self.bob), (0, 0))
+        self.start(self.config)  # nothing is in memory
+        await self.send(self.alice, self.room_id)
+        self.assertEqual(await self.counts(self.bob), (0, 0))
+
     async def test_threads(self) -> None:
         await self.arrange()
         root = await self.send(self.alice, self.room_id)
@@ -281,6 +317,100 @@ class UnreadTests(UnreadTestCase):
         self.assertEqual(await self.by_thread(self.bob), {"main": (0, 0), root: (1, 0)})
         await self.read(self.bob, reaction, thread=root)
         self.assertEqual(await self.by_thread(self.bob), {"main": (0, 0)})
+
+    async def subscribe(self, token: str, root: str, method: str = "PUT") -> None:
+        path = f"{MSC4306}/rooms/{self.room_id}/thread/{root}/subscription"
+        await self.ok(method, path, {} if method == "PUT" else None, token=token)
+
+    async def test_who_subscribes_to_threads_hears_those_alone(self) -> None:
+        await self.arrange()
+        one, two = [await self.send(self.alice, self.room_id) for _ in range(2)]
+        await self.in_thread(self.alice, one)
+        self.assertEqual(await self.by_thread(self.bob), {"main": (2, 0), one: (1, 0)})
+        await self.read(self.bob, await self.send(self.alice, self.room_id))
+        await self.subscribe(self.bob, one)
+        for root in (one, two, two):
+            await self.in_thread(self.alice, root)
+        self.assertEqual(await self.by_thread(self.bob), {"main": (0, 0), one: (1, 0)})
+        # Nothing is written for it, however many subscribe.
+        rows = await self.database.fetch("SELECT listener FROM marks WHERE listener <> 0")
+        self.assertEqual(rows, [])
+        # Others are as they were.
+        self.assertEqual(
+            await self.by_thread(self.carol), {"main": (3, 0), one: (2, 0), two: (2, 0)}
+        )
+        await self.in_thread(self.alice, two, **{"m.mentions": {"user_ids": [BOB]}})
+        await self.in_thread(self.alice, one, **{"m.mentions": {"user_ids": [BOB]}})
+        expected = {"main": (0, 0), one: (2, 1), two: (1, 1)}
+        self.assertEqual(await self.by_thread(self.bob), expected)
+        # What was said before counts for subscribers no more than for others.
+        await self.subscribe(self.bob, two)
+        self.assertEqual(await self.by_thread(self.bob), expected)
+        await self.in_thread(self.alice, two)
+        self.assertEqual((await self.by_thread(self.bob))[two], (2, 1))
+        await self.subscribe(self.bob, one, "DELETE")
+        self.assertEqual((await self.by_thread(self.bob))[one], (1, 1))
+
+    async def test_subscribed_threads_of_a_muted_room(self) -> None:
+        await self.arrange()
+        root = await self.send(self.alice, self.room_id)
+        await self.put_rule(self.bob, "room", self.room_id, actions=[])
+        await self.subscribe(self.bob, root)
+        for _ in range(2):
+            await self.send(self.alice, self.room_id)
+            await self.in_thread(self.alice, root)
+        self.assertEqual(await self.by_thread(self.bob), {"main": (1, 0), root: (2, 0)})
+        self.assertEqual(await self.counts(self.bob), (3, 0))
+
+    async def test_polls(self) -> None:
+        await self.arrange()
+        poll = "org.matrix.msc3381.poll"
+        start = await self.send_event(self.alice, self.room_id, f"{poll}.start", {})
+        relation = {"m.relates_to": {"rel_type": "m.reference", "event_id": start}}
+        await self.send_event(self.carol, self.room_id, f"{poll}.response", relation)
+        self.assertEqual(await self.counts(self.bob), (1, 0))
+        await self.send_event(self.alice, self.room_id, f"{poll}.end", relation)
+        self.assertEqual(await self.counts(self.bob), (2, 0))
+
+    async def test_redacted_messages_count_no_more(self) -> None:
+        await self.arrange()
+        root = await self.mention(self.alice, BOB)
+        await self.read(self.carol, root)
+        threaded = await self.in_thread(self.alice, root, **{"m.mentions": {"user_ids": [BOB]}})
+        last = await self.send(self.alice, self.room_id)
+        self.assertEqual(await self.by_thread(self.bob), {"main": (2, 1), root: (1, 1)})
+        await self.redact(self.alice, self.room_id, threaded)
+        self.assertEqual(await self.by_thread(self.bob), {"main": (2, 1)})
+        self.assertEqual(await self.by_thread(self.carol), {"main": (1, 0)})
+        for _ in range(2):
+            await self.redact(self.alice, self.room_id, root)
+            self.assertEqual(await self.by_thread(self.bob), {"main": (1, 0)})
+            # Who had read it counts what came later, as before.
+            self.assertEqual(await self.by_thread(self.carol), {"main": (1, 0)})
+        await self.redact(self.alice, self.room_id, last)
+        for token in (self.bob, self.carol):
+            self.assertEqual(await self.by_thread(token), {"main": (0, 0)})
+
+    async def test_of_many_redacted_messages_the_newest_are_looked_at(self) -> None:
+        await self.arrange()
+        events = [await self.mention(self.alice, BOB) for _ in range(5)]
+        with patch.object(unread, "_THREAD_MESSAGES_COUNTED", 3):
+            for event_id in events:
+                await self.redact(self.alice, self.room_id, event_id)
+            self.assertEqual(await self.counts(self.bob), (2, 2))
+            await self.read(self.bob, events[1])
+            self.assertEqual(await self.counts(self.bob), (0, 0))
+
+    async def test_a_redacted_reaction_leaves_no_mark(self) -> None:
+        await self.arrange()
+        message = await self.send(self.alice, self.room_id)
+        reaction = {"rel_type": "m.annotation", "event_id": message, "key": "x"}
+        event_id = await self.send_event(
+            self.alice, self.room_id, "m.reaction", {"m.relates_to": reaction}
+        )
+        await self.redact(self.alice, self.room_id, event_id)
+        self.assertEqual(await self.database.fetch("SELECT event_nid FROM marks"), [])
+        self.assertEqual(await self.counts(self.bob), (1, 0))
 
     async def test_other_devices_are_told_of_receipts(self) -> None:
         await self.arrange()

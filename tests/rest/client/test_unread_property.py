@@ -1,19 +1,25 @@
 """Unread counts are what somebody would count who looks at each event for each user.
 
-Some users write, mention each other, read and change their push rules at random. Beside the server,
-a list is kept for each user of what notified them, by their rules at that moment; a receipt or a
-message of one's own strikes out what came before it. In the end /sync must tell the same numbers.
+Some users write, mention or ignore each other, redact, read, subscribe to threads and change their
+push rules at random. Beside the server, a list is kept for each user of what notified them, by
+their rules at that moment; a receipt or a message of one's own strikes out what came before it, a
+redaction what it is about. Messages in threads stand there as what they are to subscribers and to
+others: the subscription that the user has now decides, if it is older. In the end /sync must tell
+the same numbers.
 """
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote
 
 from synapse.push.conditions import Facts
-from synapse.push.evaluation import ruleset
+from synapse.push.evaluation import Outcome, ruleset
 from synapse.push.rule import Rule
 from synapse.push.rules import Rules
+from tests.rest.client.test_thread_subscriptions import MSC4306
 from tests.rest.client.test_unread import UnreadTestCase
+from tests.rest.rooms import room_path
 
 USERS = ("alice", "bob", "carol", "dave")
 STEPS = 120
@@ -25,9 +31,10 @@ WORDS = ("hello", "cake", "bob", "pancake", "CAKE and tea")
 class Heard:
     """An event that notified someone."""
 
-    number: int  # of the event in the room
+    number: int  # of the event in the room, redactions included
     thread: str
-    highlight: bool
+    outcome: Outcome
+    subscribed: Outcome  # if the user is subscribed to the thread
 
 
 class User:
@@ -39,6 +46,8 @@ class User:
         self.token = token
         self.rules = Rules(user_id, None)
         self.heard: list[Heard] = []
+        self.ignored: str | None = None
+        self.subscriptions: dict[str, int] = {}  # threads, and the event after which they began
 
     def hear(
         self, room_id: str, event: dict[str, Any], number: int, members: int, thread: str
@@ -46,11 +55,18 @@ class User:
         if event["sender"] == self.user_id:
             self.read(number, thread)
             return
+        if event["sender"] == self.ignored:
+            return
         facts = Facts(event, members, 100 if event["sender"].startswith("@alice") else 0)
         rules = ruleset(self.user_id, self.rules.to_stored(), room_id, shared=False)
-        outcome = rules.outcome(facts, self.name)
-        if outcome.notify:
-            self.heard.append(Heard(number, thread, outcome.highlight))
+        outcomes = [
+            rules.outcome(
+                replace(facts, is_subscribed=None if thread == "main" else is_subscribed),
+                self.name,
+            )
+            for is_subscribed in (False, True)
+        ]
+        self.heard.append(Heard(number, thread, *outcomes))
 
     def read(self, number: int, thread: str | None) -> None:
         self.heard = [
@@ -59,11 +75,18 @@ class User:
             if heard.number > number or thread not in (None, heard.thread)
         ]
 
+    def unhear(self, number: int) -> None:
+        self.heard = [heard for heard in self.heard if heard.number != number]
+
     def counts(self) -> dict[str, tuple[int, int]]:
         threads = {"main": (0, 0)}
         for heard in self.heard:
-            notified, highlighted = threads.get(heard.thread, (0, 0))
-            threads[heard.thread] = notified + 1, highlighted + heard.highlight
+            outcome = heard.outcome
+            if heard.number > self.subscriptions.get(heard.thread, heard.number):
+                outcome = heard.subscribed
+            if outcome.notify:
+                notified, highlighted = threads.get(heard.thread, (0, 0))
+                threads[heard.thread] = notified + 1, highlighted + outcome.highlight
         return threads
 
 
@@ -82,6 +105,7 @@ class UnreadPropertyTests(UnreadTestCase):
         self.joined = list(self.users)
         self.events: list[str] = []
         self.threads: dict[str, str] = {}
+        self.senders: dict[str, User] = {}
 
     def new_event(self) -> tuple[str, dict[str, Any]]:
         type = self.random.choice(["m.room.message"] * 4 + ["m.room.encrypted", "m.reaction"])
@@ -109,22 +133,44 @@ class UnreadPropertyTests(UnreadTestCase):
         sender = self.random.choice(self.joined)
         type, content = self.new_event()
         event_id = await self.send_event(sender.token, self.room_id, type, content)
-        self.events.append(event_id)
-        event = {
-            "type": type,
-            "sender": sender.user_id,
-            "room_id": self.room_id,
-            "content": content,
-        }
         relation = content.get("m.relates_to", {})
         target = relation.get("event_id", "")
         if relation.get("rel_type") == "m.thread":
             thread = target
         else:
             thread = self.threads.get(target, "main")
+        self.hear(sender, event_id, type, content, thread)
+
+    def hear(
+        self, sender: User, event_id: str, type: str, content: dict[str, Any], thread: str
+    ) -> None:
+        self.events.append(event_id)
         self.threads[event_id] = thread
+        self.senders[event_id] = sender
+        event = {
+            "type": type,
+            "sender": sender.user_id,
+            "room_id": self.room_id,
+            "content": content,
+        }
         for user in self.joined:
             user.hear(self.room_id, event, len(self.events), len(self.joined), thread)
+
+    async def redact_one(self) -> None:
+        if not self.events:
+            return
+        number = self.random.randint(1, len(self.events))
+        target = self.events[number - 1]
+        # Alice may redact whatever was said.
+        sender = self.random.choice([self.users[0], self.senders[target]])
+        if sender not in self.joined:
+            return
+        path = room_path(self.room_id, f"/redact/{quote(target, safe='$')}/{len(self.events)}")
+        redaction = (await self.ok("PUT", path, {}, token=sender.token))["event_id"]
+        for user in self.users:
+            user.unhear(number)
+        self.threads[target] = "main"  # it says nothing of a thread any more
+        self.hear(sender, redaction, "m.room.redaction", {}, "main")
 
     async def receive(self) -> None:
         if not self.events:
@@ -179,11 +225,34 @@ class UnreadPropertyTests(UnreadTestCase):
                 ("override", ".m.rule.is_user_mention"),
                 ("underride", ".m.rule.message"),
                 ("underride", ".m.rule.encrypted"),
+                ("postcontent", ".io.element.msc4306.rule.subscribed_thread"),
+                ("postcontent", ".io.element.msc4306.rule.unsubscribed_thread"),
             ]
         )
+        if kind == "postcontent" and not user.rules.has_thread_rules:
+            return
         enabled = self.random.random() < 0.6
         user.rules.set_enabled(kind, rule_id, enabled)
         await self.enable(user.token, kind, rule_id, enabled)
+
+    async def change_ignored(self) -> None:
+        user, other = self.random.sample(self.users, 2)
+        user.ignored = None if user.ignored else other.user_id
+        await self.ignore(user.token, user.user_id, *filter(None, [user.ignored]))
+
+    async def subscribe(self) -> None:
+        if not self.events:
+            return
+        user = self.random.choice(self.joined)
+        root = self.random.choice(self.events[:3])
+        path = f"{MSC4306}/rooms/{self.room_id}/thread/{root}/subscription"
+        if self.random.random() < 0.3:
+            await self.ok("DELETE", path, token=user.token)
+            user.subscriptions.pop(root, None)
+        else:
+            await self.ok("PUT", path, {}, token=user.token)
+            user.subscriptions.setdefault(root, len(self.events))
+            user.rules.add_thread_rules()
 
     async def come_or_go(self) -> None:
         dave = self.users[3]
@@ -204,7 +273,8 @@ class UnreadPropertyTests(UnreadTestCase):
             self.assertEqual(await self.counts(user.token), total, user.user_id)
 
     async def test_counts_are_those_of_a_naive_count(self) -> None:
-        steps = [self.say] * 6 + [self.receive] * 2 + [self.change_rules, self.switch_rule]
+        steps = [self.say] * 6 + [self.receive, self.redact_one] * 2
+        steps += [self.change_rules, self.switch_rule, self.change_ignored, self.subscribe]
         for seed in range(SEEDS):
             with self.subTest(seed=seed):
                 await self.begin(seed)

@@ -14,7 +14,8 @@ from synapse.config.server_notices import ServerNoticesConfig
 from synapse.storage.stores import directory
 from synapse.storage.stores.delayed_events import DelayedEventStore
 from synapse.storage.stores.members import Membership
-from synapse.storage.stores.unread import RoomCounts, UnreadStore
+from synapse.storage.stores.unread import UnreadStore
+from synapse.storage.stores.unread_counting import RoomCounts
 from synapse.storage.transaction import Transaction
 from synapse.util.clock import Clock
 from tests.crypto.key_documents import document_of, key_of
@@ -86,7 +87,15 @@ class LifeTestCase(RoomLifeTestCase):
         path = f"{UNSTABLE}/io.element.msc4306/rooms/{self.room_id}/thread/{self.event_id}"
         await self.put(alice, f"{path}/subscription", {"automatic": self.reply})
         await self.get(alice, f"{path}/subscription")
+        relation = {"rel_type": "m.thread", "event_id": self.event_id}
+        in_thread: Any = {"m.relates_to": relation}
+        for token in (self.bob, alice):
+            await self.send(token, self.room_id, **in_thread)
+            await self.sync(self.bob)
+            await self.sync(alice)
+        await self.get(alice, f"{V3}/notifications", limit=1)
         await self.ok("DELETE", f"{path}/subscription", token=alice)
+        await self.get(alice, f"{UNSTABLE}/io.element.msc4308/thread_subscriptions", dir="b")
 
     async def _use_directories(self) -> None:
         alias = f"{V3}/directory/room/%23other:test"

@@ -195,6 +195,10 @@ class RoomLifeTestCase(RoomTestCase):
         await self.post(self.carol, f"{V3}/join/%23home:test", {})
         upgraded = await self.create_public(alice, room_alias_name="old", visibility="public")
         await self.join(self.bob, upgraded)
+        await self.send(self.bob, upgraded, "buy gold")
+        spammer = {"user_id": BOB, "org.matrix.msc4293.redact_events": True}
+        await self.post(alice, room_path(upgraded, "/kick"), spammer)
+        await self.join(self.bob, upgraded)
         new = await self.post(alice, room_path(upgraded, "/upgrade"), {"new_version": "12"})
         await self.finish_background()
         await self.join(self.bob, new["replacement_room"])
