@@ -182,7 +182,6 @@ class Client:
 
 
 class SyncPropertyTests(RoomTestCase):
-    timeout = 120
     seen = 0  # events that clients were found to have
     unread_seen = 0
 
