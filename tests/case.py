@@ -3,8 +3,12 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from unittest import TestCase
+    from unittest import TestCase as _TestCase
 else:
-    from twisted.trial.unittest import TestCase
+    from twisted.trial.unittest import TestCase as _TestCase
 
-__all__ = ["TestCase"]
+
+class TestCase(_TestCase):
+    """A test that hangs fails; one that is slow is only slow."""
+
+    timeout = 600

@@ -62,7 +62,7 @@ class Server:
         self.outbound = outbound
         self.background = background = Background()
         # What is remembered, by domain.
-        self.stores = stores = Stores(config, database)
+        self.stores = stores = Stores(config, database, clock)
         # Who waits for what: followers, typing, presence, receipts, account data.
         self.streams = streams = Streams(config, database, clock, background, stores)
         # The rooms in memory: writing events, and who hears and sees them.

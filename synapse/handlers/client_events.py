@@ -12,6 +12,7 @@ from synapse.handlers.aggregations import Aggregations
 from synapse.handlers.auth import Requester
 from synapse.handlers.own_memberships import OwnMemberships
 from synapse.storage.stores.events import EventStore
+from synapse.util.breaks import Breaks
 from synapse.util.clock import Clock
 
 
@@ -32,6 +33,13 @@ class ClientEvents:
 
     async def render(self, requester: Requester, events: Sequence[Event]) -> list[bytes]:
         """Each event as a JSON object, with its `room_id`."""
+        rendered: list[bytes] = []
+        # A room's state may be a hundred thousand.
+        async for some in Breaks(self._clock).portions(events):
+            rendered += await self._render(requester, some)
+        return rendered
+
+    async def _render(self, requester: Requester, events: Sequence[Event]) -> list[bytes]:
         own = [event.nid for event in events if event.sender == requester.user_id]
         txn_ids = await self._events.txn_ids(requester.device_nid, own) if own else {}
         bundles = await self._aggregations.of(requester, events)

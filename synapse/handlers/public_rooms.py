@@ -11,6 +11,8 @@ from typing import Any
 from synapse.api.errors import InvalidParam, NotFound
 from synapse.handlers.room_summaries import RoomSummaries
 from synapse.storage.stores.rooms import PublishedRoom, RoomStore
+from synapse.util.breaks import Breaks
+from synapse.util.clock import Clock
 
 MAX_ROOMS = 500
 _READ_AT_ONCE = 100
@@ -51,10 +53,13 @@ class _Place:
 class PublicRooms:
     """Lists published rooms."""
 
-    def __init__(self, rooms: RoomStore, summaries: RoomSummaries, *, enabled: bool) -> None:
+    def __init__(
+        self, rooms: RoomStore, summaries: RoomSummaries, clock: Clock, *, enabled: bool
+    ) -> None:
         """`enabled=False`: the list is always empty (`enable_room_list_search`)."""
         self._rooms = rooms
         self._summaries = summaries
+        self._clock = clock
         self._enabled = enabled
 
     async def page(self, wish: Wish) -> dict[str, Any]:
@@ -81,7 +86,9 @@ class PublicRooms:
         """The rooms of a page in the order of reading, and whether there are more."""
         found: list[tuple[PublishedRoom, dict[str, Any]]] = []
         matches = _matcher(wish)
+        breaks = Breaks(self._clock)
         for _ in range(_MAX_READ // _READ_AT_ONCE):
+            await breaks.take()
             rooms = await self._read(place)
             shown = await self._show(rooms)
             for room in rooms:

@@ -15,7 +15,7 @@ from synapse.handlers.search_scope import SearchWish
 from synapse.handlers.states import States
 from synapse.handlers.timelines import Surroundings, Timelines
 from synapse.rooms.cache import RoomCache
-from synapse.util.words import found_words, searched_words
+from synapse.util.words import found_words, searched_terms
 
 _MAX_HIGHLIGHTS = 50
 
@@ -145,7 +145,7 @@ def _groups(
 
 def _highlights(term: str, events: Sequence[Event]) -> list[str]:
     """The words of the events for which they were found."""
-    searched = tuple(searched_words(term))
+    searched = searched_terms(term)
     texts = (text_of(event.parsed()) for event in events)
     found = dict.fromkeys(word for text in texts for word in found_words(text, searched))
     return list(found)[:_MAX_HIGHLIGHTS]

@@ -17,7 +17,7 @@ from synapse.handlers.visibility import Visibility
 from synapse.storage.stores.events import LIVE, EventStore
 from synapse.storage.stores.members import Membership
 from synapse.storage.stores.search_index import Match, Query, SearchIndex
-from synapse.util.words import searched_words
+from synapse.util.words import searched_terms
 
 # The newest matches are ranked. Beyond them, `recent` goes on and `rank` ends.
 _MAX_MATCHES = 2_000
@@ -64,12 +64,13 @@ class SearchPages:
             place = SearchPlace.parse(wish.token, by_rank=wish.by_rank)
         scope = await self._scope.of(requester, wish, place)
         query = Query(
-            searched_words(wish.term),
+            searched_terms(wish.term),
             scope.room_nids,
             scope.type_nids,
             scope.sender_nids,
             place.below,
             _MAX_MATCHES if scope.filter.limit else 0,
+            ranked=place.by_rank,
         )
         matches = await self._index.matches(query)
         was_cut = len(matches) == _MAX_MATCHES and not place.by_rank

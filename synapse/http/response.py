@@ -32,7 +32,10 @@ class Response:
 
 
 class RawJson(bytes):
-    """JSON that is already serialised, sent with status 200."""
+    """JSON that is already serialised, sent with status 200.
+
+    It is a copy: what may have megabytes is the `body` of a `Response`.
+    """
 
     __slots__ = ()
 

@@ -43,8 +43,8 @@ class ServerProcess:
         # JSON is YAML.
         (self.directory / "overrides.yaml").write_text(json.dumps(self._overrides))
 
-    def start(self, **environment: str) -> None:
-        """Returns when the server answers."""
+    def start(self, **environment: str) -> int:
+        """Returns when the server answers: its process id."""
         log = open(self.directory / "output.log", "ab")  # noqa: SIM115 (the process's)
         self._process = subprocess.Popen(
             [
@@ -61,7 +61,7 @@ class ServerProcess:
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
                 with urllib.request.urlopen(self.url + "/health", timeout=5):
-                    return
+                    return self._process.pid
             except (urllib.error.URLError, ConnectionError, TimeoutError):
                 time.sleep(0.05)
         raise AssertionError("The server did not start:\n" + self.output()[-4000:])
@@ -122,17 +122,18 @@ class ServerProcess:
             raise AssertionError("The server did not stop:\n" + self.output()[-4000:]) from None
 
     def _generate(self) -> None:
-        subprocess.run(
-            [
-                *(sys.executable, "-m", "synapse.app.homeserver", "--generate-config"),
-                *("--server-name", SERVER_NAME, "--report-stats=no"),
-                *("--config-path", "homeserver.yaml"),
-            ],
-            cwd=self.directory,
-            env=_environment(),
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+        if not (self.directory / "homeserver.yaml").exists():
+            subprocess.run(
+                [
+                    *(sys.executable, "-m", "synapse.app.homeserver", "--generate-config"),
+                    *("--server-name", SERVER_NAME, "--report-stats=no"),
+                    *("--config-path", "homeserver.yaml"),
+                ],
+                cwd=self.directory,
+                env=_environment(),
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
         self._overrides: dict[str, Any] = {
             "listeners": [
                 {

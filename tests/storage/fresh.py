@@ -99,12 +99,14 @@ def disconnect_all(database: str) -> None:
     )
 
 
-def administer(sql: str) -> None:
-    """Run a statement as the server's administrator, outside of any test's database."""
+def administer(sql: str, database: str | None = None) -> None:
+    """Run a statement as the server's administrator: outside of any test's database, or in one."""
     import psycopg2
+    from psycopg2.extensions import make_dsn
 
     assert POSTGRES is not None, "only classes made for PostgreSQL ask"
-    connection = psycopg2.connect(POSTGRES)
+    dsn = POSTGRES if database is None else make_dsn(POSTGRES, dbname=database)
+    connection = psycopg2.connect(dsn)
     connection.autocommit = True
     with connection.cursor() as cursor:
         cursor.execute(sql)

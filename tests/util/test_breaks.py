@@ -26,3 +26,18 @@ class BreaksTests(TestCase):
         reactor.advance(0)
         self.assertEqual(portions, [0, 1, 2, 3, 4, 5, -1, 6, 7, 8])
         self.assertTrue(done.called)
+
+    def test_portions(self) -> None:
+        reactor = FakeTime()
+        taken: list[list[int]] = []
+
+        async def work() -> None:
+            async for some in Breaks(Clock(reactor, real=False)).portions(list(range(7)), 3):
+                taken.append(list(some))
+                reactor.rightNow += 0.004
+
+        done = Deferred.fromCoroutine(work())
+        self.assertEqual(taken, [[0, 1, 2], [3, 4, 5]])
+        reactor.advance(0)
+        self.assertEqual(taken, [[0, 1, 2], [3, 4, 5], [6]])
+        self.assertTrue(done.called)

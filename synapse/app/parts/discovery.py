@@ -39,7 +39,7 @@ class Discovery:
     ) -> None:
         summaries = RoomSummaries(stores.states, stores.events)
         self.public_rooms = PublicRooms(
-            stores.rooms, summaries, enabled=config.rooms.enable_room_list_search
+            stores.rooms, summaries, clock, enabled=config.rooms.enable_room_list_search
         )
         self.room_previews = RoomPreviews(stores.rooms, stores.members, summaries, entering.aliases)
         self.space_hierarchy = SpaceHierarchy(self.room_previews)

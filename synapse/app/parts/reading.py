@@ -46,6 +46,7 @@ class Reading:
             rooms.states,
             self.timelines,
             rooms.visibility,
+            clock,
         )
         thread_views = ThreadViews(stores.relations, stores.events, rooms.visibility)
         self.relations = Relations(

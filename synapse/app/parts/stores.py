@@ -19,15 +19,16 @@ from synapse.storage.stores.states import StateStore
 from synapse.storage.stores.tokens import TokenStore
 from synapse.storage.stores.unread import UnreadStore
 from synapse.storage.stores.users import UserStore
+from synapse.util.clock import Clock
 
 
 class Stores:
     """Those that several parts read. A store whose changes must be told is made where they are."""
 
-    def __init__(self, config: HomeserverConfig, database: Database) -> None:
+    def __init__(self, config: HomeserverConfig, database: Database, clock: Clock) -> None:
         self.names = Names(database)
         self.slots = Slots(database, self.names)
-        self.events = EventStore(database, cache_size=config.caches.event_cache_size)
+        self.events = EventStore(database, clock, cache_size=config.caches.event_cache_size)
         self.relations = RelationStore(database)
         self.states = StateStore(database, self.names, self.slots, self.events)
         self.rooms = RoomStore(database)

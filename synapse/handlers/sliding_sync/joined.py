@@ -87,7 +87,7 @@ class JoinedViews:
         required = item.config.required
         users = speakers(timeline.events) if required.lazy_members else set()
         state = await self._states.required(room, required, users, (NAME, AVATAR))
-        delta = self._deltas.render(
+        delta = await self._deltas.render(
             timeline.events,
             chosen(state, required, users),
             timeline.limited,
@@ -127,7 +127,7 @@ class JoinedViews:
         }
         shown = delta
         if timeline is not None:
-            shown = self._deltas.render(
+            shown = await self._deltas.render(
                 timeline.events,
                 (),
                 timeline.limited,

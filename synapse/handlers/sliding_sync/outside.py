@@ -86,7 +86,7 @@ class OutsideViews:
         end = await self._end(room, requester)
         if end is None:
             # An invitation that came to nothing.
-            delta = self._render(item, [newest], [], newest, limited=False)
+            delta = await self._render(item, [newest], [], newest, limited=False)
             initial = True
         elif sent is not None and sent.is_inside and sent.upto < end.nid:
             delta = await self._until(item, room, requester, end, moment)
@@ -95,7 +95,9 @@ class OutsideViews:
             return await self._whole_until(item, requester, end, newest)
         if delta.events[-1:] != [newest]:
             events = [*delta.events, newest]
-            delta = self._render(item, events, delta.state_events, newest, limited=delta.limited)
+            delta = await self._render(
+                item, events, delta.state_events, newest, limited=delta.limited
+            )
         changes = [*delta.state_events, *(event for event in delta.events if event.is_state)]
         required = chosen({e.slot: e for e in changes}, item.config.required)
         part: dict[str, Any] = {"required_state": self._fragments(required)}
@@ -140,7 +142,7 @@ class OutsideViews:
         users = speakers(timeline) if required.lazy_members else set()
         state = await self._states.required_at(end.state_nid, required, users, (NAME, AVATAR))
         limited = len(page) > len(timeline)
-        delta = self._render(item, timeline, [], newest, limited=limited)
+        delta = await self._render(item, timeline, [], newest, limited=limited)
         part = {
             "initial": True,
             **naming_part(state, whole=True),
@@ -151,7 +153,7 @@ class OutsideViews:
     def _fragments(self, events: list[Event]) -> list[orjson.Fragment]:
         return [orjson.Fragment(self._joined.render(event)) for event in events]
 
-    def _render(
+    async def _render(
         self,
         item: Wanted,
         timeline: list[Event],
@@ -161,4 +163,4 @@ class OutsideViews:
         limited: bool,
     ) -> RoomDelta:
         filter_ = wish(item.config.timeline_limit)
-        return self._deltas.render(timeline, state, limited, filter_, newest.pos or 0)
+        return await self._deltas.render(timeline, state, limited, filter_, newest.pos or 0)

@@ -10,6 +10,7 @@ the room's last event up to it.
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from synapse.api.constants import EventTypes
 from synapse.events.event import Event
@@ -21,6 +22,7 @@ from synapse.rooms.room import Room
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.states import StateStore
 from synapse.streams.tokens import timeline_token
+from synapse.util.breaks import Breaks
 from synapse.util.caches import Cache
 from synapse.util.clock import Clock
 
@@ -121,7 +123,7 @@ class RoomDeltas:
                 for event in await self._speakers(room, timeline, upto)
                 if event.nid not in told and wish.state.matches(event)
             ]
-        delta = self.render(
+        delta = await self.render(
             timeline,
             state,
             limited,
@@ -134,7 +136,7 @@ class RoomDeltas:
             self._deltas[key] = delta
         return delta
 
-    def render(
+    async def render(
         self,
         timeline: list[Event],
         state: Sequence[Event],
@@ -153,9 +155,11 @@ class RoomDeltas:
         rendered = [
             wish.render(event, now_ms=now_ms, unsigned=history.at(event)) for event in timeline
         ]
-        rendered_state = [
-            wish.render(event, now_ms=now_ms, unsigned=history.at(event)) for event in state
-        ]
+        rendered_state: list[bytes] = []
+        async for some in Breaks(self._clock).portions(state):
+            rendered_state += [
+                wish.render(event, now_ms=now_ms, unsigned=history.at(event)) for event in some
+            ]
         if timeline:
             assert timeline[0].pos is not None
             prev_batch = timeline_token(timeline[0].pos - 1)
@@ -172,7 +176,7 @@ class RoomDeltas:
             limited=limited,
             prev_batch=prev_batch,
             senders=frozenset(event.sender for event in timeline),
-            naming_changed=any(event.type in _NAMING for event in (*timeline, *state)),
+            naming_changed=any(event.type in _NAMING for event in chain(timeline, state)),
             made_ms=now_ms,
             history=history,
         )

@@ -140,7 +140,7 @@ class RoomsElsewhere:
             if event is not None and before is not None and before.membership == _JOIN
         ]
         if not ends:
-            return self._deltas.render(
+            return await self._deltas.render(
                 [newest],
                 _followed([], newest, wish),
                 False,
@@ -158,7 +158,7 @@ class RoomsElsewhere:
             return delta
         timeline = [*delta.events, newest]
         state = _followed(delta.state_events, newest, wish)
-        return self._deltas.render(
+        return await self._deltas.render(
             timeline,
             state,
             delta.limited,

@@ -18,6 +18,7 @@ from synapse.storage.stores.rooms import RoomStore
 from synapse.streams.followers import Follower, Followers
 from synapse.streams.tokens import SyncToken
 from synapse.streams.typing import Typing
+from synapse.util.breaks import Breaks
 from synapse.util.clock import Clock
 
 # However long a client wants to wait.
@@ -54,19 +55,25 @@ class _Answer:
             members.append(b'"account_data":{"events":[%b]}' % b",".join(self.account_data))
         if self.presence:
             members.append(b'"presence":{"events":[%b]}' % b",".join(self.presence))
-        rooms = b",".join(
-            b'"%b":{%b}' % (name, b",".join(parts))
-            for name, parts in (
-                (b"join", self.join),
-                (b"invite", self.invite),
-                (b"knock", self.knock),
-                (b"leave", self.leave),
-            )
-            if parts
+        kinds = (
+            (b"join", self.join),
+            (b"invite", self.invite),
+            (b"knock", self.knock),
+            (b"leave", self.leave),
         )
-        if rooms:
-            members.append(b'"rooms":{%b}' % rooms)
-        return b"{%b}" % b",".join(members)
+        # It may be a hundred megabytes: put together once.
+        pieces = [b"{", b",".join(members)]
+        before = b',"rooms":{'
+        for name, parts in kinds:
+            if parts:
+                pieces.append(b'%b"%b":{' % (before, name))
+                pieces += _with_commas(parts)
+                pieces.append(b"}")
+                before = b","
+        if before == b",":
+            pieces.append(b"}")
+        pieces.append(b"}")
+        return b"".join(pieces)
 
 
 class Sync:
@@ -238,6 +245,7 @@ class Sync:
                 for row in await self._members.changed_since(user_nid, since)
                 if row.since > since or row.membership != Membership.JOIN
             ]
+        breaks = Breaks(self._clock)
         rows = [row for row in rows if not row.forgotten]
         # Of an invite that is not wanted the client is not told, but of what came before it.
         before = await self._invite_permission.before_unwanted(user_nid, rows)
@@ -247,7 +255,9 @@ class Sync:
             for row in before.values()
             if row is not None and (row.since > told_until or row.membership in shown)
         ]
+        await breaks.take()
         ids = await self._room_store.ids([row.room_nid for row in rows])
+        await breaks.take()
         return [row for row in rows if self._is_wanted(request, ids[row.room_nid])]
 
     async def _add_elsewhere(
@@ -299,6 +309,12 @@ class Sync:
 
     def _is_wanted(self, request: SyncRequest, room_id: str) -> bool:
         return room_id not in self._excluded_rooms and request.filter.wants_room(room_id)
+
+
+def _with_commas(parts: list[bytes]) -> list[bytes]:
+    found = [b","] * (2 * len(parts) - 1)
+    found[::2] = parts
+    return found
 
 
 def nothing_new(token: SyncToken) -> bytes:

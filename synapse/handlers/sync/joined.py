@@ -23,6 +23,8 @@ from synapse.storage.stores.rooms import RoomStore
 from synapse.util.breaks import Breaks
 from synapse.util.clock import Clock
 
+_ROOMS_AT_ONCE = 100
+
 
 class JoinedRooms:
     """Makes the JSON of joined rooms: the shared delta, and what concerns the user."""
@@ -98,8 +100,25 @@ class JoinedRooms:
         upto: int,
         personal: PersonalNews,
     ) -> list[bytes]:
-        """Members of `rooms.join` with all state: for rooms new to the client, or on demand."""
+        """Members of `rooms.join` with all state: for rooms new to the client, or on demand.
+
+        Each question is asked once for many rooms, but not for all: what ten thousand rooms hold
+        would take ten times the memory of the answer.
+        """
+        parts: list[bytes] = []
+        async for some in Breaks(self._clock).portions(memberships, _ROOMS_AT_ONCE):
+            parts += await self._whole_of(some, request, upto, personal)
+        return parts
+
+    async def _whole_of(
+        self,
+        memberships: Sequence[MemberRow],
+        request: SyncRequest,
+        upto: int,
+        personal: PersonalNews,
+    ) -> list[bytes]:
         requester, wish = request.requester, request.filter
+        breaks = Breaks(self._clock)
         rows = await self._room_store.get_many([row.room_nid for row in memberships])
         wanted = [
             row
@@ -109,6 +128,7 @@ class JoinedRooms:
         room_nids = [row.room_nid for row in wanted]
         since = request.since.position if request.since else 0
         deltas = await self._whole.deltas(requester.user_id, wanted, since, upto, wish.room)
+        await breaks.take()
         lively = [nid for nid in room_nids if wish.ephemeral.matches_room(rows[nid].room_id)]
         ephemeral = await self._ephemeral.all(lively, requester.user_id, upto, wish.ephemeral)
         own = await self._timelines.own(
@@ -116,12 +136,12 @@ class JoinedRooms:
             requester,
             {rows[row.room_nid].room_id: row for row in wanted},
         )
+        await breaks.take()
         unread = await self._unread.of_rooms(
             requester,
             {nid: rows[nid].room_id for nid in room_nids},
             by_thread=wish.counts_by_thread,
         )
-        breaks = Breaks(self._clock)
         parts = []
         for room_nid in room_nids:
             await breaks.take()

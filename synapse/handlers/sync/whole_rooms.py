@@ -65,29 +65,33 @@ class WholeRooms:
         With lazily loaded members, those are told who speak in the timeline, the heroes, and the
         user's own.
         """
+        breaks = Breaks(self._clock)
         timelines = await self.timelines(user_id, memberships, since, upto, wish)
         room_nids = list(timelines)
+        await breaks.take()
         states = await self._states.without_members_of(room_nids)
+        await breaks.take()
         nameless = [room_nid for room_nid in room_nids if is_nameless(states[room_nid])]
         heroes = await self._members.heroes(nameless, user_id)
         if wish.lazy_members:
             members = await self._lazy_members(user_id, timelines, heroes)
         else:
             members = await self._states.members_of(room_nids)
+        await breaks.take()
         replaced = {} if wish.state_after else await self._replaced(timelines)
         histories = await self._memberships.until(
             {row.room_nid: row.event_nid for row in memberships}
         )
         deltas: dict[int, tuple[RoomDelta, list[str]]] = {}
-        breaks = Breaks(self._clock)
         for room_nid, (timeline, end, limited) in timelines.items():
             await breaks.take()
             state = [*states[room_nid], *members[room_nid]]
             if not wish.state_after:
                 state = _before(timeline, state, replaced)
-            state = [event for event in state if event.nid <= upto]
-            chosen = [event for event in state if wish.state.matches(event)]
-            delta = self._deltas.render(
+            chosen: list[Event] = []
+            async for some in breaks.portions(state):
+                chosen += [e for e in some if e.nid <= upto and wish.state.matches(e)]
+            delta = await self._deltas.render(
                 timeline, chosen, limited, wish, end, history=histories[room_nid]
             )
             deltas[room_nid] = (delta, heroes.get(room_nid, []))
@@ -103,9 +107,11 @@ class WholeRooms:
     ) -> "dict[int, Timeline]":
         """By room_nid: the newest events that a user who is in these rooms may see."""
         limit = wish.timeline.limit
+        breaks = Breaks(self._clock)
         tails = await self._tails([row.room_nid for row in memberships], limit)
         timelines: dict[int, Timeline] = {}
         for row in memberships:
+            await breaks.take()
             tail = [event for event in tails[row.room_nid] if event.nid <= upto]
             end = tail[-1].pos if tail else 0
             # What the client has already, or the room's beginning, leaves no gap.
@@ -173,7 +179,10 @@ def _before(
     timeline: Sequence[Event], state: Iterable[Event], replaced: dict[int, Event]
 ) -> list[Event]:
     """The state before the timeline: the current one, with the timeline's changes undone."""
-    before = {event.slot: event for event in state}
+    state = list(state)
+    keys = {event.state_key for event in timeline if event.is_state}
+    # Of a hundred thousand members, a few may differ.
+    before = {event.slot: event for event in state if event.state_key in keys}
     for event in reversed(timeline):
         if event.state_key is None:
             continue
@@ -185,7 +194,7 @@ def _before(
             del before[event.slot]
         else:
             before[event.slot] = previous
-    return list(before.values())
+    return [*(event for event in state if event.state_key not in keys), *before.values()]
 
 
 def is_nameless(state: Iterable[Event]) -> bool:

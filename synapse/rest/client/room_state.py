@@ -12,7 +12,7 @@ from synapse.handlers.room_state import RoomState
 from synapse.handlers.state_events import StateEvents
 from synapse.http.request import Request
 from synapse.http.resource import Resource, client_paths
-from synapse.http.response import RawJson
+from synapse.http.response import RawJson, Response
 from synapse.rest.client.room_send import set_state
 
 
@@ -26,10 +26,10 @@ class State(Resource):
         self._state = state
         self._events = events
 
-    async def get(self, request: Request, room_id: str) -> RawJson:
+    async def get(self, request: Request, room_id: str) -> Response:
         requester = await self._auth.requester(request, allow_guest=True)
         state = await self._state.all(requester, room_id)
-        return RawJson(await self._events.render_array(requester, state))
+        return Response(body=await self._events.render_array(requester, state))
 
 
 class _OneState(Resource):
@@ -102,7 +102,7 @@ class Members(Resource):
         self._state = state
         self._events = events
 
-    async def get(self, request: Request, room_id: str) -> RawJson:
+    async def get(self, request: Request, room_id: str) -> Response:
         requester = await self._auth.requester(request, allow_guest=True)
         query = request.query
         wanted, unwanted = query.string("membership"), query.string("not_membership")
@@ -115,7 +115,7 @@ class Members(Resource):
             lacking = set(Membership.ALL) - {unwanted}
             memberships = memberships | lacking if wanted is not None else lacking
         members = await self._state.members(requester, room_id, memberships, query.string("at"))
-        return RawJson(b'{"chunk":%b}' % await self._events.render_array(requester, members))
+        return Response(body=b'{"chunk":%b}' % await self._events.render_array(requester, members))
 
 
 class JoinedMembers(Resource):
@@ -127,9 +127,10 @@ class JoinedMembers(Resource):
         self._auth = auth
         self._state = state
 
-    async def get(self, request: Request, room_id: str) -> dict[str, Any]:
+    async def get(self, request: Request, room_id: str) -> Response:
         requester = await self._auth.requester(request, allow_guest=True)
-        return {"joined": await self._state.joined_members(requester, room_id)}
+        joined = await self._state.joined_members(requester, room_id)
+        return Response(body=b'{"joined":%b}' % joined)
 
 
 class JoinedRooms(Resource):

@@ -16,7 +16,7 @@ from synapse.http.json_body import parse_json
 from synapse.http.query import Query
 from synapse.http.request import Request
 from synapse.http.resource import Resource, client_paths
-from synapse.http.response import RawJson
+from synapse.http.response import Response
 from synapse.streams.tokens import SyncToken
 from synapse.util.caches import Cache
 
@@ -44,7 +44,7 @@ class SyncResource(Resource):
             1_000, "compiled_filters"
         )
 
-    async def get(self, request: Request) -> RawJson:
+    async def get(self, request: Request) -> Response:
         requester = await self._auth.requester(request, allow_guest=True)
         query = request.query
         state = PresenceState.of(query.choice("set_presence", PRESENCE_STATES, "online"))
@@ -59,12 +59,12 @@ class SyncResource(Resource):
         request.cancel_on_disconnect()
         try:
             with await self._presence.syncing(requester, state):
-                return RawJson(await self._sync.sync(sync_request))
+                return Response(body=await self._sync.sync(sync_request))
         except CancelledError:
             if not request.server_stops or sync_request.since is None:
                 raise
             # There was no news until the server stopped: the next one goes on from there.
-            return RawJson(nothing_new(sync_request.since))
+            return Response(body=nothing_new(sync_request.since))
 
     async def _filter(
         self, requester: Requester, text: str | None, state_form: StateForm

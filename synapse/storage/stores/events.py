@@ -15,7 +15,9 @@ from synapse.events.client_format import DELAYED_TXN, client_event
 from synapse.events.event import Event
 from synapse.storage.database import Database
 from synapse.storage.transaction import Transaction
+from synapse.util.breaks import Breaks
 from synapse.util.caches import Cache
+from synapse.util.clock import Clock
 
 # `events.flags`. An event of which none is set came with history, and is in no one's sync.
 LIVE = 1  # arrived as news
@@ -38,6 +40,8 @@ JOINS = """
     LEFT JOIN events d ON d.event_nid = e.redacted_by"""
 
 
+# Of a hundred thousand, that many are read at a time, and others are served in between.
+_READ_AT_ONCE = 500
 # A transaction id belongs to one endpoint: those of redactions are kept with this before them.
 REDACTION_TXN = "redact\x1f"
 # Those of an administrator's server notices, which another user sends.
@@ -47,8 +51,9 @@ NOTICE_TXN = "notice\x1f"
 class EventStore:
     """Reads events, through a cache of them by number."""
 
-    def __init__(self, database: Database, *, cache_size: int) -> None:
+    def __init__(self, database: Database, clock: Clock, *, cache_size: int) -> None:
         self._database = database
+        self._clock = clock
         self._events: Cache[int, Event] = Cache(cache_size, "events")
         self._nids: Cache[str, int] = Cache(cache_size, "event_numbers")
         # Counts redacted state events: what was made of state may be outdated by them.
@@ -79,18 +84,19 @@ class EventStore:
     async def by_nids(self, nids: Iterable[int]) -> dict[int, Event]:
         """The events of these numbers. Those that don't exist are missing in the answer."""
         found: dict[int, Event] = {}
-        missing = []
-        for nid in nids:
-            event = self._events.get(nid)
-            if event is None:
-                missing.append(nid)
-            else:
-                found[nid] = event
-        if missing:
-            rows = await self._database.fetch(
-                f"SELECT {COLUMNS} FROM events e {JOINS} WHERE e.event_nid = ANY(?)", missing
-            )
-            found.update((event.nid, event) for event in self.from_rows(rows))
+        async for some in Breaks(self._clock).portions(list(nids), _READ_AT_ONCE):
+            missing = []
+            for nid in some:
+                event = self._events.get(nid)
+                if event is None:
+                    missing.append(nid)
+                else:
+                    found[nid] = event
+            if missing:
+                rows = await self._database.fetch(
+                    f"SELECT {COLUMNS} FROM events e {JOINS} WHERE e.event_nid = ANY(?)", missing
+                )
+                found.update((event.nid, event) for event in self.from_rows(rows))
         return found
 
     async def replaced_by(self, nids: Sequence[int], pos: int, limit: int) -> list[int]:

@@ -82,6 +82,13 @@ _GUESTS = """
     SELECT u.name FROM members m JOIN users u ON u.user_nid = m.user_nid
     WHERE m.room_nid = ? AND m.membership = 1 AND u.guest = 1
 """
+_OVERVIEW = """
+    SELECT m.room_nid, m.user_nid, m.membership, m.event_nid, m.since, m.forgotten,
+        r.room_id, r.last_nid, e.sender_nid, e.replaces
+    FROM members m JOIN rooms r ON r.room_nid = m.room_nid
+    JOIN events e ON e.event_nid = m.event_nid
+    WHERE m.user_nid = ? AND m.event_nid > ?
+"""
 
 
 UPSERT_MEMBER = """
@@ -113,11 +120,10 @@ class MemberStore:
         self, user_nid: int, memberships: Iterable[Membership] = tuple(Membership)
     ) -> list[MemberRow]:
         """The rooms in which a user has one of these memberships, forgotten ones included."""
-        rows = await self._database.fetch(
-            f"SELECT {_COLUMNS} FROM members WHERE user_nid = ? AND membership = ANY(?)",
-            user_nid,
-            [int(membership) for membership in memberships],
-        )
+        sql = f"SELECT {_COLUMNS} FROM members WHERE user_nid = ? AND membership = ANY(?)"
+        wanted = [int(membership) for membership in memberships]
+        # They may be ten thousand.
+        rows = await self._database.scan(lambda reader: reader.fetch(sql, user_nid, wanted))
         return [MemberRow(*row) for row in rows]
 
     async def in_rooms(self, user_nid: int, room_nids: Sequence[int]) -> dict[int, Membership]:
@@ -150,8 +156,9 @@ class MemberStore:
     async def joined_among(self, room_nid: int, user_nids: Sequence[int]) -> set[int]:
         """Those of the users who are in a room."""
         rows = await self._database.fetch(
+            # `+ 0`: by user and room, which is one row each, and not by room and membership.
             "SELECT user_nid FROM members"
-            " WHERE user_nid = ANY(?) AND room_nid = ? AND membership = 1",
+            " WHERE user_nid = ANY(?) AND room_nid = ? AND membership + 0 = 1",
             list(user_nids),
             room_nid,
         )
@@ -159,15 +166,10 @@ class MemberStore:
 
     async def overview(self, user_nid: int, position: int) -> list[MemberOverview]:
         """The user's memberships whose member event came after a position; after 0: all."""
-        rows = await self._database.fetch(
-            """SELECT m.room_nid, m.user_nid, m.membership, m.event_nid, m.since, m.forgotten,
-                   r.room_id, r.last_nid, e.sender_nid, e.replaces
-               FROM members m JOIN rooms r ON r.room_nid = m.room_nid
-               JOIN events e ON e.event_nid = m.event_nid
-               WHERE m.user_nid = ? AND m.event_nid > ?""",
-            user_nid,
-            position,
-        )
+        if position:
+            rows = await self._database.fetch(_OVERVIEW, user_nid, position)
+        else:
+            rows = await self._database.scan(lambda reader: reader.fetch(_OVERVIEW, user_nid, 0))
         return [
             MemberOverview(MemberRow(*row[:6]), row[6], row[7], row[8], row[9] is None)
             for row in rows

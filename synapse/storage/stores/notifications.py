@@ -8,6 +8,7 @@ for one endpoint.)
 from typing import NamedTuple
 
 from synapse.storage.database import Database
+from synapse.storage.transaction import Reader
 
 
 class Place(NamedTuple):
@@ -60,28 +61,33 @@ class NotificationStore:
 
         It costs one look into an index for each of the rooms.
         """
-        heads = await self._database.fetch(
-            _HEADS,
-            place.ts,
-            place.room_nid,
-            _END,
-            place.room_nid,
-            -_END,
-            place.pos,
-            user_nid,
-            limit,
-        )
-        if not heads:
-            return []
-        # None of the newest `limit` events is older than the last head, if there are so many.
-        floor = heads[-1][1] if len(heads) == limit else -_END
-        params = [
-            (room_nid, ts, pos, max(since_ts, floor), since_pos, limit)
-            for room_nid, ts, pos, since_ts, since_pos in heads
-        ]
-        rows = await self._database.fetch(
-            " UNION ALL ".join([_ROOM] * len(params)), *(value for row in params for value in row)
-        )
-        events = [PlacedEvent(nid, Place(*place)) for nid, *place in rows]
-        events.sort(key=lambda event: event.place, reverse=True)
-        return events[:limit]
+        # Ten thousand looks take longer than the reactor should be held up.
+        return await self._database.scan(lambda reader: _before(reader, user_nid, place, limit))
+
+
+def _before(reader: Reader, user_nid: int, place: Place, limit: int) -> list[PlacedEvent]:
+    heads = reader.fetch(
+        _HEADS,
+        place.ts,
+        place.room_nid,
+        _END,
+        place.room_nid,
+        -_END,
+        place.pos,
+        user_nid,
+        limit,
+    )
+    if not heads:
+        return []
+    # None of the newest `limit` events is older than the last head, if there are so many.
+    floor = heads[-1][1] if len(heads) == limit else -_END
+    params = [
+        (room_nid, ts, pos, max(since_ts, floor), since_pos, limit)
+        for room_nid, ts, pos, since_ts, since_pos in heads
+    ]
+    rows = reader.fetch(
+        " UNION ALL ".join([_ROOM] * len(params)), *(value for row in params for value in row)
+    )
+    events = [PlacedEvent(nid, Place(*place)) for nid, *place in rows]
+    events.sort(key=lambda event: event.place, reverse=True)
+    return events[:limit]

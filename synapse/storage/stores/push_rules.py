@@ -44,6 +44,12 @@ _DOCUMENTS_IN = """
     SELECT p.user_nid, n.name, p.json
     FROM members m JOIN push_rules p ON p.user_nid = m.user_nid JOIN names n ON n.nid = m.user_nid
     WHERE m.room_nid = ? AND m.membership = 1"""
+# CROSS JOIN: these users, and not all members.
+_DOCUMENTS_OF = """
+    SELECT p.user_nid, n.name, p.json FROM push_rules p
+    CROSS JOIN members m JOIN names n ON n.nid = p.user_nid
+    WHERE p.user_nid = ANY(?) AND m.user_nid = p.user_nid AND m.room_nid = ? AND m.membership = 1
+"""
 _JOINED = """
     SELECT m.room_nid, r.room_id, r.loud, r.shouts, r.last_nid, COALESCE((
         SELECT MAX(l.until_nid) FROM past_listeners l
@@ -92,11 +98,10 @@ class PushRuleStore:
     ) -> list[RoomDocument]:
         """The documents of a room's members, or of those among them who are named."""
         if user_nids is None:
-            rows = await self._database.fetch(_DOCUMENTS_IN, room_nid)
+            # It looks at all members.
+            rows = await self._database.scan(lambda reader: reader.fetch(_DOCUMENTS_IN, room_nid))
         else:
-            rows = await self._database.fetch(
-                f"{_DOCUMENTS_IN} AND m.user_nid = ANY(?)", room_nid, list(user_nids)
-            )
+            rows = await self._database.fetch(_DOCUMENTS_OF, list(user_nids), room_nid)
         return [RoomDocument(*row) for row in rows]
 
     async def change(self, user_nid: int, edit: Edit, hear: Hear) -> None:

@@ -98,11 +98,14 @@ class StateStore:
         self, room_nid: int, memberships: Iterable[Membership] = tuple(Membership)
     ) -> list[Event]:
         """The current `m.room.member` events of these memberships."""
-        return await self._of_one(
-            f"{_MEMBERS} WHERE m.room_nid = ? AND m.membership = ANY(?)",
-            room_nid,
-            [int(membership) for membership in memberships],
+        wanted = [int(membership) for membership in memberships]
+        # They may be a hundred thousand.
+        rows = await self._database.scan(
+            lambda reader: reader.fetch(
+                f"{_MEMBERS} WHERE m.room_nid = ? AND m.membership = ANY(?)", room_nid, wanted
+            )
         )
+        return list((await self._events.by_nids([nid for _, nid in rows])).values())
 
     async def members_before(
         self, room_nid: int, membership: Membership, event_nid: int, limit: int
@@ -120,7 +123,10 @@ class StateStore:
 
     async def members_of(self, room_nids: Sequence[int]) -> dict[int, list[Event]]:
         """All current `m.room.member` events of many rooms, in one query."""
-        return await self._of_many(room_nids, f"{_MEMBERS} WHERE m.room_nid = ANY(?)")
+        rows = await self._database.scan(
+            lambda reader: reader.fetch(f"{_MEMBERS} WHERE m.room_nid = ANY(?)", list(room_nids))
+        )
+        return await self._by_room(room_nids, rows)
 
     async def members_among(
         self, room_nids: Sequence[int], pairs: Sequence[tuple[int, int]]

@@ -76,7 +76,6 @@ class Client:
 
 
 class SlidingPropertyTests(SlidingTestCase):
-    timeout = 60
     seen = 0  # events that clients were found to have
 
     async def arrange(self, seed: int) -> None:

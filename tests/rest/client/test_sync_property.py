@@ -9,10 +9,13 @@ members, the heroes and the account data; some clients filter what they get, and
 
 import random
 from typing import Any
+from unittest.mock import patch
 
 import orjson
 from twisted.internet.defer import Deferred, DeferredLock, gatherResults
 
+from synapse.rooms import cache
+from synapse.rooms import room as room_module
 from tests.rest.rooms import V3, RoomTestCase, ids, room_path
 
 USERS = ("alice", "bob", "carol")
@@ -131,8 +134,10 @@ class Client:
                 return
         take_account_data(self.account_data, account_data)
         rooms = answer.get("rooms", {})
-        for room_id in rooms.get("leave", {}):
-            self.rooms.pop(room_id, None)
+        for room_id, told in rooms.get("leave", {}).items():
+            known = self.rooms.pop(room_id, ClientRoom())
+            again = set(known.timeline) & set(ids(told["timeline"]["events"]))
+            self.case.assertEqual(again, set())
             self.invites.discard(room_id)
         for room_id in rooms.get("invite", {}):
             self.rooms.pop(room_id, None)  # also if it was left in between
@@ -177,12 +182,16 @@ class Client:
 
 
 class SyncPropertyTests(RoomTestCase):
-    timeout = 120
     seen = 0  # events that clients were found to have
     unread_seen = 0
 
     async def arrange(self, seed: int) -> None:
         self.seed, self.random = seed, random.Random(seed)
+        # Now and then, memory holds little of a room, as if much had happened in it.
+        for module in (cache, room_module):
+            patcher = patch.object(module, "TAIL_LENGTH", (50, 4)[seed % 2])
+            patcher.start()
+            self.addCleanup(patcher.stop)
         self.tokens = {user: await self.register(f"{user}{seed}") for user in USERS}
         someone = f"@{self.random.choice(USERS)}{seed}:test"
         self.clients = [

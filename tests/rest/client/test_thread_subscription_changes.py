@@ -159,8 +159,6 @@ class ThreadSubscriptionChangeTests(_Case):
 class ThreadSubscriptionPropertyTests(_Case):
     """A client that follows what MSC4308 says knows all subscriptions, however it gets there."""
 
-    timeout = 60
-
     async def test_a_client_assembles_the_true_set(self) -> None:
         for seed in range(SEEDS):
             with self.subTest(seed=seed):

@@ -91,8 +91,6 @@ class User:
 
 
 class UnreadPropertyTests(UnreadTestCase):
-    timeout = 60
-
     async def begin(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.users = []

@@ -25,6 +25,8 @@ _MORE_ROWS = {
     "directory_words": 20_000,
     "presence": 20_000,
     "relations": 30_000,
+    "search_index": 30_000,
+    "search_words": 30_000,
 }
 # Whom something is still to be done for: few, and soon nobody.
 QUEUES = {"unspread_profiles": 5, "unfinished_deactivations": 5}

@@ -9,12 +9,12 @@ from synapse.storage.sql import Params
 
 _PLACE = re.compile(r"(SCAN|SEARCH) (\w+)(.*)")
 # What one value of a column may stand in nearly as many rows as the table has: to find them all by
-# that column alone is to walk.
+# that column alone, or by those named behind it as well, is to walk.
 _CROWDS = {
-    "events": "room_nid",
-    "members": "room_nid",
-    "receipts": "room_nid",
-    "slots": "type_nid",
+    "events": ("room_nid",),
+    "members": ("room_nid", "membership"),
+    "receipts": ("room_nid",),
+    "slots": ("type_nid",),
 }
 # Columns of an index in PostgreSQL's conditions: (a = 1) AND (ROW(b, c) < ROW(2, 3)).
 _COMPARED = re.compile(r"(?<=\()(\w+)(?=(?:, \w+)*\)? (?:[=<>@]|IS))")
@@ -48,9 +48,15 @@ def walks_of_sqlite(
         else:
             # An automatic index is made of the whole table, for this one statement.
             is_walk = verb == "SCAN" or "AUTOMATIC" in how or "ANY(" in how
-            is_walk = is_walk or how.endswith(f"({_CROWDS.get(table)}=?)")
+            is_walk = is_walk or how.endswith(_crowds_of(table))
         if is_walk:
             yield Walk(table, detail)
+
+
+def _crowds_of(table: str) -> tuple[str, ...]:
+    """The ends of lines that tell of a search for a crowd."""
+    crowd = [f"{column}=?" for column in _CROWDS.get(table, ())]
+    return tuple(f"({' AND '.join(crowd[:n])})" for n in range(1, len(crowd) + 1))
 
 
 def _table(sql: str, name: str, tables: set[str]) -> str | None:
@@ -86,7 +92,8 @@ def _is_loose(kind: str, table: str, node: dict[str, Any]) -> bool:
     else:
         return False
     columns = set(_COMPARED.findall(condition))
-    return not columns or columns == {_CROWDS.get(table)}
+    crowd = _CROWDS.get(table, ())
+    return not columns or (columns <= set(crowd) and crowd[0] in columns)
 
 
 def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:

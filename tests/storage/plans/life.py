@@ -111,13 +111,20 @@ class LifeTestCase(RoomLifeTestCase):
         await self.post(self.bob, f"{V3}/publicRooms", filtered)
         await self.set_state(self.alice, self.space, "m.room.join_rules", {"join_rule": "invite"})
         await self.server.discovery.directory_reader.catch_up()
-        await self.server.discovery.search_reader.catch_up()
         await self._search_users()
         # As if more words began so than are looked at.
         with patch.object(directory, "_IS_COMMON", "SELECT 1 WHERE ? <= ? AND 0 < ?"):
             await self._search_users()
+        await self._search_messages()
+
+    async def _search_messages(self) -> None:
+        for said in ("hello once", "goodbye"):
+            gone = await self.send(self.bob, self.room_id, said)
+            await self.server.discovery.search_reader.catch_up()
+        await self.redact(self.bob, self.room_id, gone)
+        await self.server.discovery.search_reader.catch_up()
         criteria = {
-            "search_term": "hello",
+            "search_term": "hel ello",
             "event_context": {"before_limit": 1, "after_limit": 1, "include_profile": True},
             "include_state": True,
         }

@@ -67,6 +67,46 @@ _ALLOWED = (
         "a list of members",
     ),
     Allowed(
+        "FROM members m JOIN push_rules p ON p.user_nid = m.user_nid JOIN names n",
+        {"members"},
+        "who has push rules of their own in a room: once, in a reader's thread",
+    ),
+    Allowed(
+        "WHERE m.room_nid = ? AND m.membership = 1 AND u.guest = 1",
+        {"members"},
+        "the guests of a room, when it closes to them; in a reader's thread",
+    ),
+    Allowed(
+        "SELECT count(*) FROM members WHERE room_nid = ? AND membership = 1",
+        {"members"},
+        "who is in a room, when it opens or closes to everybody",
+    ),
+    Allowed(
+        "row_number() OVER () FROM members m WHERE m.room_nid = ? AND m.membership = 1",
+        {"members"},
+        "who is in a room, when it opens or closes to everybody",
+    ),
+    Allowed(
+        "FROM members WHERE room_nid = ANY(?) AND membership = ANY(?)",
+        {"members"},
+        "lists of members",
+    ),
+    Allowed(
+        "WHERE m.room_nid = ? AND m.membership = 1 ORDER BY m.event_nid LIMIT ?",
+        {"members"},
+        "some members of a room; bounded by its LIMIT",
+    ),
+    Allowed(
+        "WHERE s.user_nid = ? AND s.membership = 1 LIMIT ?",
+        {"members"},
+        "some who share rooms with a user; bounded by its LIMIT",
+    ),
+    Allowed(
+        "WHERE o.user_nid = ? AND o.membership = 1 LIMIT ?",
+        {"members"},
+        "some who share rooms with a user; bounded by its LIMIT",
+    ),
+    Allowed(
         "WHERE r.room_nid = ANY(?) AND r.stream > ?",
         {"receipts"},
         "a first sync tells of all receipts",
