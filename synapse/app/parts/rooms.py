@@ -79,9 +79,18 @@ class Rooms:
             committed=announcer.committed,
         )
         commits = Commits(self.cache, self.persister)
+        standings = Standings(
+            self.cache,
+            stores.events,
+            stores.states,
+            stores.slots,
+            ForkStore(database),
+            server_name=server_name,
+        )
         self.writer = RoomWriter(
             self.cache,
             stores.events,
+            standings,
             commits,
             clock,
             server_name=server_name,
@@ -93,14 +102,7 @@ class Rooms:
         self.receiver = Receiver(
             self.cache,
             stores.events,
-            Standings(
-                self.cache,
-                stores.events,
-                stores.states,
-                stores.slots,
-                ForkStore(database),
-                server_name=server_name,
-            ),
+            standings,
             self.asides,
             EarlyRedactions(database, stores.events),
             commits,
