@@ -98,7 +98,7 @@ class Rooms:
             weigh=self.listeners.weigh,
         )
         self.asides = Asides(database, stores.names, stores.slots, stores.events, stores.states)
-        self.doorstep = Doorstep(database, stores.names, self.asides, announcer)
+        self.doorstep = Doorstep(database, stores.names, stores.slots, self.asides, announcer)
         self.receiver = Receiver(
             self.cache,
             stores.events,
@@ -137,7 +137,7 @@ class Rooms:
         )
         self.states = States(self.cache, stores.states)
         self.visibility = Visibility(
-            self.cache, stores.members, stores.events, stores.states, self.retention
+            self.cache, stores.members, stores.events, stores.states, stores.flips, self.retention
         )
         self.own_memberships = OwnMemberships(self.cache, stores.members, stores.events)
 
