@@ -40,6 +40,7 @@ class Event(msgspec.Struct, gc=False, eq=False):
     # Snapshot of what the room's state was after it came; another one only where forks meet.
     view_nid: int = 0
     replaces_nid: int = 0  # the event that this one replaced in its state slot
+    live: bool = False  # it came as news; not with history, nor as an outlier that found a place
     rejected: bool = False
     soft_failed: bool = False
     redacted: bool = False

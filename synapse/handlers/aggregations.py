@@ -188,7 +188,9 @@ class _Readers:
     def joined_before(self, event: Event) -> bool:
         """Whether it is known that the user has been in the room since before the event."""
         row = self._memberships.get(event.room_id)
-        return row is not None and row.membership == Membership.JOIN and event.nid >= row.since
+        if row is None or row.membership != Membership.JOIN:
+            return False
+        return event.live and event.nid >= row.since
 
     async def of(self, room_id: str) -> Reader | None:
         """None: the user is told of the room's events for another reason than being in it."""

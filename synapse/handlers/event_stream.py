@@ -5,7 +5,7 @@ It tells of events only, one after the other, each in full. Looking into a room 
 """
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from twisted.internet.defer import Deferred
 
@@ -148,9 +148,16 @@ class EventStream:
         return news.page(since, upto)
 
     async def _page(self, requester: Requester, room_id: str, since: SyncToken) -> Page:
-        return await self._timelines.messages(
-            requester, room_id, _PAGE, backwards=False, start=str(since), stop=None
-        )
+        """A room's news; what found a place late, or came with history, is none."""
+        start = str(since)
+        while True:
+            page = await self._timelines.messages(
+                requester, room_id, _PAGE, backwards=False, start=start, stop=None
+            )
+            news = [event for event in page.events if event.live]
+            if news or page.end is None:
+                return replace(page, events=news)
+            start = page.end
 
 
 class _News:

@@ -7,12 +7,11 @@ from typing import Any
 
 import orjson
 
-from synapse.api.constants import EventTypes
 from synapse.api.errors import NotFound
 from synapse.events.event import Event
 from synapse.handlers.auth import Requester
 from synapse.handlers.room_access import not_in_room, room_of_member
-from synapse.handlers.states import States, is_newest_state
+from synapse.handlers.states import States
 from synapse.handlers.timelines import Timelines
 from synapse.handlers.visibility import Reader, Visibility
 from synapse.rooms.cache import RoomCache
@@ -71,20 +70,15 @@ class RoomState:
         At a time of which the reader sees nothing, it is those when that began.
         """
         room, reader = await self._reader(requester, room_id)
-        moment = reader.leave
+        state_nid = room.view_nid if reader.leave is None else reader.leave.state_nid
         if at is not None:
             moment = await self._moment(room, reader, at)
             if moment is None:
                 return []
-        if moment is None or is_newest_state(room, moment):
-            wanted = [Membership.of(membership) for membership in memberships]
-            return await self._states.members_now(room, wanted)
-        state = await self._states.at_event(room, moment)
-        return [
-            event
-            for event in state
-            if event.type == EventTypes.MEMBER and event.membership in memberships
-        ]
+            if moment is not reader.leave:
+                state_nid = moment.view_nid  # what a sync told that ended there
+        wanted = [Membership.of(membership) for membership in memberships]
+        return await self._states.members_at(room, state_nid, wanted)
 
     async def _moment(self, room: Room, reader: Reader, token: str) -> Event | None:
         """The event behind which a token stands, or the nearest that the reader may know of."""

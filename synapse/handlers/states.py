@@ -32,7 +32,7 @@ class States:
     ) -> list[Event]:
         """The state after an event; of the members only these users, if any are named."""
         if members is None:
-            if is_newest_state(room, event):
+            if event.state_nid == room.view_nid:
                 return await self.now(room)
             return list((await self._states.events_at(event.state_nid)).values())
         slots = [(EventTypes.MEMBER, user_id) for user_id in members]
@@ -41,17 +41,36 @@ class States:
 
     async def slots_at_event(self, room: Room, event: Event, slots: Sequence[Slot]) -> StateMap:
         """What filled some slots after an event."""
-        if is_newest_state(room, event):
+        return await self._slots_at(room, event.state_nid, slots)
+
+    async def slots_in_view(self, room: Room, event: Event, slots: Sequence[Slot]) -> StateMap:
+        """What filled some slots of the room's state when an event had come.
+
+        Where forks met, that is more than the event stands on.
+        """
+        return await self._slots_at(room, event.view_nid, slots)
+
+    async def members_at(
+        self, room: Room, state_nid: int, memberships: Collection[Membership]
+    ) -> list[Event]:
+        """The member events of these memberships in a snapshot."""
+        if state_nid == room.view_nid:
+            return await self.members_now(room, memberships)
+        wanted = {membership.text for membership in memberships}
+        state = await self._states.events_at(state_nid)
+        return [
+            event
+            for event in state.values()
+            if event.type == EventTypes.MEMBER and event.membership in wanted
+        ]
+
+    async def _slots_at(self, room: Room, state_nid: int, slots: Sequence[Slot]) -> StateMap:
+        if state_nid == room.view_nid:
             return await self._rooms.state(room, list(slots))
-        return await self._states.events_at(event.state_nid, slots)
+        return await self._states.events_at(state_nid, slots)
 
     async def _others_at(self, room: Room, event: Event) -> list[Event]:
-        if is_newest_state(room, event):
+        if event.state_nid == room.view_nid:
             return await self._states.without_members(room.nid)
         state = await self._states.events_at(event.state_nid)
         return [e for e in state.values() if e.type != EventTypes.MEMBER]
-
-
-def is_newest_state(room: Room, event: Event) -> bool:
-    """Whether the room's state has not changed since the event."""
-    return bool(room.tail) and room.tail[-1].state_nid == event.state_nid

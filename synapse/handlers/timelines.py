@@ -1,7 +1,7 @@
 """Reading a room's timeline: pages of messages, one event, an event with what surrounds it.
 
 A token is a place between two events: `t5` stands behind the event whose `pos` is 5. Tokens of
-`/sync` are taken too; each stands behind the room's newest event that was in the stream by then.
+`/sync` are taken too; each stands behind the room's newest event that had come as news by then.
 """
 
 from dataclasses import dataclass, replace
@@ -188,9 +188,8 @@ class Timelines:
         if not token.startswith("s"):
             return parse_timeline_token(token)
         position = SyncToken.parse(token).position
-        tail = room.tail
-        if tail and (tail[0].nid <= position or room.tail_is_all):
-            places = [event.pos for event in tail if event.nid <= position]
+        places = [event.pos for event in room.tail if event.live and event.nid <= position]
+        if places or room.tail_is_all:
             return places[-1] or 0 if places else _BEGINNING
         place = await self._events.pos_at(room.nid, position)
         return _BEGINNING if place is None else place
@@ -278,7 +277,7 @@ class Timelines:
     async def _members_of_senders(self, room: Room, events: list[Event]) -> list[Event]:
         """The member events of those who speak on a page, as they are where the page starts."""
         slots = [(EventTypes.MEMBER, sender) for sender in {event.sender for event in events}]
-        return list((await self._states.slots_at_event(room, events[0], slots)).values())
+        return list((await self._states.slots_in_view(room, events[0], slots)).values())
 
 
 def _behind(event: Event, backwards: bool) -> int:

@@ -8,6 +8,10 @@ read only where memory and one row can't tell:
   and was set before the event. (A visibility that was never another one has always been so: until
   the first `m.room.history_visibility` it was `shared`.)
 - For the rest the state at the event decides, read once for each distinct state.
+
+The second rule is about rooms whose events stand in a line. Where forks met, it holds for events
+that stand on the room's state as it then was, if nothing flipped since the visibility was set. The
+first one holds everywhere: what comes into a room while somebody is in it, they see.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,6 +26,7 @@ from synapse.handlers.room_access import not_in_room
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
 from synapse.storage.stores.events import EventStore
+from synapse.storage.stores.flips import FlipStore
 from synapse.storage.stores.members import MemberRow, Membership, MemberStore
 from synapse.storage.stores.states import StateStore
 
@@ -59,6 +64,7 @@ class Visibility:
         members: MemberStore,
         events: EventStore,
         states: StateStore,
+        flips: FlipStore,
         retention: Retention,
     ) -> None:
         self._rooms = rooms
@@ -66,6 +72,7 @@ class Visibility:
         self._members = members
         self._events = events
         self._states = states
+        self._flips = flips
 
     async def reader(self, room: Room, user_id: str, user_nid: int) -> Reader:
         """The user as a reader of the room. Raises `Forbidden` for who may not read it at all.
@@ -126,8 +133,10 @@ class Visibility:
         if not reader.is_joined:
             return False
         setting = await self._setting(reader.room_nid)
-        was_other = setting is not None and (setting.pos is None or bool(setting.replaces_nid))
-        return _visibility_of(setting) in _OPEN and not was_other
+        event = setting.event
+        was_other = event is not None and (event.pos is None or bool(event.replaces_nid))
+        is_sure = setting.is_plain and not setting.flipped and not was_other
+        return is_sure and _visibility_of(event) in _OPEN
 
     # The reader.
 
@@ -154,11 +163,12 @@ class Visibility:
 
     # The events.
 
-    async def _setting(self, room_nid: int) -> Event | None:
+    async def _setting(self, room_nid: int) -> "_Setting":
         room = self._rooms.peek(room_nid)
         if room is not None:
-            return await self._rooms.current(room, *_SLOT)
-        return (await self._states.current(room_nid, [_SLOT])).get(_SLOT)
+            return _Setting(await self._rooms.current(room, *_SLOT), room.flipped)
+        event = (await self._states.current(room_nid, [_SLOT])).get(_SLOT)
+        return _Setting(event, await self._flips.newest(room_nid))
 
     async def _hidden(self, reader: Reader, events: Sequence[Event]) -> set[int]:
         """Those of the events (their nids) that the state at them hides from the reader."""
@@ -188,12 +198,30 @@ def _visibility_of(setting: Event | None) -> str:
     return history_visibility(None if setting is None else setting.content)
 
 
-def _surely_visible(event: Event, reader: Reader, setting: Event | None) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """A room's visibility."""
+
+    event: Event | None  # None: was never set
+    flipped: int  # when last anything flipped in the room
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it holds since its event came, and what was before is what that one replaced."""
+        if self.event is None:
+            return not self.flipped
+        return self.flipped < self.event.nid and self.event.state_nid == self.event.view_nid
+
+
+def _surely_visible(event: Event, reader: Reader, at: _Setting) -> bool:
     """Whether the event may be seen, as far as that is clear without the state at it."""
     pos = event.pos
     assert pos is not None, "only the timeline's events are asked about"
     if reader.joined_since is not None and pos >= reader.joined_since:
         return True
+    if not at.is_plain or event.state_nid != event.view_nid:
+        return False
+    setting = at.event
     visibility = _visibility_of(setting)
     if setting is None:
         return reader.joined_after(pos)

@@ -23,7 +23,7 @@ class Redaction:
         target, redacted = self.target, self.redacted
         redacted.nid, redacted.pos = target.nid, target.pos
         redacted.state_nid, redacted.view_nid = target.state_nid, target.view_nid
-        redacted.replaces_nid = target.replaces_nid
+        redacted.replaces_nid, redacted.live = target.replaces_nid, target.live
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,10 @@ from synapse.events.event import Event
 from synapse.rooms.announce import Announcer
 from synapse.rooms.asides import Aside, Asides
 from synapse.storage.database import Database
+from synapse.storage.stores.flips import INSERT_FLIP
 from synapse.storage.stores.members import UPSERT_MEMBER, Membership
 from synapse.storage.stores.names import Names
+from synapse.storage.stores.slots import Slots
 from synapse.storage.transaction import Transaction
 
 
@@ -31,10 +33,16 @@ class Doorstep:
     """Writes and reads them."""
 
     def __init__(
-        self, database: Database, names: Names, asides: Asides, announcer: Announcer
+        self,
+        database: Database,
+        names: Names,
+        slots: Slots,
+        asides: Asides,
+        announcer: Announcer,
     ) -> None:
         self._database = database
         self._names = names
+        self._slots = slots
         self._asides = asides
         self._announcer = announcer
         self._write = self._apply
@@ -61,6 +69,7 @@ class Doorstep:
         position = txn.stream(len(standings))
         users = [standing.event.state_key or "" for standing in standings]
         nids = self._names.intern(txn, users)
+        slots = self._slots.intern(txn, [standing.event.slot for standing in standings])
         for standing, user_id in zip(standings, users, strict=True):
             event, key = standing.event, (nids[user_id], standing.room_nid)
             membership = int(Membership.of(event.membership))
@@ -71,6 +80,8 @@ class Doorstep:
                 *key,
                 standing.stripped_state,
             )
+            # The event may have been known for long: it is this that tells when it counted.
+            txn.execute(INSERT_FLIP, standing.room_nid, position, slots[event.slot], event.nid)
             self._tell(txn, standing, position)
             position += 1
 

@@ -89,6 +89,7 @@ class Entrances:
         event = join.event
         nids = await self._slots.nids(list(state))
         changes, flips = await self._changes(room, state, nids)
+        flips.pop(event.slot, None)  # which is the join's, whatever invited to it
         replaced = state.get(event.slot)
         chunk = Chunk(room, room.head, numbers(room))
         fork = Fork(KnownState(room.view_nid, changes), flips, is_told=False)

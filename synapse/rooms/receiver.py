@@ -24,6 +24,7 @@ from synapse.rooms.cache import RoomCache
 from synapse.rooms.chunks import Chunk, Entry, Redaction, numbers
 from synapse.rooms.commits import Commits
 from synapse.rooms.judging import slots_of_event, why_not
+from synapse.rooms.noise import SILENCE
 from synapse.rooms.redactions import redaction_of
 from synapse.rooms.room import HeadMoved, Room
 from synapse.rooms.standing import Standings
@@ -171,7 +172,8 @@ class Receiver:
         tips = await self._standings.tips_with(room, event)
         fork = await self._standings.fork(room, event, before, arrival.auth_events, tips)
         counts = await self._standings.counts(room, event, fork)
-        noise = await self._weigh(room, _as_draft(event), state)
+        # An outlier is nothing new to those who read the stream.
+        noise = SILENCE if outlier else await self._weigh(room, _as_draft(event), state)
         replaced = state.get(event.slot) if event.state_key is not None else None
         await self._redact(visit, event, state)
         _tell_replaced(event, replaced)

@@ -24,7 +24,8 @@ Slot = tuple[str, str]
 TAIL_LENGTH = 50
 # Where events are missing, so many places are left free for them.
 GAP = 2**20
-# Far from the first place, which is the beginning of rooms that began here.
+# Where rooms begin that began here; others are entered far from it.
+FIRST_POS = 1
 _ENTRANCE = 2**40
 # Members whose events an active room keeps in memory.
 _MEMBERS_KEPT = 2_000
@@ -53,10 +54,12 @@ class Room:
         self.view_nid = 0
         # When state resolution last gave a slot to another event: a position in the stream.
         self.flipped = 0
+        # When the newest committed event came: its number, unless it was an outlier before.
+        self.last_nid = 0
 
         # The newest committed events, without a gap, oldest first.
         self.tail: deque[Event] = deque(maxlen=TAIL_LENGTH)
-        # Whether `tail` reaches back to the room's first event.
+        # Whether `tail` has all events of the timeline that are here.
         self.tail_is_all = False
         # Counts committed state changes: who reads the database can see that it was overtaken.
         self.state_changes = 0
@@ -163,9 +166,9 @@ class Room:
             self._set(slot, winner)
             self.state_changes += 1
             self.flipped = position
-        self.view_nid = event.view_nid
+        self.view_nid, self.last_nid = event.view_nid, position
         self.tail.append(event)
-        if self.tail_is_all and self.tail[0].pos != 1:
+        if self.tail_is_all and self.tail[0].pos != FIRST_POS:
             self.tail_is_all = False
 
     def stood(self, event: Event) -> None:

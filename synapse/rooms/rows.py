@@ -14,6 +14,7 @@ from synapse.rooms.redaction_rows import write_redactions
 from synapse.rooms.room import Room, Slot
 from synapse.storage.sql import Row
 from synapse.storage.stores.events import LIVE, LOUD, MARKED, SHOUT
+from synapse.storage.stores.flips import INSERT_FLIP
 from synapse.storage.stores.members import UPSERT_MEMBER, Membership
 from synapse.storage.stores.relations import INSERT_RELATION, relation_row
 from synapse.storage.stores.states import Link, next_link
@@ -82,7 +83,7 @@ class Rows:
             entry.position = nid
             nid += _positions(entry)
             if not entry.was_outlier:
-                event.nid = entry.position
+                event.nid, event.live = entry.position, True
             event.replaces_nid = 0 if entry.replaces is None else entry.replaces.nid
             if entry.fork is not None:
                 chain = self._add_fork(chunk.room, entry, entry.fork, chain)
@@ -98,7 +99,8 @@ class Rows:
                 loud += noise.loud
                 shouts += noise.shout
             self._add_event(chunk, entry, loud, shouts)
-            self._add_noise(chunk.room, event, noise, loud, shouts)
+            if not entry.was_outlier:
+                self._add_noise(chunk.room, event, noise, loud, shouts)
         for redaction in chunk.redactions:
             redaction.place()
         self._redactions += chunk.redactions
@@ -200,10 +202,7 @@ class Rows:
             " VALUES (?, ?, ?, ?, ?)",
             self._states,
         )
-        txn.execute_many(
-            "INSERT INTO flips (room_nid, stream, slot_nid, event_nid) VALUES (?, ?, ?, ?)",
-            self._flips,
-        )
+        txn.execute_many(INSERT_FLIP, self._flips)
         txn.execute_many(
             "INSERT INTO gaps (room_nid, event_id, below) VALUES (?, ?, ?)"
             " ON CONFLICT (room_nid, event_id) DO NOTHING",

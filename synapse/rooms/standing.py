@@ -17,6 +17,8 @@ from synapse.storage.stores.forks import NEWCOMER, ForkStore, KnownState, Newcom
 from synapse.storage.stores.slots import Slots
 from synapse.storage.stores.states import StateStore
 
+# How many ends of the graph an event of ours names. (The specification's limit is 20.)
+MAX_PREV_EVENTS = 10
 # How many events that failed are looked through for the ends of the graph below them.
 _MAX_WALK = 100
 
@@ -48,6 +50,21 @@ class Standings:
         self._slots = slots
         self._forks = forks
         self._domain = ":" + server_name
+
+    async def some_tips(self, room: Room, state: StateMap) -> list[Event]:
+        """As many ends of the graph as an event may name that is judged by this state.
+
+        Those first that stand for most of that state themselves, so that what they agree on allows
+        what the room does; then the newest.
+        """
+        nids = await self._slots.nids(list(state))
+        ranked = []
+        for place, tip in enumerate(room.tips):
+            held = await self._states.filled(tip.state_nid, list(nids.values()))
+            same = sum(held.get(nids[slot]) == event.nid for slot, event in state.items())
+            ranked.append((same, place, tip))
+        ranked.sort(key=lambda item: item[:2], reverse=True)
+        return [tip for _, _, tip in ranked[:MAX_PREV_EVENTS]]
 
     async def state_before(self, room: Room, prev_event_ids: Sequence[str]) -> KnownState:
         """The state that an event with these `prev_events` stands on. Raises `UnknownState`."""

@@ -10,7 +10,9 @@ An event goes through named phases, each with one place:
     write       group commit, with all that is pending in other rooms (`synapse.rooms.persister`)
     announce    to everyone who reads the stream (`committed`)
 
-`write` is not waited for before the next event of the room is built on this one.
+`write` is not waited for before the next event of the room is built on this one. Only where a
+room's graph has more ends than an event may name (`MAX_PREV_EVENTS`), the event stands on some of
+them, as those of other servers do (`synapse.rooms.standing`); a few events later they have met.
 """
 
 import logging
@@ -34,6 +36,7 @@ from synapse.rooms.commits import Commits
 from synapse.rooms.noise import SILENCE, Noise
 from synapse.rooms.redactions import redaction_of
 from synapse.rooms.room import HeadMoved, Room
+from synapse.rooms.standing import MAX_PREV_EVENTS, Standings
 from synapse.storage.stores.events import EventStore, replaced_unsigned
 from synapse.util.clock import Clock
 
@@ -66,6 +69,7 @@ class RoomWriter:
         self,
         rooms: RoomCache,
         events: EventStore,
+        standings: Standings,
         commits: Commits,
         clock: Clock,
         *,
@@ -76,6 +80,7 @@ class RoomWriter:
         """`weigh` tells whom an event reaches."""
         self._rooms = rooms
         self._events = events
+        self._standings = standings
         self._commits = commits
         self._clock = clock
         self._server_name = server_name
@@ -115,16 +120,10 @@ class RoomWriter:
             # What is not yet committed may still fail: then it was not said.
             if unless is not None and (said := unless(room)) and not room.is_pending(said):
                 return said
-            chunk = self._begin(room)
-            try:
-                self._add(chunk, draft, state, target, noise)
-            except BaseException:
-                self._abandon(chunk)
-                raise
-            self._end(chunk)
-            self._rooms.busy(room)
+            chunk = await self._next(room, draft, state, target, noise)
             # Handed over before the turn ends: the next event must not overtake this one.
             written = Deferred.fromCoroutine(self._commits.commit(chunk))
+            await self._until_known(chunk)
         finally:
             room.turns.release()
         await written
@@ -188,15 +187,9 @@ class RoomWriter:
             noise = await self._weigh(old, tombstone, state)
             if old.lost or old.current((EventTypes.TOMBSTONE, "")) is not seen:
                 raise HeadMoved(old_room_id)
-            last = self._begin(old)
-            try:
-                self._add(last, tombstone, state, None, noise)
-            except BaseException:
-                self._abandon(last)
-                raise
-            self._end(last)
-            self._rooms.busy(old)
+            last = await self._next(old, tombstone, state, None, noise)
             written = Deferred.fromCoroutine(self._commits.commit_together([first, last]))
+            await self._until_known(last)
         finally:
             old.turns.release()
         await written
@@ -233,10 +226,67 @@ class RoomWriter:
     def _begin(self, room: Room) -> Chunk:
         return Chunk(room, room.head, numbers(room))
 
+    async def _next(
+        self, room: Room, draft: Draft, state: StateMap, target: Event | None, noise: Noise
+    ) -> Chunk:
+        """A chunk of one event on top of the room's newest ones, or as many as it may name."""
+        chunk = self._begin(room)
+        try:
+            if len(room.tips) <= MAX_PREV_EVENTS:
+                self._add(chunk, draft, state, target, noise)
+            else:
+                await self._add_beside(chunk, draft, state, target, noise)
+        except BaseException:
+            self._abandon(chunk)
+            raise
+        self._end(chunk)
+        self._rooms.busy(room)
+        return chunk
+
+    async def _until_known(self, chunk: Chunk) -> None:
+        """Wait for the commit, if only then it is known what the room's state becomes."""
+        if chunk.entries[-1].fork is not None:
+            await chunk.room.writes.empty()
+
     def _add(
         self, chunk: Chunk, draft: Draft, state: StateMap, target: Event | None, noise: Noise
     ) -> None:
         room = chunk.room
+        event, auth_events = self._build(room, draft, state, room.tips)
+        self._redact(chunk, event, target, state)
+        replaced = room.current(event.slot) if event.state_key is not None else None
+        _tell_replaced(event, replaced)
+        chunk.entries.append(Entry(event, auth_events, replaced, noise))
+        chunk.txn = draft.txn
+        room.append(event, is_local=self._is_ours(event))
+
+    async def _add_beside(
+        self, chunk: Chunk, draft: Draft, view: StateMap, target: Event | None, noise: Noise
+    ) -> None:
+        room, slots = chunk.room, slots_of(chunk.room, draft)
+        await room.writes.empty()
+        prev_events = await self._standings.some_tips(room, view)
+        before = await self._standings.state_before(room, [e.event_id for e in prev_events])
+        state = await self._standings.events_of(before, slots)
+        event, auth_events = self._build(room, draft, state, prev_events)
+        # Others will hold it against the room's state, too.
+        check_auth(event, view, signed_by=self._signed_by)
+        tips = await self._standings.tips_with(room, event)
+        fork = await self._standings.fork(room, event, before, auth_events, tips)
+        counts = await self._standings.counts(room, event, fork)
+        if room.lost:
+            raise HeadMoved(room.room_id)
+        self._redact(chunk, event, target, state)
+        replaced = state.get(event.slot) if event.state_key is not None else None
+        _tell_replaced(event, replaced)
+        chunk.entries.append(Entry(event, auth_events, replaced, noise, fork))
+        chunk.txn = draft.txn
+        room.append_beside(event, tips, counts, has_gap=False)
+
+    def _build(
+        self, room: Room, draft: Draft, state: StateMap, prev_events: Sequence[Event]
+    ) -> tuple[Event, list[Event]]:
+        """The event, which its state allows, and its auth events."""
         wanted = auth_slots(draft.type, draft.state_key, draft.sender, draft.content, room.version)
         auth_events = [state[slot] for slot in wanted if slot in state]
         event = build(
@@ -246,7 +296,7 @@ class RoomWriter:
             sender=draft.sender,
             state_key=draft.state_key,
             content=draft.content,
-            prev_events=room.tips,
+            prev_events=prev_events,
             auth_events=auth_events,
             depth=room.depth + 1,
             origin_server_ts=draft.origin_server_ts or self._clock.now_ms(),
@@ -256,17 +306,16 @@ class RoomWriter:
             event_id_localpart=secrets.token_urlsafe(18) if room.version.events_have_ids else None,
         )
         check_auth(event, state, signed_by=self._signed_by)
-        if draft.redacts is not None:
+        return event, auth_events
+
+    def _redact(self, chunk: Chunk, event: Event, target: Event | None, state: StateMap) -> None:
+        if target is not None:
             redacted = redaction_of(event, target, state)
-            if redacted is not None and target is not None:
+            if redacted is not None:
                 chunk.redactions.append(Redaction(target, redacted, event, self._clock.now_ms()))
-        replaced = room.current(event.slot) if event.state_key is not None else None
-        if replaced is not None:
-            event.unsigned = replaced_unsigned(replaced.event_id, replaced.json)
-        chunk.entries.append(Entry(event, auth_events, replaced, noise))
-        chunk.txn = draft.txn
-        about_us = event.state_key is not None and event.state_key.endswith(self._domain)
-        room.append(event, is_local=about_us)
+
+    def _is_ours(self, event: Event) -> bool:
+        return event.state_key is not None and event.state_key.endswith(self._domain)
 
     def _signed_by(self, server: str) -> bool:
         return server == self._server_name
@@ -278,6 +327,11 @@ class RoomWriter:
 
     def _end(self, chunk: Chunk) -> None:
         chunk.after = numbers(chunk.room)
+
+
+def _tell_replaced(event: Event, replaced: Event | None) -> None:
+    if replaced is not None:
+        event.unsigned = replaced_unsigned(replaced.event_id, replaced.json)
 
 
 def slots_of(room: Room, draft: Draft) -> list[Slot]:

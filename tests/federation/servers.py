@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import orjson
-from twisted.internet import task
 
 from synapse.app.resources.federation import federation_resources
 from synapse.app.resources.keys import key_resources
@@ -22,6 +21,7 @@ from synapse.http.client.errors import RequestFailed, Step
 from synapse.http.routing import Router
 from synapse.util import canonicaljson
 from synapse.util.clock import Clock
+from tests.hand_moved import HandMovedTime
 from tests.http.client import Answer, FakeSite
 from tests.rest.base import PASSWORD, AtOnce, check_answer, default_config
 from tests.storage.base import StoreTestCase
@@ -89,7 +89,7 @@ class FederationTestCase(StoreTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.time = task.Clock()
+        self.time = HandMovedTime()
         self.time.advance(1_700_000_000)
         self.clock = Clock(self.time, real=False)
         self.network = Network()

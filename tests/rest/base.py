@@ -4,8 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from twisted.internet import task
-
 from synapse.app.parts.outbound import Outbound
 from synapse.app.resources.keys import key_resources
 from synapse.app.resources.listeners import client_resources
@@ -26,6 +24,7 @@ from synapse.http.resource import Resource
 from synapse.http.routing import Router
 from synapse.util.clock import Clock
 from tests.federation.network import FakeNetwork
+from tests.hand_moved import HandMovedTime
 from tests.http.client import Answer, FakeSite
 from tests.spec.answers import complaint
 from tests.storage.base import StoreTestCase
@@ -81,7 +80,7 @@ class RestTestCase(StoreTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.prepare()
-        self.time = task.Clock()
+        self.time = HandMovedTime()
         self.time.advance(1_700_000_000)
         self.clock = Clock(self.time, real=False)
         self.network = FakeNetwork()

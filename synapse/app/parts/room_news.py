@@ -26,11 +26,12 @@ class RoomNews:
         rooms: Rooms,
         reading: Reading,
     ) -> None:
-        self.deltas = RoomDeltas(stores.events, stores.states, rooms.retention, clock)
+        self.deltas = RoomDeltas(stores.events, stores.states, stores.flips, rooms.retention, clock)
         self.whole_rooms = WholeRooms(
             rooms.cache,
             stores.events,
             stores.states,
+            stores.flips,
             stores.members,
             stores.names,
             self.deltas,
@@ -46,6 +47,7 @@ class RoomNews:
         self.unread = Unread(rooms.listeners, stores.unread)
         self.elsewhere = RoomsElsewhere(
             rooms.cache,
+            rooms.doorstep,
             stores.events,
             stores.states,
             self.deltas,

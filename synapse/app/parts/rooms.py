@@ -79,9 +79,18 @@ class Rooms:
             committed=announcer.committed,
         )
         commits = Commits(self.cache, self.persister)
+        standings = Standings(
+            self.cache,
+            stores.events,
+            stores.states,
+            stores.slots,
+            ForkStore(database),
+            server_name=server_name,
+        )
         self.writer = RoomWriter(
             self.cache,
             stores.events,
+            standings,
             commits,
             clock,
             server_name=server_name,
@@ -89,18 +98,11 @@ class Rooms:
             weigh=self.listeners.weigh,
         )
         self.asides = Asides(database, stores.names, stores.slots, stores.events, stores.states)
-        self.doorstep = Doorstep(database, stores.names, self.asides, announcer)
+        self.doorstep = Doorstep(database, stores.names, stores.slots, self.asides, announcer)
         self.receiver = Receiver(
             self.cache,
             stores.events,
-            Standings(
-                self.cache,
-                stores.events,
-                stores.states,
-                stores.slots,
-                ForkStore(database),
-                server_name=server_name,
-            ),
+            standings,
             self.asides,
             EarlyRedactions(database, stores.events),
             commits,
@@ -135,7 +137,7 @@ class Rooms:
         )
         self.states = States(self.cache, stores.states)
         self.visibility = Visibility(
-            self.cache, stores.members, stores.events, stores.states, self.retention
+            self.cache, stores.members, stores.events, stores.states, stores.flips, self.retention
         )
         self.own_memberships = OwnMemberships(self.cache, stores.members, stores.events)
 

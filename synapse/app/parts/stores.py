@@ -4,6 +4,7 @@ from synapse.config.homeserver import HomeserverConfig
 from synapse.storage.database import Database
 from synapse.storage.stores.devices import DeviceStore
 from synapse.storage.stores.events import EventStore
+from synapse.storage.stores.flips import FlipStore
 from synapse.storage.stores.members import MemberStore
 from synapse.storage.stores.names import Names
 from synapse.storage.stores.openid import OpenIdStore
@@ -31,6 +32,7 @@ class Stores:
         self.events = EventStore(database, clock, cache_size=config.caches.event_cache_size)
         self.relations = RelationStore(database)
         self.states = StateStore(database, self.names, self.slots, self.events)
+        self.flips = FlipStore(database, self.slots, self.events)
         self.rooms = RoomStore(database)
         self.members = MemberStore(database)
         self.users = UserStore(database, self.names)

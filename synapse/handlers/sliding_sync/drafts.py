@@ -64,7 +64,7 @@ def _timeline_part(
     live = 0
     if position is not None:
         shown = [event for event in delta.events if not hides(own.ignored, event)]
-        live = sum(1 for event in shown if event.nid > position)
+        live = sum(1 for event in shown if event.live and event.nid > position)
     return {
         "timeline": [orjson.Fragment(event) for event in rendered],
         "prev_batch": delta.prev_batch,

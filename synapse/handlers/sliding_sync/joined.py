@@ -1,5 +1,6 @@
 """The rooms a user is in: told whole when they are new to the client, else what changed."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -23,11 +24,11 @@ from synapse.handlers.sliding_sync.room_parts import (
 from synapse.handlers.sliding_sync.room_state import RequiredStates, chosen
 from synapse.handlers.sliding_sync.wanted import Moment, Wanted
 from synapse.handlers.sync.deltas import RoomDelta, RoomDeltas
-from synapse.handlers.sync.filters import RoomFilter, compile_filter
+from synapse.handlers.sync.filters import RoomFilter, StateForm, compile_filter
 from synapse.handlers.sync.unread import Unread
 from synapse.handlers.sync.whole_rooms import Timeline, WholeRooms
 from synapse.rooms.cache import RoomCache
-from synapse.rooms.room import Room
+from synapse.rooms.room import Room, Slot
 from synapse.storage.stores.members import MemberStore
 from synapse.storage.stores.unread_counting import Count
 from synapse.util.clock import Clock
@@ -122,9 +123,7 @@ class JoinedViews:
         room = await self._rooms.get_by_nid(item.entry.row.room_nid)
         limit = item.config.timeline_limit
         delta = await self._deltas.between(room, sent.upto, moment.upto, wish(limit))
-        changes = {
-            event.slot: event for event in (*delta.state_events, *delta.events) if event.is_state
-        }
+        changes = {event.slot: event for event in delta.state_events}
         shown = delta
         if timeline is not None:
             shown = await self._deltas.render(
@@ -143,8 +142,8 @@ class JoinedViews:
             part["expanded_timeline"] = part["unstable_expanded_timeline"] = True
         if state:
             part["required_state"] = [orjson.Fragment(self.render(event)) for event in state]
-        if changes:
-            part |= await self._renaming(room, requester.user_id, changes)
+        if changes or delta.emptied:
+            part |= await self._renaming(room, requester.user_id, changes, delta.emptied)
         known = limit if delta.limited or timeline is not None else max(limit, sent.timeline_limit)
         return Draft(
             item,
@@ -189,12 +188,15 @@ class JoinedViews:
             part |= await self._heroes(room, user_id)
         return part
 
-    async def _renaming(self, room: Room, user_id: str, changes: StateMap) -> dict[str, Any]:
-        part = naming_part(changes, whole=False)
-        of_members = any(type_ == EventTypes.MEMBER for type_, _ in changes)
+    async def _renaming(
+        self, room: Room, user_id: str, changes: StateMap, emptied: Sequence[Slot]
+    ) -> dict[str, Any]:
+        slots = {*changes, *emptied}
+        part = naming_part(changes, whole=False, emptied=emptied)
+        of_members = any(type_ == EventTypes.MEMBER for type_, _ in slots)
         if of_members:
             part |= _counts(room)
-        if of_members or NAME in changes:
+        if of_members or NAME in slots:
             state = await self._states.current(room, [NAME])
             if "name" not in naming_part(state, whole=True):
                 part |= await self._heroes(room, user_id)
@@ -208,8 +210,12 @@ class JoinedViews:
 
 @lru_cache(maxsize=256)
 def wish(limit: int) -> RoomFilter:
-    """The filter of a timeline of this length, without further conditions."""
-    return compile_filter({"room": {"timeline": {"limit": limit}}}, max_limit=-1).room
+    """The filter of a timeline of this length, without further conditions.
+
+    State is told beside it, as it is after it.
+    """
+    definition = {"room": {"timeline": {"limit": limit}}}
+    return compile_filter(definition, max_limit=-1, state_form=StateForm.AFTER).room
 
 
 def _facts(item: Wanted, room: Room, unread: Count, upto: int) -> dict[str, Any]:
@@ -222,7 +228,7 @@ def _facts(item: Wanted, room: Room, unread: Count, upto: int) -> dict[str, Any]
     stamp = bump_stamp(room, upto)
     if stamp is None and item.is_new:
         # It is older than the events in memory.
-        stamp = room.tail[0].nid if room.tail else item.entry.row.since
+        stamp = next((e.nid for e in room.tail if e.live), item.entry.row.since)
     if stamp is not None:
         part["bump_stamp"] = stamp
     if item.is_new:

@@ -65,14 +65,14 @@ class OutsideViews:
         limit = item.config.timeline_limit
         facts = {
             "membership": Membership(row.membership).text,
-            "bump_stamp": row.event_nid,
+            "bump_stamp": row.event_nid or row.since,
             "is_dm": item.is_dm,
             "notification_count": 0,
             "highlight_count": 0,
         }
         stripped = _STRIPPED.get(Membership(row.membership))
         if stripped is not None:
-            state = await self._elsewhere.stripped_state(room, requester.user_id)
+            state = await self._elsewhere.stripped_state(room, requester.user_id, row)
             part, delta = {"initial": True, **dict.fromkeys(stripped, state)}, None
         else:
             part, delta = await self._left(item, room, requester, moment)
@@ -82,24 +82,28 @@ class OutsideViews:
         self, item: Wanted, room: Room, requester: Requester, moment: Moment
     ) -> tuple[dict[str, Any], RoomDelta]:
         row, sent = item.entry.row, item.sent
-        newest = (await self._events.by_nids([row.event_nid]))[row.event_nid]
+        found = await self._events.by_nids([row.event_nid])
+        newest = found.get(row.event_nid)  # None: their only membership went when forks met
         end = await self._end(room, requester)
         if end is None:
             # An invitation that came to nothing.
-            delta = await self._render(item, [newest], [], newest, limited=False)
+            only = [newest] if newest else []
+            delta = await self._render(item, only, [], newest, limited=False)
             initial = True
         elif sent is not None and sent.is_inside and sent.upto < end.nid:
             delta = await self._until(item, room, requester, end, moment)
             initial = False
         else:
             return await self._whole_until(item, requester, end, newest)
-        if delta.events[-1:] != [newest]:
+        if newest is not None and delta.events[-1:] != [newest]:
             events = [*delta.events, newest]
             delta = await self._render(
                 item, events, delta.state_events, newest, limited=delta.limited
             )
-        changes = [*delta.state_events, *(event for event in delta.events if event.is_state)]
-        required = chosen({e.slot: e for e in changes}, item.config.required)
+        changes = {event.slot: event for event in delta.state_events}
+        if newest is not None:
+            changes[newest.slot] = newest
+        required = chosen(changes, item.config.required)
         part: dict[str, Any] = {"required_state": self._fragments(required)}
         if initial:
             part["initial"] = True
@@ -127,7 +131,7 @@ class OutsideViews:
         item: Wanted,
         requester: Requester,
         end: Event,
-        newest: Event,
+        newest: Event | None,
     ) -> tuple[dict[str, Any], RoomDelta]:
         """The room as it was when the user left, for a client that knows nothing of it."""
         room_nid = item.entry.row.room_nid
@@ -137,7 +141,7 @@ class OutsideViews:
         unexpired = await self._retention.unexpired(room_nid, page)
         visible = await self._visibility.visible(requester.user_id, item.entry.row, unexpired)
         timeline = visible[-limit:] if limit else []
-        if newest.nid != end.nid and limit:
+        if newest is not None and newest.nid != end.nid and limit:
             timeline = [*timeline, newest][-limit:]
         users = speakers(timeline) if required.lazy_members else set()
         state = await self._states.required_at(end.state_nid, required, users, (NAME, AVATAR))
@@ -158,9 +162,10 @@ class OutsideViews:
         item: Wanted,
         timeline: list[Event],
         state: list[Event],
-        newest: Event,
+        newest: Event | None,
         *,
         limited: bool,
     ) -> RoomDelta:
         filter_ = wish(item.config.timeline_limit)
-        return await self._deltas.render(timeline, state, limited, filter_, newest.pos or 0)
+        end = 0 if newest is None else newest.pos or 0
+        return await self._deltas.render(timeline, state, limited, filter_, end)

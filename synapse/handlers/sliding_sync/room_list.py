@@ -134,7 +134,7 @@ class RoomLists:
         found = [
             _entry(overview)
             for overview in await self._members.overview(follower.user_nid, since)
-            if overview.row.event_nid <= upto and overview.room_id not in self._excluded
+            if overview.changed <= upto and overview.room_id not in self._excluded
         ]
         for entry in sorted(found, key=lambda entry: entry.activity):
             if entry.row.forgotten:
@@ -177,9 +177,8 @@ class RoomLists:
             if entry is None or not entry.is_joined:
                 continue
             room = await self._rooms.get_by_nid(room_nid)
-            newest = room.tail[-1].nid if room.tail else 0
-            if newest > entry.activity:
-                moved.append((newest, entry, room))
+            if room.last_nid > entry.activity:
+                moved.append((room.last_nid, entry, room))
         for newest, entry, room in sorted(moved, key=lambda item: item[0]):
             if not _keeps_facts(room, entry.activity):
                 entry.facts = None
@@ -192,18 +191,19 @@ def _entry(overview: MemberOverview) -> Entry:
     is_shown = True
     if row.membership == Membership.LEAVE:
         # Who left knows it; who was removed may not.
-        is_shown = overview.sender_nid != row.user_nid
+        is_shown = overview.sender_nid not in (0, row.user_nid)
     elif row.membership == Membership.BAN:
         is_shown = not overview.is_first
     is_joined = row.membership == Membership.JOIN
-    activity = overview.last_nid if is_joined else row.event_nid
+    activity = overview.last_nid if is_joined else overview.changed
     return Entry(row, overview.room_id, activity, is_shown)
 
 
 def _keeps_facts(room: Room, since: int) -> bool:
     """Whether what came after a position is surely nothing that filters ask about."""
-    newer = [event for event in room.tail if event.nid > since]
-    return len(newer) < len(room.tail) and all(event.type not in _FACTUAL for event in newer)
+    if room.flipped > since or not any(e.live and e.nid <= since for e in room.tail):
+        return False
+    return all(e.type not in _FACTUAL for e in room.tail if e.live and e.nid > since)
 
 
 def _direct_rooms(content: Any) -> frozenset[str]:

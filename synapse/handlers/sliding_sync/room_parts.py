@@ -1,6 +1,6 @@
 """The JSON of one room in an answer."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 from synapse.api.constants import EventTypes
@@ -23,7 +23,7 @@ _BUMPS = frozenset(
 )
 
 
-def naming_part(state: StateMap, *, whole: bool) -> dict[str, Any]:
+def naming_part(state: StateMap, *, whole: bool, emptied: Container[Slot] = ()) -> dict[str, Any]:
     """The name and avatar that state holds; null for one that was taken away."""
     part: dict[str, Any] = {}
     for key, slot, member in (("name", NAME, "name"), ("avatar", AVATAR, "url")):
@@ -31,7 +31,7 @@ def naming_part(state: StateMap, *, whole: bool) -> dict[str, Any]:
         value = None if event is None else event.content.get(member)
         if not isinstance(value, str) or not value:
             value = None
-        if value is not None or (event is not None and not whole):
+        if value is not None or (event is not None and not whole) or slot in emptied:
             part[key] = value
     return part
 
@@ -55,7 +55,7 @@ def bump_stamp(room: Room, upto: int) -> int | None:
     None if that is further back than memory reaches.
     """
     for event in reversed(room.tail):
-        if event.nid <= upto and event.type in _BUMPS:
+        if event.live and event.nid <= upto and event.type in _BUMPS:
             return event.nid
     return None
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import orjson
 
@@ -20,6 +21,7 @@ from synapse.handlers.sync.personal import PersonalNews
 from synapse.handlers.sync.request import SyncRequest
 from synapse.handlers.visibility import Visibility
 from synapse.rooms.cache import RoomCache
+from synapse.rooms.doorstep import Doorstep
 from synapse.rooms.room import Room
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.members import MemberRow, Membership
@@ -47,6 +49,7 @@ class RoomsElsewhere:
     def __init__(
         self,
         rooms: RoomCache,
+        doorstep: Doorstep,
         events: EventStore,
         states: StateStore,
         deltas: RoomDeltas,
@@ -57,6 +60,7 @@ class RoomsElsewhere:
         prejoin_state: PrejoinStateConfig,
     ) -> None:
         self._rooms = rooms
+        self._doorstep = doorstep
         self._events = events
         self._states = states
         self._deltas = deltas
@@ -71,7 +75,7 @@ class RoomsElsewhere:
         room = await self._rooms.get_by_nid(row.room_nid)
         return b'%b:{"invite_state":{"events":%b}}' % (
             orjson.dumps(room.room_id),
-            orjson.dumps(await self.stripped_state(room, user_id)),
+            orjson.dumps(await self.stripped_state(room, user_id, row)),
         )
 
     async def knocked(self, row: MemberRow, user_id: str) -> bytes:
@@ -79,11 +83,16 @@ class RoomsElsewhere:
         room = await self._rooms.get_by_nid(row.room_nid)
         return b'%b:{"knock_state":{"events":%b}}' % (
             orjson.dumps(room.room_id),
-            orjson.dumps(await self.stripped_state(room, user_id)),
+            orjson.dumps(await self.stripped_state(room, user_id, row)),
         )
 
-    async def stripped_state(self, room: Room, user_id: str) -> list[object]:
+    async def stripped_state(self, room: Room, user_id: str, row: MemberRow) -> list[object]:
         """What a user who may join is shown of the room, with their own membership."""
+        if room.local_joined == 0:
+            own = (await self._events.by_nids([row.event_nid])).get(row.event_nid)
+            if own is not None and own.pos is None:
+                shown = await self._doorstep.shown(room.nid, row.user_nid)
+                return [*(part for part in shown if not _fills(part, own)), stripped(own)]
         types: list[tuple[str, str | None]] = list(self._prejoin_state.additional_event_types)
         if not self._prejoin_state.disable_default_event_types:
             types += [(type_, "") for type_ in _SHOWN]
@@ -105,7 +114,7 @@ class RoomsElsewhere:
     ) -> bytes:
         """A member of `rooms.leave`: what the user saw before leaving, and the leave itself."""
         room = await self._rooms.get_by_nid(row.room_nid)
-        newest = (await self._events.by_nids([row.event_nid]))[row.event_nid]
+        newest = (await self._events.by_nids([row.event_nid])).get(row.event_nid)
         delta = await self._until_left(room, row, newest, request, since, upto)
         own = await self._timelines.own([delta], request.requester)
         return (
@@ -125,14 +134,25 @@ class RoomsElsewhere:
         self,
         room: Room,
         row: MemberRow,
-        newest: Event,
+        newest: Event | None,
         request: SyncRequest,
         since: int,
         upto: int,
     ) -> RoomDelta:
-        """`newest` is the user's member event now: a leave, or a ban that may have followed it."""
+        """`newest` is the user's member event now: a leave, or a ban that may have followed it.
+
+        None: state resolution took their only membership away.
+        """
         wish = request.filter.room
-        history = (await self._memberships.until({room.nid: newest.nid}))[room.nid]
+        history = (await self._memberships.until({room.nid: row.event_nid}))[room.nid]
+        see = partial(self._shown, request.requester, row)
+        has_flipped = newest is None or (newest.pos is not None and newest.nid < row.since)
+        if has_flipped and await self._was_joined(room, request.requester.user_id, since):
+            # The flip is told with all that came until then.
+            end = min(upto, row.since)
+            return await self._deltas.between(room, since, end, wish, see, history)
+        if newest is None:
+            return await self._deltas.render([], [], False, wish, room.pos)
         own = await self._own_member_events(newest, since)
         ends = [
             event
@@ -150,7 +170,6 @@ class RoomsElsewhere:
             )
         # Who wasn't in the room at `since` knows nothing of its state.
         was_in = own[-1].nid <= since and own[-1].membership == _JOIN
-        see = partial(self._shown, request.requester, row)
         delta = await self._deltas.between(
             room, since if was_in else 0, min(upto, ends[0].nid), wish, see, history
         )
@@ -168,6 +187,13 @@ class RoomsElsewhere:
             history=history,
         )
 
+    async def _was_joined(self, room: Room, user_id: str, position: int) -> bool:
+        pos = await self._events.pos_at(room.nid, position)
+        events = [] if pos is None else await self._events.before(room.nid, pos + 1, 1)
+        slot = (EventTypes.MEMBER, user_id)
+        state = await self._states.events_at(events[0].view_nid, [slot]) if events else {}
+        return slot in state and state[slot].membership == _JOIN
+
     async def _shown(
         self, requester: Requester, row: MemberRow, events: list[Event]
     ) -> list[Event]:
@@ -182,6 +208,11 @@ class RoomsElsewhere:
             nid = own[-1].replaces_nid
             own.append((await self._events.by_nids([nid]))[nid])
         return own
+
+
+def _fills(part: Any, event: Event) -> bool:
+    """Whether a piece of stripped state is of an event's slot."""
+    return isinstance(part, dict) and (part.get("type"), part.get("state_key")) == event.slot
 
 
 def _followed(state: Sequence[Event], newest: Event, wish: RoomFilter) -> list[Event]:

@@ -74,8 +74,12 @@ class JoinedRooms:
             )
         own = await self._timelines.own([delta], requester)
         timeline = self._timelines.render(delta, wish.room, own)
-        is_still = not (timeline or delta.state or delta.limited or account_data or ephemeral)
-        if is_still and not await self._ephemeral.has_read(room.nid, requester.user_id, since):
+        is_still = not (timeline or delta.state or delta.limited or delta.naming_changed)
+        if (
+            is_still
+            and not (account_data or ephemeral)
+            and not await self._ephemeral.has_read(room.nid, requester.user_id, since)
+        ):
             return b""
         unread = await self._unread.of_rooms(
             requester, {room.nid: room.room_id}, by_thread=wish.counts_by_thread

@@ -3,7 +3,7 @@
 A user may be in hundreds of rooms, so each question is asked once for all of them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple
 
 from synapse.api.constants import EventTypes
@@ -15,7 +15,9 @@ from synapse.handlers.sync.filters import RoomFilter
 from synapse.handlers.sync.hidden_changes import without_outdated
 from synapse.handlers.visibility import Visibility
 from synapse.rooms.cache import RoomCache
+from synapse.rooms.room import FIRST_POS
 from synapse.storage.stores.events import EventStore
+from synapse.storage.stores.flips import FlipStore
 from synapse.storage.stores.members import MemberRow, MemberStore
 from synapse.storage.stores.names import Names
 from synapse.storage.stores.states import StateStore
@@ -31,6 +33,7 @@ class WholeRooms:
         rooms: RoomCache,
         events: EventStore,
         states: StateStore,
+        flips: FlipStore,
         members: MemberStore,
         names: Names,
         deltas: RoomDeltas,
@@ -43,6 +46,7 @@ class WholeRooms:
         self._rooms = rooms
         self._events = events
         self._states = states
+        self._flips = flips
         self._members = members
         self._names = names
         self._deltas = deltas
@@ -73,8 +77,9 @@ class WholeRooms:
         await breaks.take()
         nameless = [room_nid for room_nid in room_nids if is_nameless(states[room_nid])]
         heroes = await self._members.heroes(nameless, user_id)
+        flipped = set() if wish.state_after else await self._flips.flipped_among(room_nids)
         if wish.lazy_members:
-            members = await self._lazy_members(user_id, timelines, heroes)
+            members = await self._lazy_members(user_id, timelines, heroes, flipped)
         else:
             members = await self._states.members_of(room_nids)
         await breaks.take()
@@ -86,6 +91,9 @@ class WholeRooms:
         for room_nid, (timeline, end, limited) in timelines.items():
             await breaks.take()
             state = [*states[room_nid], *members[room_nid]]
+            if room_nid in flipped:
+                shown = _without_losers(timeline, state, upto, wish)
+                timeline, limited = shown, limited or len(shown) < len(timeline)
             if not wish.state_after:
                 state = _before(timeline, state, replaced)
             chosen: list[Event] = []
@@ -116,13 +124,15 @@ class WholeRooms:
             end = tail[-1].pos if tail else 0
             # What the client has already, or the room's beginning, leaves no gap.
             known = since if row.since <= since else 0
-            reaches_back = bool(tail) and (tail[0].pos == 1 or tail[0].nid <= known)
+            reaches_back = bool(tail) and (
+                tail[0].pos == FIRST_POS or any(e.live and e.nid <= known for e in tail)
+            )
             unexpired = await self._retention.unexpired(row.room_nid, tail)
-            visible = [event for event in unexpired if event.nid > known]
-            if visible and visible[0].nid < row.since:
+            visible = [e for e in unexpired if not known or (e.live and e.nid > known)]
+            if any(not event.live or event.nid < row.since for event in visible):
                 visible = await self._visibility.visible(user_id, row, visible)
             passed = [event for event in visible if wish.timeline.matches(event)]
-            timeline = without_outdated(visible, passed[-limit:] if limit else [], wish)
+            timeline = without_outdated(visible, passed[-limit:] if limit else [], wish, {})
             limited = len(passed) > len(timeline) or not reaches_back
             timelines[row.room_nid] = Timeline(timeline, end or 0, limited)
         return timelines
@@ -146,11 +156,17 @@ class WholeRooms:
         user_id: str,
         timelines: "dict[int, Timeline]",
         heroes: dict[int, list[str]],
+        flipped: Container[int],
     ) -> dict[int, list[Event]]:
         wanted = {
             room_nid: {user_id, *heroes.get(room_nid, ()), *(e.sender for e in timeline.events)}
             for room_nid, timeline in timelines.items()
         }
+        for room_nid, timeline in timelines.items():
+            if room_nid in flipped:
+                # Whether they hold their slots has to be seen.
+                members = (e for e in timeline.events if e.type == EventTypes.MEMBER)
+                wanted[room_nid].update(e.state_key for e in members if e.state_key is not None)
         names = {name for users in wanted.values() for name in users}
         nids = await self._names.nids(list(names))
         pairs = [(room_nid, nids[user]) for room_nid, users in wanted.items() for user in users]
@@ -173,6 +189,17 @@ class Timeline(NamedTuple):
     events: list[Event]
     end: int  # its last `pos`
     limited: bool  # there are older events
+
+
+def _without_losers(
+    timeline: Sequence[Event], state: Iterable[Event], upto: int, wish: RoomFilter
+) -> list[Event]:
+    """The part of a timeline behind its last state event that lost its slot; `state` is now."""
+    current = {event.slot: event for event in state}
+    settled = {event.slot: current.get(event.slot) for event in timeline if event.is_state}
+    # What is newer is told by the next sync.
+    settled = {slot: e for slot, e in settled.items() if e is None or e.nid <= upto}
+    return without_outdated(timeline, timeline, wish, settled)
 
 
 def _before(

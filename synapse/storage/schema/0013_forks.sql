@@ -15,6 +15,8 @@ CREATE TABLE flips (
 ) WITHOUT ROWID;
 -- Serves a user's memberships that changed so.
 CREATE INDEX flips_by_slot ON flips (slot_nid, stream);
+-- Serves the readers of the stream.
+CREATE INDEX flips_by_stream ON flips (stream);
 
 ALTER TABLE rooms ADD COLUMN flipped BIGINT NOT NULL DEFAULT 0;  -- when last a slot did
 

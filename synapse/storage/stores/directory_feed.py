@@ -22,14 +22,24 @@ _DECISIVE: Final = (EventTypes.JOIN_RULES, EventTypes.HISTORY_VISIBILITY)
 
 _CHANGED = "SELECT user_nid FROM directory_changes WHERE stream > ? AND stream <= ?"
 _DONE = "DELETE FROM directory_changes WHERE stream > ? AND stream <= ?"
+# By a new event, or because state resolution gave a slot to another one.
 _DECIDED = """
     SELECT DISTINCT e.room_nid FROM events e JOIN names t ON t.nid = e.type_nid
     WHERE e.event_nid > ? AND e.event_nid <= ? AND t.name = ANY(?)
+    UNION
+    SELECT f.room_nid FROM flips f CROSS JOIN slots s CROSS JOIN names t
+    WHERE s.slot_nid = f.slot_nid AND t.nid = s.type_nid
+    AND f.stream > ? AND f.stream <= ? AND t.name = ANY(?)
 """
 _REMOTE_MEMBERS = """
     SELECT DISTINCT s.key_nid FROM events e
     JOIN names t ON t.nid = e.type_nid JOIN slots s ON s.slot_nid = e.slot_nid
     WHERE e.event_nid > ? AND e.event_nid <= ? AND t.name = ?
+    AND NOT EXISTS (SELECT 1 FROM users u WHERE u.user_nid = s.key_nid)
+    UNION
+    SELECT s.key_nid FROM flips f CROSS JOIN slots s CROSS JOIN names t
+    WHERE s.slot_nid = f.slot_nid AND t.nid = s.type_nid
+    AND f.stream > ? AND f.stream <= ? AND t.name = ?
     AND NOT EXISTS (SELECT 1 FROM users u WHERE u.user_nid = s.key_nid)
 """
 _DECISIONS = """
@@ -84,9 +94,9 @@ class DirectoryFeed:
 
     def gather(self, reader: Reader, stretch: Stretch) -> Changes | None:
         after, up_to = stretch.after, stretch.up_to
-        rooms = reader.fetch(_DECIDED, after, up_to, list(_DECISIVE))
+        rooms = reader.fetch(_DECIDED, *(after, up_to, list(_DECISIVE)) * 2)
         users = reader.fetch(_CHANGED, after, up_to)
-        users += reader.fetch(_REMOTE_MEMBERS, after, up_to, EventTypes.MEMBER)
+        users += reader.fetch(_REMOTE_MEMBERS, *(after, up_to, EventTypes.MEMBER) * 2)
         if not rooms and not users:
             return None
         return Changes(stretch, list({nid for (nid,) in users}), [nid for (nid,) in rooms])

@@ -175,12 +175,13 @@ class EventStore:
         return tails
 
     async def pos_at(self, room_nid: int, position: int) -> int | None:
-        """The `pos` of the room's newest event that was in the stream at a position."""
+        """The `pos` of the room's newest event that had come as news at a position."""
         row = await self._database.fetch_one(
             "SELECT pos FROM events WHERE room_nid = ? AND pos IS NOT NULL AND event_nid <= ?"
-            " ORDER BY pos DESC LIMIT 1",
+            " AND flags & ? <> 0 ORDER BY pos DESC LIMIT 1",
             room_nid,
             position,
+            LIVE,
         )
         return None if row is None else row[0]
 
@@ -312,6 +313,7 @@ def event_from_row(row: Sequence[Any]) -> Event:
         state_nid=state_nid,
         view_nid=view_nid or state_nid,
         replaces_nid=replaces or 0,
+        live=bool(flags & LIVE),
         rejected=bool(flags & REJECTED),
         soft_failed=bool(flags & SOFT_FAILED),
         redacted=bool(flags & REDACTED),

@@ -36,8 +36,9 @@ class MemberRow(NamedTuple):
     room_nid: int
     user_nid: int
     membership: int
-    event_nid: int  # the member event
-    since: int  # the event_nid at which this membership began
+    event_nid: int  # the member event; 0: there is none any more, since forks met
+    # When this membership began: its event's number, or when state resolution chose it.
+    since: int
     forgotten: bool
 
 
@@ -47,11 +48,19 @@ class MemberOverview(NamedTuple):
     row: MemberRow
     room_id: str
     last_nid: int  # the room's last event
-    sender_nid: int  # of the member event
+    sender_nid: int  # of the member event; 0: there is none
     is_first: bool  # the user had no member event before
+
+    @property
+    def changed(self) -> int:
+        """When the membership last did."""
+        return max(self.row.event_nid, self.row.since)
 
 
 _COLUMNS = "room_nid, user_nid, membership, event_nid, since, forgotten"
+# The event with which a membership began. It may have begun by something else: by a late event that
+# had a number already.
+BEGAN = "coalesce((SELECT b.event_nid FROM events b WHERE b.event_nid = m.since), m.event_nid)"
 
 
 _SHARED = """
@@ -69,25 +78,36 @@ _HEROES = """
                   ORDER BY f.membership, f.event_nid LIMIT 1 OFFSET 5), 0))
     ORDER BY ro.room_nid, m.membership, m.event_nid
 """
-# By a new member event, or because state resolution gave the slot to another one.
+_SLOT = """(
+    SELECT slot_nid FROM slots WHERE key_nid = ?
+    AND type_nid = (SELECT nid FROM names WHERE name = 'm.room.member'))
+"""
+# Where state resolution took a user's only membership away, there is no row any more.
+_GONE = f"""
+    SELECT f.room_nid, CAST(? AS BIGINT) AS user_nid, {int(Membership.LEAVE)} AS membership,
+        0 AS event_nid, max(f.stream) AS since, 0 AS forgotten
+    FROM flips f WHERE f.stream > ? AND f.slot_nid = {_SLOT}
+    AND NOT EXISTS (SELECT 1 FROM members m WHERE m.user_nid = ? AND m.room_nid = f.room_nid)
+    GROUP BY f.room_nid
+"""
+# By a new member event, or because state resolution gave the slot to another one, or to none.
 _CHANGED = f"""
     SELECT {_COLUMNS} FROM members WHERE user_nid = ? AND event_nid > ?
     UNION
     SELECT {_COLUMNS} FROM members WHERE user_nid = ? AND room_nid IN (
-        SELECT room_nid FROM flips WHERE stream > ? AND slot_nid = (
-            SELECT slot_nid FROM slots WHERE key_nid = ?
-            AND type_nid = (SELECT nid FROM names WHERE name = 'm.room.member')))
+        SELECT room_nid FROM flips WHERE stream > ? AND slot_nid = {_SLOT})
+    UNION
+    {_GONE}
+"""
+_OVERVIEW = f"""
+    SELECT changed.room_nid, changed.user_nid, changed.membership, changed.event_nid,
+        changed.since, changed.forgotten, r.room_id, r.last_nid, e.sender_nid, e.replaces
+    FROM ({_CHANGED}) changed JOIN rooms r ON r.room_nid = changed.room_nid
+    LEFT JOIN events e ON e.event_nid = changed.event_nid
 """
 _GUESTS = """
     SELECT u.name FROM members m JOIN users u ON u.user_nid = m.user_nid
     WHERE m.room_nid = ? AND m.membership = 1 AND u.guest = 1
-"""
-_OVERVIEW = """
-    SELECT m.room_nid, m.user_nid, m.membership, m.event_nid, m.since, m.forgotten,
-        r.room_id, r.last_nid, e.sender_nid, e.replaces
-    FROM members m JOIN rooms r ON r.room_nid = m.room_nid
-    JOIN events e ON e.event_nid = m.event_nid
-    WHERE m.user_nid = ? AND m.event_nid > ?
 """
 
 
@@ -148,9 +168,7 @@ class MemberStore:
 
     async def changed_since(self, user_nid: int, position: int) -> list[MemberRow]:
         """The user's memberships that changed after a position."""
-        rows = await self._database.fetch(
-            _CHANGED, user_nid, position, user_nid, position, user_nid
-        )
+        rows = await self._database.fetch(_CHANGED, *_since(user_nid, position))
         return [MemberRow(*row) for row in rows]
 
     async def joined_among(self, room_nid: int, user_nids: Sequence[int]) -> set[int]:
@@ -165,13 +183,14 @@ class MemberStore:
         return {user_nid for (user_nid,) in rows}
 
     async def overview(self, user_nid: int, position: int) -> list[MemberOverview]:
-        """The user's memberships whose member event came after a position; after 0: all."""
+        """The user's memberships that changed after a position; after 0: all."""
+        params = _since(user_nid, position)
         if position:
-            rows = await self._database.fetch(_OVERVIEW, user_nid, position)
+            rows = await self._database.fetch(_OVERVIEW, *params)
         else:
-            rows = await self._database.scan(lambda reader: reader.fetch(_OVERVIEW, user_nid, 0))
+            rows = await self._database.scan(lambda reader: reader.fetch(_OVERVIEW, *params))
         return [
-            MemberOverview(MemberRow(*row[:6]), row[6], row[7], row[8], row[9] is None)
+            MemberOverview(MemberRow(*row[:6]), row[6], row[7], row[8] or 0, row[9] is None)
             for row in rows
         ]
 
@@ -236,6 +255,12 @@ class MemberStore:
     async def forget(self, user_nid: int, room_nid: int) -> None:
         """Hide a left room from the user; a new membership brings it back."""
         await self._database.write(_forget, (user_nid, room_nid))
+
+
+def _since(user_nid: int, position: int) -> tuple[int, ...]:
+    """The parameters of `_CHANGED`."""
+    by_event, by_flip = (user_nid, position), (user_nid, position, user_nid)
+    return *by_event, *by_flip, *by_flip, user_nid
 
 
 def _forget(txn: Transaction, items: list[tuple[int, int]]) -> None:

@@ -8,6 +8,7 @@ for one endpoint.)
 from typing import NamedTuple
 
 from synapse.storage.database import Database
+from synapse.storage.stores.members import BEGAN
 from synapse.storage.transaction import Reader
 
 
@@ -30,9 +31,9 @@ _END = 2**62
 NEWEST = Place(_END, 0, 0)  # after all events
 
 # The newest event of each room below a place; what was before the user's join isn't looked at.
-_HEADS = """
+_HEADS = f"""
     SELECT m.room_nid, h.origin_server_ts, h.pos, s.origin_server_ts, s.pos
-    FROM members m JOIN events s ON s.event_nid = m.since
+    FROM members m JOIN events s ON s.event_nid = {BEGAN}
     JOIN events h ON h.event_nid = (
         SELECT e.event_nid FROM events e
         WHERE e.room_nid = m.room_nid AND e.pos IS NOT NULL AND (e.origin_server_ts, e.pos)

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from synapse.storage.database import Database
 from synapse.storage.stores.events import LOUD, MARKED, SHOUT
+from synapse.storage.stores.members import BEGAN
 from synapse.storage.stores.unread_counting import (
     REDACTED,
     SUBSCRIBED,
@@ -83,7 +84,7 @@ _FACTS = f"""
     SELECT {_ROOM}, m.user_nid, m.room_nid, '', m.since, e.loud, e.shouts, ro.loud, ro.shouts,
         ro.last_nid
     FROM members m JOIN rooms ro ON ro.room_nid = m.room_nid
-    JOIN events e ON e.event_nid = m.since WHERE m.user_nid = ANY(?) AND m.room_nid = ANY(?)
+    JOIN events e ON e.event_nid = {BEGAN} WHERE m.user_nid = ANY(?) AND m.room_nid = ANY(?)
     UNION ALL
     SELECT {_READ}, user_nid, room_nid, thread_id, event_nid, loud, shouts, 0, 0, 0
     FROM read_points WHERE user_nid = ANY(?) AND room_nid = ANY(?)

@@ -21,12 +21,13 @@ from synapse.util.clock import Clock
 from tests.crypto.key_documents import document_of, key_of
 from tests.rest.base import PASSWORD
 from tests.rest.rooms import V3
-from tests.storage.plans.room_life import ALICE, BOB, CAROL, HOUR_MS, RoomLifeTestCase
+from tests.storage.plans.federated_life import FederatedLifeTestCase
+from tests.storage.plans.room_life import ALICE, BOB, CAROL, HOUR_MS
 
 UNSTABLE = "/_matrix/client/unstable"
 
 
-class LifeTestCase(RoomLifeTestCase):
+class LifeTestCase(FederatedLifeTestCase):
     """`await self.live()`"""
 
     async def live(self) -> None:
@@ -51,6 +52,7 @@ class LifeTestCase(RoomLifeTestCase):
         await self._read_timelines()
         await self._read_state()
         await self._change_memberships()
+        await self._federate()
         await self._use_directories()
         await self._delay_events()
         await self._send_notices()
