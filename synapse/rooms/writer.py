@@ -55,6 +55,15 @@ class Draft:
     origin_server_ts: int | None = None  # None: now
 
 
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An event that could be said in a room, and isn't yet."""
+
+    room: Room
+    event: Event
+    auth_events: Sequence[Event]
+
+
 # Of a room, what is to be said in it, and the state by which it is judged.
 Weigh = Callable[[Room, Draft, StateMap], Awaitable[Noise]]
 
@@ -129,6 +138,27 @@ class RoomWriter:
             room.turns.release()
         await written
         return chunk.last
+
+    async def propose(self, room_id: str, draft: Draft) -> Proposal:
+        """Build an event on top of the room's newest ones, and write nothing.
+
+        For what other servers have a part in: an event that they sign too, or that their user says
+        (then only its form counts). It comes into the room through the receiver, wherever the room
+        has got to by then. Raises what `send` raises.
+        """
+        room = await self._rooms.get(room_id)
+        await room.turns.acquire()
+        try:
+            # What is not committed yet may fail, and nobody could stand on it.
+            await room.writes.empty()
+            state = await self._gather(room, draft)
+            if room.lost:
+                raise HeadMoved(room_id)
+            event, auth_events = self._build(room, draft, state)
+        finally:
+            room.turns.release()
+        check_auth(event, state, signed_by=self._signed_by)
+        return Proposal(room, event, auth_events)
 
     async def create(
         self,
@@ -237,6 +267,22 @@ class RoomWriter:
         self, chunk: Chunk, draft: Draft, state: StateMap, target: Event | None, noise: Noise
     ) -> None:
         room = chunk.room
+        event, auth_events = self._build(room, draft, state)
+        check_auth(event, state, signed_by=self._signed_by)
+        if draft.redacts is not None:
+            redacted = redaction_of(event, target, state)
+            if redacted is not None and target is not None:
+                chunk.redactions.append(Redaction(target, redacted, event, self._clock.now_ms()))
+        replaced = room.current(event.slot) if event.state_key is not None else None
+        if replaced is not None:
+            event.unsigned = replaced_unsigned(replaced.event_id, replaced.json)
+        chunk.entries.append(Entry(event, auth_events, replaced, noise))
+        chunk.txn = draft.txn
+        about_us = event.state_key is not None and event.state_key.endswith(self._domain)
+        room.append(event, is_local=about_us)
+
+    def _build(self, room: Room, draft: Draft, state: StateMap) -> tuple[Event, list[Event]]:
+        """The event on top of the room's newest ones, and its auth events."""
         wanted = auth_slots(draft.type, draft.state_key, draft.sender, draft.content, room.version)
         auth_events = [state[slot] for slot in wanted if slot in state]
         event = build(
@@ -255,18 +301,7 @@ class RoomWriter:
             redacts=draft.redacts,
             event_id_localpart=secrets.token_urlsafe(18) if room.version.events_have_ids else None,
         )
-        check_auth(event, state, signed_by=self._signed_by)
-        if draft.redacts is not None:
-            redacted = redaction_of(event, target, state)
-            if redacted is not None and target is not None:
-                chunk.redactions.append(Redaction(target, redacted, event, self._clock.now_ms()))
-        replaced = room.current(event.slot) if event.state_key is not None else None
-        if replaced is not None:
-            event.unsigned = replaced_unsigned(replaced.event_id, replaced.json)
-        chunk.entries.append(Entry(event, auth_events, replaced, noise))
-        chunk.txn = draft.txn
-        about_us = event.state_key is not None and event.state_key.endswith(self._domain)
-        room.append(event, is_local=about_us)
+        return event, auth_events
 
     def _signed_by(self, server: str) -> bool:
         return server == self._server_name
