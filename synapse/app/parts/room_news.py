@@ -54,4 +54,6 @@ class RoomNews:
             streams.ignored_users,
             rooms.own_memberships,
             config.rooms.room_prejoin_state,
+            rooms.doorstep,
+            stores.names,
         )

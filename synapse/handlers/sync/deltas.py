@@ -160,8 +160,8 @@ class RoomDeltas:
             rendered_state += [
                 wish.render(event, now_ms=now_ms, unsigned=history.at(event)) for event in some
             ]
-        if timeline:
-            assert timeline[0].pos is not None
+        # An invite that was refused has no place in a timeline, nor has the refusal.
+        if timeline and timeline[0].pos is not None:
             prev_batch = timeline_token(timeline[0].pos - 1)
         else:
             prev_batch = timeline_token(end)

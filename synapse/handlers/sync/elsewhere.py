@@ -20,9 +20,11 @@ from synapse.handlers.sync.personal import PersonalNews
 from synapse.handlers.sync.request import SyncRequest
 from synapse.handlers.visibility import Visibility
 from synapse.rooms.cache import RoomCache
+from synapse.rooms.doorstep import Doorstep
 from synapse.rooms.room import Room
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.members import MemberRow, Membership
+from synapse.storage.stores.names import Names
 from synapse.storage.stores.states import StateStore
 
 # "Stripped state": what servers show of a room to those who may join it.
@@ -55,6 +57,8 @@ class RoomsElsewhere:
         ignored: IgnoredUsers,
         memberships: OwnMemberships,
         prejoin_state: PrejoinStateConfig,
+        doorstep: Doorstep,
+        names: Names,
     ) -> None:
         self._rooms = rooms
         self._events = events
@@ -65,6 +69,8 @@ class RoomsElsewhere:
         self._ignored = ignored
         self._memberships = memberships
         self._prejoin_state = prejoin_state
+        self._doorstep = doorstep
+        self._names = names
 
     async def invited(self, row: MemberRow, user_id: str) -> bytes:
         """A member of `rooms.invite`."""
@@ -83,7 +89,12 @@ class RoomsElsewhere:
         )
 
     async def stripped_state(self, room: Room, user_id: str) -> list[object]:
-        """What a user who may join is shown of the room, with their own membership."""
+        """What a user who may join is shown of the room, with their own membership.
+
+        Of a room that this server isn't in, that is what its servers showed.
+        """
+        if not room.local_joined and (shown := await self._shown_by_others(room, user_id)):
+            return shown
         types: list[tuple[str, str | None]] = list(self._prejoin_state.additional_event_types)
         if not self._prejoin_state.disable_default_event_types:
             types += [(type_, "") for type_ in _SHOWN]
@@ -94,6 +105,15 @@ class RoomsElsewhere:
                 if event.type in of_any_key:
                     state[event.slot] = event
         return [stripped(event) for event in state.values()]
+
+    async def _shown_by_others(self, room: Room, user_id: str) -> list[object]:
+        user_nid = await self._names.nid(user_id)
+        shown = [] if user_nid is None else await self._doorstep.shown(room.nid, user_nid)
+        own = await self._rooms.current(room, EventTypes.MEMBER, user_id)
+        if own is None:
+            return shown
+        others = [event for event in shown if (event["type"], event["state_key"]) != own.slot]
+        return [*others, stripped(own)] if shown else []
 
     async def left(
         self,

@@ -51,6 +51,7 @@ class LifeTestCase(RoomLifeTestCase):
         await self._read_timelines()
         await self._read_state()
         await self._change_memberships()
+        await self._let_servers_in()
         await self._use_directories()
         await self._delay_events()
         await self._send_notices()
