@@ -12,6 +12,7 @@ from synapse.app.parts.attention import Attention
 from synapse.app.parts.discovery import Discovery
 from synapse.app.parts.entering import Entering
 from synapse.app.parts.federation import Federation
+from synapse.app.parts.hosting import Hosting
 from synapse.app.parts.keys import Keys
 from synapse.app.parts.notices import server_notices
 from synapse.app.parts.outbound import Outbound
@@ -73,13 +74,25 @@ class Server:
         self.keys = keys = Keys(config, database, clock, transport, [key, *other_keys], notary_keys)
         # Other homeservers: what they tell us, and what we ask them.
         self.federation = Federation(
-            config, database, clock, background, transport, stores, rooms, keys
+            config, database, clock, background, transport, stores, rooms, keys, key
         )
         # Who is it? Tokens, passwords, sessions.
         self.access = access = Access(config, database, clock, background, workers, stores)
         # The doors of rooms: creation, aliases, joining and leaving, upgrades.
         self.entering = entering = Entering(
-            config, clock, background, stores, streams, rooms, access, outbound
+            config,
+            clock,
+            background,
+            stores,
+            streams,
+            rooms,
+            access,
+            outbound,
+            self.federation.remote_rooms,
+        )
+        # The same doors for other servers: their users come to us, ours are invited by theirs.
+        self.hosting = Hosting(
+            config, database, clock, stores, rooms, self.federation, access, entering
         )
         # Messages and state events, now or later.
         self.sending = Sending(

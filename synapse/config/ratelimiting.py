@@ -37,9 +37,7 @@ class JoinLimits:
     """Limits of joins."""
 
     local: RateLimit = _rate(0.1, 10, "Per user, into rooms that this server is in.")
-    remote: RateLimit = _rate(
-        0.01, 10, "Per user, into rooms that this server isn't in; none can be joined yet."
-    )
+    remote: RateLimit = _rate(0.01, 10, "Per user, into rooms that this server isn't in.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

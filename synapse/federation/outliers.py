@@ -6,7 +6,7 @@ rejected, so that nothing that cites it is allowed.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from synapse.api.constants import EventTypes
 from synapse.events.auth_rules import AuthError, check_auth
@@ -41,13 +41,18 @@ class Outliers:
         wanted = {one.event.event_id: one for one in verified if one.event.state_key is not None}
         known = await self._events.get_many(list(wanted))
         new = {event_id: one for event_id, one in wanted.items() if event_id not in known}
-        cited = {needed for one in new.values() for needed in _needed(one.event)}
-        known |= await self._events.get_many(list(cited - set(new)))
         breaks = Breaks(self._clock)
+        needs: dict[str, list[str]] = {}
+        for event_id, one in new.items():
+            needs[event_id] = _needed(one.event)
+            await breaks.take()
+        cited = {needed for needs_of_one in needs.values() for needed in needs_of_one}
+        known |= await self._events.get_many(list(cited - set(new)))
         batch: list[Aside] = []
-        for one in _in_order(new):
+        for event_id in _in_order(needs):
+            one = new[event_id]
             event = one.event
-            if any(needed not in known for needed in _needed(event)):
+            if any(needed not in known for needed in needs[event_id]):
                 logger.info("%s is dropped: what authorises it is not known", event.event_id)
                 continue
             auth_events = [known[auth] for auth in event.auth_event_ids()]
@@ -94,26 +99,22 @@ def _needed(event: Event) -> list[str]:
     return needed
 
 
-def _in_order(events: dict[str, Verified]) -> Iterable[Verified]:
-    """Each after those of the events that it cites; those in a circle are left out."""
+def _in_order(needs: Mapping[str, Sequence[str]]) -> Iterable[str]:
+    """Each after those of the others that it needs; those in a circle are left out."""
     done: set[str] = set()
     opened: set[str] = set()
     ordered = []
     # A stack instead of recursion: auth chains are thousands of events deep.
-    stack = list(reversed(events))
+    stack = list(needs)[::-1]
     while stack:
         event_id = stack[-1]
         if event_id in done:
             stack.pop()
             continue
-        missing = [
-            needed
-            for needed in _needed(events[event_id].event)
-            if needed in events and needed not in done
-        ]
+        missing = [needed for needed in needs[event_id] if needed in needs and needed not in done]
         if not missing:
             done.add(event_id)
-            ordered.append(events[event_id])
+            ordered.append(event_id)
             stack.pop()
         elif event_id in opened:
             stack.pop()

@@ -63,7 +63,9 @@ class SignatureChecks:
         """A verdict for each event: all servers that must have signed it have."""
         items: list[Signed] = []
         bounds = [0]
+        breaks = Breaks(self._clock)
         for one in received:
+            await breaks.take()
             moment = event_signed(one.event.origin_server_ts, one.event.version)
             for server in sorted(required_signers(one.event)):
                 signatures = one.signatures.get(server, {})

@@ -19,6 +19,7 @@ from synapse.federation.inbound import Inbound
 from synapse.federation.inbox import Inbox
 from synapse.federation.pdus import Pdus, Refused, Verified
 from synapse.federation.server_acls import ServerAcls
+from synapse.federation.withdrawals import Withdrawals
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
 from synapse.storage.stores.staging import StagingStore
@@ -45,6 +46,7 @@ class Transactions:
         inbound: Inbound,
         inbox: Inbox,
         edus: Edus,
+        withdrawals: Withdrawals,
         background: Background,
         clock: Clock,
     ) -> None:
@@ -55,6 +57,7 @@ class Transactions:
         self._inbound = inbound
         self._inbox = inbox
         self._edus = edus
+        self._withdrawals = withdrawals
         self._background = background
         self._clock = clock
         self._under_way: dict[tuple[str, str], list[Deferred[None]]] = {}
@@ -71,12 +74,12 @@ class Transactions:
             ended: Deferred[None] = Deferred(waiting.remove)
             waiting.append(ended)
             await ended
-        before = await self._staging.answer(*key)
-        if before is not None:
-            answer: dict[str, Any] = orjson.loads(before)
-            return answer
         self._under_way[key] = []
         try:
+            before = await self._staging.answer(*key)
+            if before is not None:
+                answer: dict[str, Any] = orjson.loads(before)
+                return answer
             answer = {"pdus": await self._take_up(origin, pdus)}
             if edus:
                 self._background.spawn("take up EDUs", self._edus.take_up(origin, edus))
@@ -119,6 +122,11 @@ class Transactions:
                     verdicts[one.event_id] = {"error": one.reason}
             else:
                 verified[one.event.event_id] = one
+        if not room.local_joined:
+            for event_id, one in list(verified.items()):
+                if await self._withdrawals.take_up(room, one):
+                    verdicts[event_id] = {}
+                    del verified[event_id]
         refusal = await self._refusal(room, origin)
         if refusal is not None:
             return verdicts | {event_id: {"error": refusal} for event_id in verified}

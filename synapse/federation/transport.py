@@ -5,7 +5,7 @@ remembers nothing of how a destination fared: whoever backs off from destination
 `request`, and tells by its errors what happened (see `synapse.federation.errors`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -65,9 +65,11 @@ class FederationTransport:
         json: Mapping[str, Any] | None = None,
         timeout_s: float = 60.0,
         max_bytes: int = 10 * MEBIBYTE,
+        decode: Callable[[bytes], Any] | None = None,
     ) -> Any:
         """The JSON that `destination` answers. `path` is percent-encoded: see `path_to`.
 
+        `decode` reads the body in the place of the JSON parser.
         Raises `RequestFailed` if there is no answer that can be used, and `RemoteError` if the
         answer is an error. `timeout_s` is for all of it, finding the server too."""
         refusal = self._partners.refusal(destination)
@@ -81,7 +83,7 @@ class FederationTransport:
             answer = await bounded(self._reactor, timeout_s, progress, work)
             if not answer.is_success:
                 raise error_of(destination, answer)
-            return answer.json()
+            return answer.json() if decode is None else decode(answer.body)
         except RequestFailed as failure:
             failure.where = destination
             raise

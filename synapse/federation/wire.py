@@ -1,6 +1,6 @@
 """`Transport`: how other servers are asked, as those see it who ask."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from synapse.http.client.errors import RequestFailed, Step
@@ -21,8 +21,12 @@ class Transport(Protocol):
         json: Mapping[str, Any] | None = None,
         timeout_s: float = 60.0,
         max_bytes: int = 10 * MEBIBYTE,
+        decode: Callable[[bytes], Any] | None = None,
     ) -> Any:
-        """The JSON of the answer. Raises `RequestFailed` and `RemoteError`."""
+        """The JSON of the answer. Raises `RequestFailed` and `RemoteError`.
+
+        `decode` reads the body in the place of the JSON parser: for large answers.
+        """
         ...
 
 

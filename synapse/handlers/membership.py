@@ -6,16 +6,17 @@ from typing import Any
 
 from synapse.api.constants import EventTypes, Membership
 from synapse.api.errors import BadJson, Forbidden, InvalidParam, MatrixError, NotFound
-from synapse.api.identifiers import domain_of, is_user_id
+from synapse.api.identifiers import domain_of, is_room_id, is_user_id
 from synapse.config.rooms import RoomsConfig
 from synapse.events.event import Event
 from synapse.handlers.auth import GuestForbidden, Requester
+from synapse.handlers.elsewhere import Elsewhere, is_here
 from synapse.handlers.guest_access import admits_guests
 from synapse.handlers.invite_permission import InvitePermission
 from synapse.handlers.membership_limits import MembershipLimits
 from synapse.handlers.notices_user import NoticesUser
 from synapse.handlers.removal_redactions import REDACT_EVENTS, RemovalRedactions
-from synapse.handlers.restricted_joins import RestrictedJoins
+from synapse.handlers.restricted_joins import CannotGrant, RestrictedJoins
 from synapse.handlers.room_access import not_in_room, room_of_member
 from synapse.handlers.room_succession import RoomSuccession
 from synapse.handlers.same_content import is_same_content
@@ -51,6 +52,7 @@ class Memberships:
         third_party_joins: ThirdPartyJoins,
         limits: MembershipLimits,
         removals: RemovalRedactions,
+        elsewhere: Elsewhere,
         config: RoomsConfig,
         *,
         server_name: str,
@@ -67,6 +69,7 @@ class Memberships:
         self._third_party_joins = third_party_joins
         self._limits = limits
         self._removals = removals
+        self._elsewhere = elsewhere
         self._config = config
         self._server_name = server_name
 
@@ -77,49 +80,118 @@ class Memberships:
         more: dict[str, Any] | None = None,
         *,
         third_party_signed: dict[str, Any] | None = None,
+        servers: Sequence[str] = (),
     ) -> str:
         """Join a room; the event's id. Who is in the room already stays in it as they are.
 
         `more` are further members of the event's content. `third_party_signed` shows that the user
-        has an address that was invited. Raises `NotFound` for a room that this
-        server does not know, `Forbidden`.
+        has an address that was invited. `servers` are said to be in the room, for the case that
+        this one isn't. Raises `NotFound` for a room that nobody knows, `Forbidden`.
         """
-        room = await self._rooms.get(room_id)
-        if requester.is_guest:
-            await self._check_guest(room)
-        current = await self._rooms.current(room, EventTypes.MEMBER, requester.user_id)
-        is_new = current is None or current.membership != Membership.JOIN
-        if is_new:
-            self._limits.check_join(requester.user_id, room_id)
-            is_invited = current is not None and current.membership == Membership.INVITE
-            if third_party_signed is not None and not is_invited:
-                await self._third_party_joins.exchange(requester.user_id, room, third_party_signed)
         content = {**await self.joining(requester.user_id), **(more or {})}
         content["membership"] = Membership.JOIN
-        authoriser = await self._restricted.authoriser(room, requester.user_id)
-        if authoriser is not None:
-            content[_AUTHORISER] = authoriser
-        event_id = await self._send_own(requester.user_id, room_id, content)
+        room = await self._known(room_id)
+        if room is None or not is_here(room):
+            event_id = await self._join_elsewhere(
+                requester, room, room_id, content, third_party_signed, servers
+            )
+            room = await self._rooms.get(room_id)
+            if event_id is not None:
+                await self._succession.joined(requester.user_id, requester.user_nid, room)
+                return event_id
+        return await self._join_here(requester, room, content, third_party_signed, servers)
+
+    async def _join_here(
+        self,
+        requester: Requester,
+        room: Room,
+        content: dict[str, Any],
+        third_party_signed: dict[str, Any] | None,
+        servers: Sequence[str],
+    ) -> str:
+        user_id, room_id = requester.user_id, room.room_id
+        if requester.is_guest:
+            await self._check_guest(room)
+        current = await self._rooms.current(room, EventTypes.MEMBER, user_id)
+        is_new = current is None or current.membership != Membership.JOIN
         if is_new:
-            await self._succession.joined(requester.user_id, requester.user_nid, room)
+            self._limits.check_join(user_id, room_id)
+            is_invited = current is not None and current.membership == Membership.INVITE
+            if third_party_signed is not None and not is_invited:
+                await self._third_party_joins.exchange(
+                    user_id, room, third_party_signed, sender=third_party_signed.get("sender")
+                )
+        try:
+            authoriser = await self._restricted.authoriser(room, user_id)
+        except CannotGrant:
+            if room.joined == room.local_joined:
+                raise
+            joined = await self._elsewhere.join(
+                user_id, room_id, content, servers, from_within=True
+            )
+            assert joined is not None, "from within there is no other way to join"
+            event_id = joined
+        else:
+            if authoriser is not None:
+                content[_AUTHORISER] = authoriser
+            event_id = await self._send_own(user_id, room_id, content)
+        if is_new:
+            await self._succession.joined(user_id, requester.user_nid, room)
         return event_id
+
+    async def _join_elsewhere(
+        self,
+        requester: Requester,
+        room: Room | None,
+        room_id: str,
+        content: dict[str, Any],
+        third_party_signed: dict[str, Any] | None,
+        servers: Sequence[str],
+    ) -> str | None:
+        """Join a room that this server isn't in. None: it is by now, and the user isn't."""
+        if not is_room_id(room_id):
+            raise NotFound(f"Unknown room: {room_id[:255]}")
+        user_id = requester.user_id
+        if requester.is_guest:
+            # Whether the room admits guests isn't known before somebody is in it.
+            raise GuestForbidden("Guests can't join rooms of other servers")
+        self._limits.check_remote_join(user_id, room_id)
+        if third_party_signed is not None and third_party_signed.get("mxid") == user_id:
+            current = None
+            if room is not None:
+                current = await self._rooms.current(room, EventTypes.MEMBER, user_id)
+            if current is None or current.membership != Membership.INVITE:
+                sender = third_party_signed.get("sender")
+                await self._elsewhere.exchange(user_id, room_id, sender, third_party_signed)
+        return await self._elsewhere.join(user_id, room_id, content, servers)
 
     async def joining(self, user_id: str) -> dict[str, Any]:
         """The content of a join: with the user's profile."""
         return {**await self._profile(user_id), "membership": Membership.JOIN}
 
     async def knock(
-        self, requester: Requester, room_id: str, more: dict[str, Any] | None = None
+        self,
+        requester: Requester,
+        room_id: str,
+        more: dict[str, Any] | None = None,
+        *,
+        servers: Sequence[str] = (),
     ) -> str:
         """Ask to be let in; the event's id. `more` are further members of the event's content."""
-        room = await self._rooms.get(room_id)
-        current = await self._rooms.current(room, EventTypes.MEMBER, requester.user_id)
+        user_id = requester.user_id
+        content = {**await self._profile(user_id), **(more or {})}
+        content["membership"] = Membership.KNOCK
+        room = await self._known(room_id)
+        if room is None or not is_here(room):
+            if not is_room_id(room_id):
+                raise NotFound(f"Unknown room: {room_id[:255]}")
+            self._limits.check_remote_join(user_id, room_id)
+            return await self._elsewhere.knock(user_id, room_id, content, servers)
+        current = await self._rooms.current(room, EventTypes.MEMBER, user_id)
         if current is None or current.membership != Membership.KNOCK:
             # Counts as an attempt to join, as often as those.
-            self._limits.check_join(requester.user_id, room_id)
-        content = {**await self._profile(requester.user_id), **(more or {})}
-        content["membership"] = Membership.KNOCK
-        return await self._send_own(requester.user_id, room_id, content)
+            self._limits.check_join(user_id, room_id)
+        return await self._send_own(user_id, room_id, content)
 
     async def invite(
         self,
@@ -137,9 +209,16 @@ class Memberships:
         content = await self.invitation(requester.user_id, user_id, reason, is_direct=is_direct)
         return await self._send(requester.user_id, room_id, user_id, content)
 
+    async def invite_elsewhere(
+        self, requester: Requester, room_id: str, user_id: str, *, is_direct: bool
+    ) -> None:
+        """Invite a user of another server into a room that the requester has just created."""
+        content = await self.invitation(requester.user_id, user_id, is_direct=is_direct)
+        await self._send(requester.user_id, room_id, user_id, content)
+
     def check_may_invite(self, requester: Requester, user_ids: Sequence[str]) -> None:
         """Whether the requester may invite these users at all. Raises `InvalidParam`, and
-        `Forbidden` also for users of other servers, whom nobody would tell."""
+        `Forbidden`."""
         for user_id in user_ids:
             if not is_user_id(user_id):
                 raise InvalidParam(f"Not a user id: {user_id[:255]!r}")
@@ -147,8 +226,6 @@ class Memberships:
             return
         self.check_may_invite_anybody(requester)
         self._notices_user.check_may_be_invited(user_ids)
-        if any(domain_of(user_id) != self._server_name for user_id in user_ids):
-            raise Forbidden("Users of other servers can't be invited: there is no federation yet")
 
     def check_may_invite_anybody(self, requester: Requester) -> None:
         if self._config.block_non_admin_invites and not requester.is_admin:
@@ -180,7 +257,7 @@ class Memberships:
         if current.membership != Membership.LEAVE:
             await self._notices_user.check_may_leave(requester.user_nid, room_id, current)
             content = {**_reason(reason), "membership": Membership.LEAVE}
-            await self._send(requester.user_id, room_id, requester.user_id, content)
+            await self._leave(requester.user_id, room, current, content)
         # Also for who repeats a request that a stop of the server cut in two.
         if self._config.forget_rooms_on_leave:
             await self._members.forget(requester.user_nid, room.nid)
@@ -260,6 +337,10 @@ class Memberships:
                 return await self.knock(requester, room_id, content)
             if current := await self._rooms.current(room, EventTypes.MEMBER, user_id):
                 await self._notices_user.check_may_leave(requester.user_nid, room_id, current)
+                if membership == Membership.LEAVE and not is_here(room):
+                    await self._leave(user_id, room, current, content)
+                    left = await self._rooms.current(room, EventTypes.MEMBER, user_id)
+                    return (left or current).event_id
             return await self._send_own(user_id, room_id, content)
         room = await self._target_room(requester, room_id, user_id)
         if membership == Membership.INVITE:
@@ -294,8 +375,10 @@ class Memberships:
         wanted = [members.Membership.JOIN, members.Membership.INVITE, members.Membership.KNOCK]
         for row in await self._members.rooms_of(user_nid, wanted):
             room = await self._rooms.get_by_nid(row.room_nid)
+            current = await self._rooms.current(room, EventTypes.MEMBER, user_id)
+            assert current is not None, "who has a row has a member event"
             try:
-                await self._send(user_id, room.room_id, user_id, {"membership": Membership.LEAVE})
+                await self._leave(user_id, room, current, {"membership": Membership.LEAVE})
             except MatrixError as error:
                 logger.warning("%s could not leave %s: %s", user_id, room.room_id, error)
 
@@ -312,6 +395,16 @@ class Memberships:
         }
         content = {**kept, **await self._profile(user_id)}
         await self._send(user_id, room.room_id, user_id, content, unless_same=True)
+
+    async def _leave(
+        self, user_id: str, room: Room, current: Event, content: dict[str, Any]
+    ) -> None:
+        if is_here(room):
+            await self._send(user_id, room.room_id, user_id, content)
+        elif current.membership in (Membership.INVITE, Membership.KNOCK):
+            await self._elsewhere.leave(user_id, room, current, content)
+        else:
+            raise not_in_room(room.room_id)
 
     async def _send(
         self,
@@ -331,6 +424,11 @@ class Memberships:
             return event if room.membership(sender) == Membership.JOIN else None
 
         draft = Draft(EventTypes.MEMBER, sender, content, state_key=user_id)
+        if content["membership"] == Membership.INVITE and domain_of(user_id) != self._server_name:
+            room = await self._rooms.get(room_id)
+            await self._rooms.state(room, [(EventTypes.MEMBER, u) for u in (user_id, sender)])
+            said = unless(room) if unless_same else None
+            return (said or await self._elsewhere.invite(room_id, draft)).event_id
         event = await self._writer.send(room_id, draft, unless=unless if unless_same else None)
         await self._removals.removed(event)
         return event.event_id
@@ -353,6 +451,12 @@ class Memberships:
             return {}
         profile = await self._profiles.profile(user_id)
         return {key: profile[key] for key in ("displayname", "avatar_url") if key in profile}
+
+    async def _known(self, room_id: str) -> Room | None:
+        try:
+            return await self._rooms.get(room_id)
+        except NotFound:
+            return None
 
     async def _target_room(self, requester: Requester, room_id: str, user_id: str) -> Room:
         """The room, for one of its members, who alone learn what others are in it."""

@@ -10,6 +10,7 @@ class MembershipLimits:
 
     def __init__(self, clock: Clock, config: RateLimitsConfig) -> None:
         self._joins = RateLimiter(clock, config.rc_joins.local)
+        self._remote_joins = RateLimiter(clock, config.rc_joins.remote)
         self._joins_per_room = RateLimiter(clock, config.rc_joins_per_room)
         self._invites_per_room = RateLimiter(clock, config.rc_invites.per_room)
         self._invites_per_user = RateLimiter(clock, config.rc_invites.per_user)
@@ -19,8 +20,21 @@ class MembershipLimits:
         self._joins.check(user_id)
         self._joins_per_room.check(room_id)
 
+    def check_remote_join(self, user_id: str, room_id: str) -> None:
+        """A join of, or a knock at, a room that this server isn't in."""
+        self._remote_joins.check(user_id)
+        self._joins_per_room.check(room_id)
+
+    def check_admission(self, room_id: str) -> None:
+        """A join of another server's user."""
+        self._joins_per_room.check(room_id)
+
     def check_invite(self, sender: str, room_id: str, invitee: str) -> None:
         self._invites_per_issuer.check(sender)
+        self._invites_per_room.check(room_id)
+        self._invites_per_user.check(invitee)
+
+    def check_invite_from_elsewhere(self, room_id: str, invitee: str) -> None:
         self._invites_per_room.check(room_id)
         self._invites_per_user.check(invitee)
 

@@ -4,7 +4,7 @@ Client-server API, "Restricted rooms", and MSC3083: the join names a member who 
 the user, `join_authorised_via_users_server`; this server vouches for that by its signature.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from synapse.api.constants import EventTypes, Membership
 from synapse.api.errors import Forbidden, NotFound
@@ -24,6 +24,14 @@ _RULE_SLOTS = [
 _MAX_CANDIDATES = 100
 
 
+class CannotAuthorise(Forbidden):
+    """This server is in none of the rooms whose members may join: others may know more."""
+
+
+class CannotGrant(Forbidden):
+    """The user may join, but nobody of this server may let them in: others' users may."""
+
+
 class RestrictedJoins:
     """Finds out whether a restricted room admits a user, and who vouches for them."""
 
@@ -35,7 +43,8 @@ class RestrictedJoins:
     async def authoriser(self, room: Room, user_id: str) -> str | None:
         """The user of ours who vouches for a join; None if the join needs nobody.
 
-        Raises `Forbidden` if the user is in none of the rooms that the rule allows.
+        Raises `Forbidden` if the user is in none of the rooms that the rule allows, and
+        `CannotAuthorise` or `CannotGrant` if that is for other servers to say.
         """
         member = (EventTypes.MEMBER, user_id)
         state = await self._rooms.state(room, [*_RULE_SLOTS, member])
@@ -44,11 +53,10 @@ class RestrictedJoins:
             return None
         if member in state and state[member].membership in (Membership.JOIN, Membership.INVITE):
             return None
-        if not await self._is_joined_to_any(allowed_rooms(rule, room.version), user_id):
-            raise Forbidden("You are in none of the rooms whose members may join this room")
+        await self._check_is_joined_to_any(allowed_rooms(rule, room.version), user_id)
         authoriser = await self._named_inviter(room, state) or await self._any_inviter(room, state)
         if authoriser is None:
-            raise Forbidden("Nobody of this server in the room may let you in")
+            raise CannotGrant("Nobody of this server in the room may let you in")
         return authoriser
 
     async def _named_inviter(self, room: Room, state: StateMap) -> str | None:
@@ -79,15 +87,21 @@ class RestrictedJoins:
                 return user_id
         return None
 
-    async def _is_joined_to_any(self, room_ids: Iterable[str], user_id: str) -> bool:
+    async def _check_is_joined_to_any(self, room_ids: Sequence[str], user_id: str) -> None:
+        is_in_one = False
         for room_id in room_ids:
             try:
                 room = await self._rooms.get(room_id)
             except NotFound:
                 continue
+            if not room.local_joined:
+                continue  # what we know of it is of before
+            is_in_one = True
             if _is_joined(await self._rooms.current(room, EventTypes.MEMBER, user_id)):
-                return True
-        return False
+                return
+        if room_ids and not is_in_one:
+            raise CannotAuthorise("This server is in none of the rooms whose members may join")
+        raise Forbidden("You are in none of the rooms whose members may join this room")
 
 
 def _is_joined(member: Event | None) -> bool:

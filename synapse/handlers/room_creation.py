@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from synapse.api.constants import EventTypes
 from synapse.api.errors import BadJson, InvalidParam, MatrixError
+from synapse.api.identifiers import domain_of
 from synapse.api.room_versions import ROOM_VERSIONS, RoomVersion
 from synapse.config.rooms import RoomsConfig
 from synapse.events.auth_rules import AuthError
@@ -114,8 +115,21 @@ class RoomCreation:
         except AuthError as error:
             # What the requester wished for forbids what else they wished for.
             raise MatrixError(400, "M_INVALID_ROOM_STATE", error.message) from None
+        await self._invite_elsewhere(requester, room.room_id, wish)
         await self._offer(requester, room.room_id, unknown)
         return room.room_id
+
+    async def _invite_elsewhere(self, requester: Requester, room_id: str, wish: RoomWish) -> None:
+        """Invite users of other servers, who have to sign that: so there must be a room."""
+        for user_id in wish.invite:
+            if self._is_ours(user_id):
+                continue
+            try:
+                await self._memberships.invite_elsewhere(
+                    requester, room_id, user_id, is_direct=wish.is_direct
+                )
+            except MatrixError as error:
+                raise _made_but_not_invited(room_id, user_id, error) from None
 
     async def _offer(
         self, requester: Requester, room_id: str, unknown: Sequence[ThirdPartyWish]
@@ -125,14 +139,10 @@ class RoomCreation:
             try:
                 await self._third_party_invites.offer(requester, room_id, wish)
             except MatrixError as error:
-                # Whoever only heard "no" would make another room.
-                raise MatrixError(
-                    error.status,
-                    error.errcode,
-                    f"The room {room_id} was made, but {wish.identifier.address} could not be "
-                    f"invited: {error.message}",
-                    **error.extra,
-                ) from None
+                raise _made_but_not_invited(room_id, wish.identifier.address, error) from None
+
+    def _is_ours(self, user_id: str) -> bool:
+        return domain_of(user_id) == self._server_name
 
     async def _drafts(
         self,
@@ -156,7 +166,7 @@ class RoomCreation:
         if alias is not None and (EventTypes.CANONICAL_ALIAS, "") not in state:
             drafts.append(Draft(EventTypes.CANONICAL_ALIAS, creator, {"alias": alias}, ""))
         drafts += [Draft(type_, creator, content, key) for (type_, key), content in state.items()]
-        for user_id in wish.invite:
+        for user_id in filter(self._is_ours, wish.invite):
             content = await self._memberships.invitation(creator, user_id, is_direct=wish.is_direct)
             drafts.append(Draft(EventTypes.MEMBER, creator, content, user_id))
         return drafts
@@ -236,6 +246,16 @@ def _name_and_topic(wish: RoomWish) -> Iterator[tuple[tuple[str, str], dict[str,
         yield (EventTypes.NAME, ""), {"name": wish.name}
     if wish.topic is not None:
         yield (EventTypes.TOPIC, ""), topic_content(wish.topic)
+
+
+def _made_but_not_invited(room_id: str, whom: str, error: MatrixError) -> MatrixError:
+    # Whoever only heard "no" would make another room.
+    return MatrixError(
+        error.status,
+        error.errcode,
+        f"The room {room_id} was made, but {whom} could not be invited: {error.message}",
+        **error.extra,
+    )
 
 
 def _check_aliases(content: dict[str, Any], alias: str | None) -> None:

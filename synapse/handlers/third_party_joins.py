@@ -13,6 +13,7 @@ from synapse.api.constants import EventTypes, JoinRules, Membership
 from synapse.api.errors import Forbidden, MatrixError
 from synapse.api.identifiers import domain_of
 from synapse.events.auth_rules.third_party_invite import SigningKey, signing_key
+from synapse.handlers.elsewhere import Elsewhere
 from synapse.handlers.identity_server import IdentityClient, is_valid_key
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
@@ -29,6 +30,7 @@ class ThirdPartyJoins:
         writer: RoomWriter,
         users: UserStore,
         client: IdentityClient | None,
+        elsewhere: Elsewhere,
         *,
         server_name: str,
     ) -> None:
@@ -36,10 +38,17 @@ class ThirdPartyJoins:
         self._writer = writer
         self._users = users
         self._client = client
+        self._elsewhere = elsewhere
         self._server_name = server_name
 
-    async def exchange(self, user_id: str, room: Room, signed: dict[str, Any]) -> None:
-        """Invite a user of ours who has shown `third_party_signed`, unless anybody may join.
+    async def exchange(
+        self, user_id: str, room: Room, signed: dict[str, Any], *, sender: Any
+    ) -> None:
+        """Invite a user who has shown `third_party_signed`, unless anybody may join.
+
+        The inviter may be of another server, since it is the identity server's signature that
+        counts; and so may the user, whose server then has to sign as well. `sender`
+        is who is said to have sent the invitation.
 
         Raises `Forbidden`, and 403 `M_THREEPID_AUTH_FAILED` if the key doesn't count.
         """
@@ -50,7 +59,7 @@ class ThirdPartyJoins:
         invitation = None
         if isinstance(token, str) and signed.get("mxid") == user_id:
             invitation = await self._rooms.current(room, EventTypes.THIRD_PARTY_INVITE, token)
-        if invitation is None or signed.get("sender") != invitation.sender:
+        if invitation is None or sender != invitation.sender:
             raise _no_invitation()
         key = signing_key(signed, invitation)
         if key is None:
@@ -66,12 +75,14 @@ class ThirdPartyJoins:
             },
         }
         draft = Draft(EventTypes.MEMBER, invitation.sender, content, state_key=user_id)
-        await self._writer.send(room.room_id, draft)
+        if domain_of(user_id) == self._server_name:
+            await self._writer.send(room.room_id, draft)
+        else:
+            await self._elsewhere.invite(room.room_id, draft)
 
     async def _check_inviter(self, sender: str) -> None:
-        """We can only speak for users of our own."""
         if domain_of(sender) != self._server_name:
-            raise Forbidden(f"{sender} is of another server: there is no federation yet")
+            return
         user = await self._users.user(sender)
         if user is None or user.is_deactivated:
             raise _no_invitation()

@@ -23,6 +23,8 @@ from synapse.storage.stores.slots import Slots
 from synapse.storage.stores.states import StateStore
 from synapse.storage.transaction import Transaction
 
+_MANY = 30
+
 
 @dataclass(frozen=True, slots=True)
 class Aside:
@@ -37,6 +39,11 @@ class Aside:
 class _Batch:
     room_nid: int
     asides: Sequence[Aside]
+
+    @property
+    def is_large(self) -> bool:
+        """See `synapse.storage.writer`."""
+        return len(self.asides) > _MANY
 
 
 class Asides:

@@ -8,6 +8,8 @@ from synapse.rooms.noise import Noise
 from synapse.rooms.room import Room, Slot
 from synapse.storage.stores.forks import KnownState
 
+_MANY_FLIPS = 100
+
 
 @dataclass(slots=True)
 class Redaction:
@@ -76,6 +78,11 @@ class Chunk:
     @property
     def last(self) -> Event:
         return self.entries[-1].event
+
+    @property
+    def is_large(self) -> bool:
+        """Whether writing it takes longer than others should wait: see `storage.writer`."""
+        return sum(len(entry.flips) for entry in self.entries) > _MANY_FLIPS
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,9 +60,16 @@ class Entrances:
         self._write = _open
 
     async def open(self, room_id: str, version: RoomVersion) -> int:
-        """The number of a room, which is known from now on if it wasn't."""
+        """The number of a room, which is known from now on if it wasn't.
+
+        Before there are events in it, we have the version from hearsay: the newest counts.
+        """
         new = _NewRoom(room_id, version.identifier, self._clock.now_ms())
-        return await self._database.write(self._write, new)
+        room_nid = await self._database.write(self._write, new)
+        room = self._rooms.peek(room_nid)
+        if room is not None and room.version is not version and not room.tips:
+            self._rooms.discard(room)
+        return room_nid
 
     async def enter(self, join: Arrival, state: Sequence[Event]) -> None:
         """Put a join of ours into a room that this server is not in, on top of its state.
@@ -141,7 +148,8 @@ def _open(txn: Transaction, rooms: list[_NewRoom]) -> list[int]:
         """INSERT INTO rooms (room_id, version, head, pos, first_pos, depth, last_nid, tips,
                state_nid, joined, invited, local_joined, published, created_ms)
            VALUES (?, ?, 0, 0, 1, 0, 0, '[]', 0, 0, 0, 0, 0, ?)
-           ON CONFLICT (room_id) DO NOTHING""",
+           ON CONFLICT (room_id) DO UPDATE SET version = excluded.version
+           WHERE rooms.head = 0""",
         [(room.room_id, room.version, room.created_ms) for room in wanted.values()],
     )
     rows = txn.execute("SELECT room_id, room_nid FROM rooms WHERE room_id = ANY(?)", list(wanted))

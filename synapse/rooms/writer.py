@@ -58,6 +58,15 @@ class Draft:
     origin_server_ts: int | None = None  # None: now
 
 
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An event that could be said in a room, and isn't yet."""
+
+    room: Room
+    event: Event
+    auth_events: Sequence[Event]
+
+
 # Of a room, what is to be said in it, and the state by which it is judged.
 Weigh = Callable[[Room, Draft, StateMap], Awaitable[Noise]]
 
@@ -128,6 +137,33 @@ class RoomWriter:
             room.turns.release()
         await written
         return chunk.last
+
+    async def propose(self, room_id: str, draft: Draft) -> Proposal:
+        """Build an event on top of the room's newest ones, and write nothing.
+
+        For what other servers have a part in: an event that they sign too, or that their user says
+        (then only its form counts). It comes into the room through the receiver, wherever the room
+        has got to by then. Raises what `send` raises.
+        """
+        room = await self._rooms.get(room_id)
+        await room.turns.acquire()
+        try:
+            # What is not committed yet may fail, and nobody could stand on it.
+            await room.writes.empty()
+            state = await self._gather(room, draft)
+            if room.lost:
+                raise HeadMoved(room_id)
+            prev_events: Sequence[Event] = room.tips
+            if len(prev_events) > MAX_PREV_EVENTS:
+                prev_events = await self._standings.some_tips(room, state)
+                before = await self._standings.state_before(
+                    room, [event.event_id for event in prev_events]
+                )
+                state = await self._standings.events_of(before, slots_of(room, draft))
+            event, auth_events = self._build(room, draft, state, prev_events)
+        finally:
+            room.turns.release()
+        return Proposal(room, event, auth_events)
 
     async def create(
         self,
@@ -263,11 +299,11 @@ class RoomWriter:
     async def _add_beside(
         self, chunk: Chunk, draft: Draft, view: StateMap, target: Event | None, noise: Noise
     ) -> None:
-        room, slots = chunk.room, slots_of(chunk.room, draft)
+        room = chunk.room
         await room.writes.empty()
         prev_events = await self._standings.some_tips(room, view)
         before = await self._standings.state_before(room, [e.event_id for e in prev_events])
-        state = await self._standings.events_of(before, slots)
+        state = await self._standings.events_of(before, slots_of(room, draft))
         event, auth_events = self._build(room, draft, state, prev_events)
         # Others will hold it against the room's state, too.
         check_auth(event, view, signed_by=self._signed_by)

@@ -101,6 +101,9 @@ class Writer:
     def _is_quick(self, batch: list[Write]) -> bool:
         if not self._in_process:
             return False
+        # An item that is many in one, such as a room's whole state, says so.
+        if any(getattr(write.item, "is_large", False) for write in batch):
+            return False
         costs = self._seconds_per_item
         return sum(costs.get(name_of(write.apply), 0.0) for write in batch) < _BUDGET_S
 

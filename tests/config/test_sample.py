@@ -27,7 +27,6 @@ WITHOUT_EFFECT = {
     "enable_metrics",
     "form_secret",
     "macaroon_secret_key",
-    "remote",  # rc_joins.remote: there are no remote rooms yet
 }
 
 

@@ -4,18 +4,21 @@ They sign and check their requests for real; what stands between them is a netwo
 links a test can cut.
 """
 
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
 import orjson
 
 from synapse.app.resources.federation import federation_resources
+from synapse.app.resources.hosting import hosting_resources
 from synapse.app.resources.keys import key_resources
 from synapse.app.resources.listeners import client_resources
 from synapse.app.wiring import Server
 from synapse.crypto.signing import SigningKey
 from synapse.federation.authentication import authorization
-from synapse.federation.errors import error_of
+from synapse.federation.errors import RemoteError, error_of
 from synapse.http.client.answer import Answer as ClientAnswer
 from synapse.http.client.errors import RequestFailed, Step
 from synapse.http.routing import Router
@@ -32,8 +35,13 @@ class Network:
 
     def __init__(self) -> None:
         self.sites: dict[str, FakeSite] = {}
+        self.links: dict[str, Link] = {}
         self.cut: set[frozenset[str]] = set()  # pairs of servers that don't reach each other
         self.log: list[tuple[str, str, str]] = []  # from, to, "METHOD /path"
+        # Comes before each request, and may raise what comes of it.
+        self.before: Callable[[str, str], Awaitable[None]] | None = None
+        # What becomes of an answer on its way, by a part of the request's path.
+        self.tampers: dict[str, Callable[[Any], Any]] = {}
 
     def cut_off(self, *names: str) -> None:
         """These servers are alone from now on."""
@@ -42,6 +50,15 @@ class Network:
     def heal(self) -> None:
         self.cut.clear()
 
+    def age(self, *parts: str) -> None:
+        """The servers don't know paths with one of these parts any more."""
+
+        async def refuse(destination: str, path: str) -> None:
+            if any(part in path for part in parts):
+                raise RemoteError(destination, 404, "M_UNRECOGNIZED", "Unrecognized request")
+
+        self.before = refuse
+
 
 class Link:
     """A server's way to the others: a `Transport`."""
@@ -49,7 +66,7 @@ class Link:
     def __init__(self, network: Network, origin: str, key: SigningKey) -> None:
         self._network = network
         self._origin = origin
-        self._key = key
+        self.key = key
 
     async def request(
         self,
@@ -59,6 +76,7 @@ class Link:
         *,
         query: Any = None,
         json: Any = None,
+        decode: Any = None,
         **options: Any,
     ) -> Any:
         network = self._network
@@ -66,20 +84,31 @@ class Link:
         site = network.sites.get(destination)
         if site is None or frozenset({self._origin, destination}) in network.cut:
             raise RequestFailed(Step.TCP, f"{destination} can't be reached")
+        if network.before is not None:
+            await network.before(destination, path)
         uri = f"{path}?{urlencode(query, doseq=True)}" if query else path
+        answer = await self.fetch(destination, method, uri, json)
+        if answer.status != 200:
+            raise error_of(destination, ClientAnswer(answer.status, answer.headers, answer.body))
+        body = answer.body
+        for part, tamper in network.tampers.items():
+            if part in path:
+                body = orjson.dumps(tamper(orjson.loads(body)))
+        return (decode or orjson.loads)(body)
+
+    async def fetch(self, destination: str, method: str, uri: str, json: Any = None) -> Answer:
+        """What a signed request is answered, whatever that is."""
+        site = self._network.sites[destination]
         body = None if json is None else canonicaljson.encode_lax(json)
         header = authorization(
-            self._key,
+            self.key,
             method=method,
             uri=uri,
             origin=self._origin,
             destination=destination,
             content=body,
         )
-        answer = await site.fetch(method, uri, body=body, headers={"Authorization": header})
-        if answer.status != 200:
-            raise error_of(destination, ClientAnswer(answer.status, answer.headers, answer.body))
-        return orjson.loads(answer.body)
+        return await site.fetch(method, uri, body=body, headers={"Authorization": header})
 
 
 class FederationTestCase(StoreTestCase):
@@ -95,21 +124,23 @@ class FederationTestCase(StoreTestCase):
         self.network = Network()
         self.servers: dict[str, Server] = {}
 
-    def add_server(self, name: str) -> Server:
-        """One more server, which all others can reach."""
+    def add_server(self, name: str, **sections: Any) -> Server:
+        """One more server, which all others can reach; with other sections of the configuration."""
         key = SigningKey("a_" + name.partition(".")[0], name.encode().ljust(32, b".")[:32])
         self.engine = self._postgres() if self.on_postgres else self._sqlite()
+        self.network.links[name] = Link(self.network, name, key)
         server = Server(
-            default_config(name),
+            replace(default_config(name), **sections),
             self.open(name),
             self.clock,
             AtOnce(),
             key,
-            transport=Link(self.network, name, key),
+            transport=self.network.links[name],
         )
         resources = [
             *client_resources(server),
             *federation_resources(server.federation),
+            *hosting_resources(server.federation.peers, server.hosting),
             *key_resources(self.clock, server.keys),
         ]
         self.servers[name] = server
@@ -142,3 +173,8 @@ class FederationTestCase(StoreTestCase):
         self, server: str, method: str, path: str, json: Any = None, *, token: str | None = None
     ) -> Answer:
         return await self.network.sites[server].fetch(method, path, json, token=token)
+
+
+def always(answer: Any) -> Callable[[Any], Any]:
+    """Makes this of every answer."""
+    return lambda _: answer

@@ -51,7 +51,7 @@ def default_config(server_name: str = SERVER_NAME) -> HomeserverConfig:
         rate_limits=RateLimitsConfig(
             rc_message=_NO_LIMIT,
             rc_registration=_NO_LIMIT,
-            rc_joins=JoinLimits(local=_NO_LIMIT),
+            rc_joins=JoinLimits(local=_NO_LIMIT, remote=_NO_LIMIT),
             rc_joins_per_room=_NO_LIMIT,
             rc_invites=InviteLimits(per_room=_NO_LIMIT, per_user=_NO_LIMIT, per_issuer=_NO_LIMIT),
             rc_third_party_invite=_NO_LIMIT,

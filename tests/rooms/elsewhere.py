@@ -19,6 +19,8 @@ _START_MS = 1_700_000_000_000
 class Elsewhere:
     """Knows all events of a room, and by the naive resolution the state after each."""
 
+    server_name = "elsewhere"  # whose users send
+
     def __init__(self, version: RoomVersion, room_id: str, key: SigningKey) -> None:
         self.version = version
         self.key = key
@@ -96,7 +98,7 @@ class Elsewhere:
             auth_events=[self.events[state[slot]] for slot in slots if slot in state],
             depth=1 + max((event.depth for event in prev_events), default=0),
             origin_server_ts=_START_MS + number * 1000,
-            server_name="elsewhere",
+            server_name=self.server_name,
             key=self.key,
             redacts=redacts,
             event_id_localpart=f"{number}{self.room_id[1:].partition(':')[0]}"

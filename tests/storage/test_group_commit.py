@@ -4,6 +4,7 @@ import threading
 import time
 from functools import partial
 from itertools import chain
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -127,6 +128,16 @@ class GroupCommitTests(StoreTestCase):
             with self.assertRaises(Overloaded):
                 await self.database.write(add_names, "one too many")
         self.assertEqual(await gatherResults(accepted), [1, 2, 3])
+
+    async def test_an_item_that_says_it_is_large_leaves_it_at_once(self) -> None:
+        here: list[bool] = []
+
+        def apply(tx: Transaction, items: list[Any]) -> None:
+            here.append(threading.current_thread() is threading.main_thread())
+
+        await self.database.write(apply, "small")
+        await self.database.write(apply, SimpleNamespace(is_large=True))
+        self.assertEqual(here, [not self.on_postgres, False])
 
     async def test_slow_kinds_of_writes_leave_the_reactors_thread(self) -> None:
         threads: list[bool] = []

@@ -8,6 +8,7 @@ from synapse.app.parts.streams import Streams
 from synapse.config.homeserver import HomeserverConfig
 from synapse.handlers.aliases import Aliases
 from synapse.handlers.directory_rules import DirectoryRules
+from synapse.handlers.elsewhere import Elsewhere
 from synapse.handlers.invite_permission import InvitePermission
 from synapse.handlers.membership import Memberships
 from synapse.handlers.membership_limits import MembershipLimits
@@ -37,6 +38,7 @@ class Entering:
         rooms: Rooms,
         access: Access,
         outbound: Outbound | None,
+        elsewhere: Elsewhere,
     ) -> None:
         limits, server_name = config.rate_limits, config.server.server_name
         identity_client = None if outbound is None else lambda: outbound.client
@@ -51,7 +53,18 @@ class Entering:
             server_name=server_name,
             require_membership=config.rooms.require_membership_for_aliases,
         )
-        membership_limits = MembershipLimits(clock, limits)
+        self.membership_limits = membership_limits = MembershipLimits(clock, limits)
+        self.restricted_joins = RestrictedJoins(
+            rooms.cache, stores.members, server_name=server_name
+        )
+        self.third_party_joins = ThirdPartyJoins(
+            rooms.cache,
+            rooms.writer,
+            stores.users,
+            identity_client,
+            elsewhere,
+            server_name=server_name,
+        )
         self.invite_permission = InvitePermission(
             streams.account_data_store,
             stores.events,
@@ -66,19 +79,14 @@ class Entering:
             stores.members,
             stores.names,
             stores.profiles,
-            RestrictedJoins(rooms.cache, stores.members, server_name=server_name),
+            self.restricted_joins,
             self.invite_permission,
             access.notices_user,
             succession,
-            ThirdPartyJoins(
-                rooms.cache,
-                rooms.writer,
-                stores.users,
-                identity_client,
-                server_name=server_name,
-            ),
+            self.third_party_joins,
             membership_limits,
             RemovalRedactions(rooms.cache, stores.events, rooms.sender_redactions),
+            elsewhere,
             config.rooms,
             server_name=server_name,
         )

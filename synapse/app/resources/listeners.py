@@ -6,6 +6,7 @@ from synapse.app.resources.attention import attention_resources
 from synapse.app.resources.discovery import discovery_resources
 from synapse.app.resources.events import event_resources
 from synapse.app.resources.federation import federation_resources
+from synapse.app.resources.hosting import hosting_resources
 from synapse.app.resources.keys import key_resources
 from synapse.app.resources.rooms import room_resources
 from synapse.app.resources.settings import setting_resources
@@ -26,6 +27,7 @@ def resources_of(server: Server, listener: ListenerConfig, registry: Registry) -
         resources += client_resources(server)
     if "federation" in names:
         resources += federation_resources(server.federation)
+        resources += hosting_resources(server.federation.peers, server.hosting)
     if "federation" in names or "keys" in names:
         resources += key_resources(server.clock, server.keys)
     if "metrics" in names or listener.type == "metrics":

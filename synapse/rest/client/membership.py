@@ -1,5 +1,6 @@
 """Joining, inviting, leaving, kicking, banning, knocking, forgetting."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from synapse.handlers.aliases import Aliases
@@ -41,7 +42,7 @@ class JoinRoomOrAlias(Resource):
     async def post(self, request: Request, room_id_or_alias: str) -> dict[str, Any]:
         requester = await self._auth.requester(request, allow_guest=True)
         room_id = await self._aliases.resolve(room_id_or_alias)
-        await _join(self._memberships, requester, room_id, request)
+        await _join(self._memberships, requester, room_id, request, _servers(request))
         return {"room_id": room_id}
 
 
@@ -59,7 +60,7 @@ class Knock(Resource):
         requester = await self._auth.requester(request)
         content = _reason_content(request)
         room_id = await self._aliases.resolve(room_id_or_alias)
-        await self._memberships.knock(requester, room_id, content)
+        await self._memberships.knock(requester, room_id, content, servers=_servers(request))
         return {"room_id": room_id}
 
 
@@ -155,7 +156,11 @@ class Forget(_MembershipResource):
 
 
 async def _join(
-    memberships: Memberships, requester: Requester, room_id: str, request: Request
+    memberships: Memberships,
+    requester: Requester,
+    room_id: str,
+    request: Request,
+    servers: Sequence[str] = (),
 ) -> None:
     signed = request.json_or_empty.optional_object("third_party_signed")
     await memberships.join(
@@ -163,7 +168,14 @@ async def _join(
         room_id,
         _reason_content(request),
         third_party_signed=None if signed is None else signed.raw,
+        servers=servers,
     )
+
+
+def _servers(request: Request) -> list[str]:
+    """The servers that a client says are in the room."""
+    # `server_name` is what `via` was called before version 1.12 of the specification.
+    return [*request.query.strings("via"), *request.query.strings("server_name")]
 
 
 def _reason_content(request: Request) -> dict[str, Any]:

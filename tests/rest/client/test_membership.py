@@ -447,15 +447,15 @@ class InviteTests(MembershipTestCase):
         answer = await self.put_member(self.alice, room_id, BOB, membership="invite")
         self.assertEqual(answer.status, 403)
 
-    async def test_users_of_other_servers_would_never_hear_of_it(self) -> None:
+    async def test_users_of_other_servers_must_hear_of_it(self) -> None:
         await self.people()
         room_id = await self.create(self.alice)
         stranger = "@bob:elsewhere"
         path = room_path(room_id, "/invite")
         body = {"user_id": stranger}
-        await self.refused(403, "M_FORBIDDEN", "POST", path, body, token=self.alice)
+        await self.refused(502, "M_UNKNOWN", "POST", path, body, token=self.alice)
         answer = await self.put_member(self.alice, room_id, stranger, membership="invite")
-        self.assertEqual(answer.status, 403)
+        self.assertEqual(answer.status, 502)
         # A ban needs nobody to be told.
         await self.ok("POST", room_path(room_id, "/ban"), body, token=self.alice)
 

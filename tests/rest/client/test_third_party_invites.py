@@ -166,10 +166,11 @@ class InvitingTests(ThirdPartyTestCase):
         await self.denied(address="18005552067", medium="msisdn")
         self.assertEqual(self.service.invites, [])
 
-    async def test_users_of_other_servers_are_not_invited_yet(self) -> None:
+    async def test_users_of_other_servers_are_invited_through_these(self) -> None:
         await self.people()
         self.service.bound[BOBS_HASH] = "@bob:elsewhere"
-        await self.denied(errcode="M_FORBIDDEN")
+        await self.denied(502, "M_UNKNOWN")
+        self.assertIn("/v2/invite/", self.network.requests[-1][1])
 
 
 class UnhelpfulServersTests(ThirdPartyTestCase):

@@ -53,6 +53,7 @@ class LifeTestCase(FederatedLifeTestCase):
         await self._read_state()
         await self._change_memberships()
         await self._federate()
+        await self._let_servers_in()
         await self._use_directories()
         await self._delay_events()
         await self._send_notices()

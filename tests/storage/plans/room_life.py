@@ -173,6 +173,15 @@ class RoomLifeTestCase(RoomTestCase):
         for room_id in (self.room_id, self.restricted):
             await self.get(self.bob, f"{V1}/room_summary/{quote(room_id)}")
 
+    async def _let_servers_in(self) -> None:
+        """What other servers are told when a user of theirs has joined."""
+        rooms = self.server.rooms.cache
+        room = await rooms.get(self.room_id)
+        join = await rooms.current(room, "m.room.member", ALICE)
+        assert join is not None
+        for omit_members in (False, True):
+            await self.server.hosting.join_answers.answer(room, join, omit_members=omit_members)
+
     async def _change_memberships(self) -> None:
         alice, room_id = self.alice, self.room_id
         await self.join(alice, self.direct)

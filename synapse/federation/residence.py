@@ -1,0 +1,24 @@
+"""The rooms that this server is in, as far as another server may ask about them."""
+
+from synapse.api.errors import NotFound
+from synapse.federation.server_acls import ServerAcls
+from synapse.rooms.cache import RoomCache
+from synapse.rooms.room import Room
+
+
+class Residence:
+    """Finds rooms for other servers."""
+
+    def __init__(self, rooms: RoomCache, acls: ServerAcls) -> None:
+        self._rooms = rooms
+        self._acls = acls
+
+    async def room(self, origin: str, room_id: str) -> Room:
+        """The room. Raises `NotFound` unless we are in it, and `Forbidden` if `origin` isn't
+        admitted to it."""
+        room = await self._rooms.get(room_id)
+        if not room.local_joined:
+            # Of what we know of a room that we left, nobody needs to hear from us.
+            raise NotFound(f"Unknown room: {room_id}")
+        await self._acls.check(room, origin)
+        return room

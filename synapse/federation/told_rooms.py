@@ -1,0 +1,179 @@
+"""What a server tells of its room when a user of ours has joined, from its bytes to the database.
+
+Nothing of it is believed without a signature, and nothing that the auth rules don't allow. The
+answer may have many megabytes: it is cut into events without being parsed (`msgspec.Raw`), and
+everything after that is done event by event, with breaks.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from synapse.api.constants import EventTypes
+from synapse.api.errors import MatrixError
+from synapse.api.room_versions import RoomVersion
+from synapse.events.auth_rules import AuthError
+from synapse.events.auth_selection import CREATE_SLOT
+from synapse.events.event import Event
+from synapse.federation.outliers import Outliers
+from synapse.federation.pdus import Pdus, Refused, Verified
+from synapse.federation.remote_graph import Unanswered
+from synapse.http.client.errors import RequestFailed, Step
+from synapse.http.json_body import parse_json
+from synapse.rooms.arrivals import Arrival
+from synapse.rooms.cache import RoomCache
+from synapse.rooms.entrances import Entrances
+from synapse.storage.stores.events import EventStore
+from synapse.util.breaks import Breaks
+from synapse.util.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+# A room tells its state, and what authorised it: more than this is no room.
+MAX_EVENTS = 500_000
+# Of what is refused, so much is said in the log.
+_MOST_COMPLAINTS = 10
+
+
+_NOTHING = msgspec.Raw(b"null")
+
+
+class Told(msgspec.Struct, frozen=True):
+    """An answer to `send_join`, cut into events."""
+
+    state: list[msgspec.Raw]
+    auth_chain: list[msgspec.Raw]
+    event: msgspec.Raw = _NOTHING
+    members_omitted: bool = False
+
+
+_decode_v2 = msgspec.json.Decoder(Told).decode
+_decode_v1 = msgspec.json.Decoder(tuple[int, Told]).decode
+
+
+def read_told(body: bytes) -> Told:
+    """The answer of `send_join`, version 1 or 2. Raises `RequestFailed`."""
+    try:
+        return _decode_v1(body)[1] if body.lstrip()[:1] == b"[" else _decode_v2(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RequestFailed(Step.HTTP, f"an answer that can't be used: {error}") from None
+
+
+class ToldRooms:
+    """Takes in what other servers tell of their rooms."""
+
+    def __init__(
+        self,
+        rooms: RoomCache,
+        events: EventStore,
+        pdus: Pdus,
+        outliers: Outliers,
+        entrances: Entrances,
+        clock: Clock,
+        *,
+        server_name: str,
+    ) -> None:
+        self._rooms = rooms
+        self._events = events
+        self._pdus = pdus
+        self._outliers = outliers
+        self._entrances = entrances
+        self._clock = clock
+        self._server_name = server_name
+
+    async def join_of(self, server: str, join: Event, told: Told) -> Verified:
+        """Our join, with the signatures that the other server may have added. Raises `Unanswered`
+        if it made something else of it."""
+        if bytes(told.event) == b"null":
+            return Verified(join, frozenset([self._server_name]))
+        (one,) = await self._pdus.verify(
+            join.version, join.room_id, await self._values([told.event])
+        )
+        if isinstance(one, Refused):
+            raise Unanswered(f"{server} returns our join spoilt: {one.reason}")
+        if one.event.event_id != join.event_id or one.event.content != join.content:
+            raise Unanswered(f"{server} returns another event than our join")
+        return one
+
+    async def enter(self, server: str, join: Verified, told: Told) -> None:
+        """Keep the state, and put our join on top of it.
+
+        Raises `Unanswered` if one doesn't fit onto the other, and `HeadMoved` if somebody came into
+        the room before.
+        """
+        state = await self._keep(server, join.event, told)
+        cited = join.event.auth_event_ids()
+        known = await self._events.get_many(cited)
+        missing = [event_id for event_id in cited if event_id not in known]
+        if missing:
+            raise Unanswered(f"{server} doesn't tell what authorises our join: {missing}")
+        arrival = Arrival(join.event, [known[event_id] for event_id in cited], join.signed_by)
+        try:
+            await self._entrances.enter(arrival, state)
+        except AuthError as error:
+            raise Unanswered(f"{server} tells a state that forbids our join: {error}") from None
+
+    async def _keep(self, server: str, join: Event, told: Told) -> list[Event]:
+        if len(told.state) + len(told.auth_chain) > MAX_EVENTS:
+            raise Unanswered(f"{server} tells more than {MAX_EVENTS} events")
+        # An auth chain holds much of the state, spelt alike.
+        state = dict.fromkeys(map(bytes, told.state))
+        chain = dict.fromkeys(raw for raw in map(bytes, told.auth_chain) if raw not in state)
+        values = await self._values([*state, *chain])
+        verdicts = await self._pdus.verify(join.version, join.room_id, values)
+        _complain(server, verdicts)
+        verified = [one for one in verdicts if isinstance(one, Verified)]
+        state_ids = [
+            one.event.event_id for one in verdicts[: len(state)] if isinstance(one, Verified)
+        ]
+        _check_version(server, join.version, verified, state_ids)
+        room_nid = await self._entrances.open(join.room_id, join.version)
+        room = await self._rooms.get(join.room_id)
+        if room.version is not join.version:
+            raise Unanswered(f"{server} tells another version than we know of the room")
+        kept = await self._outliers.keep(room_nid, verified)
+        filled: dict[tuple[str, str], Event] = {}
+        for event_id in state_ids:
+            event = kept.get(event_id)
+            if event is None or event.rejected:
+                continue
+            if filled.setdefault(event.slot, event) is not event:
+                raise Unanswered(f"{server} tells two events for {event.slot}")
+        if CREATE_SLOT not in filled:
+            raise Unanswered(f"{server} tells a state without m.room.create")
+        return list(filled.values())
+
+    async def _values(self, raws: Sequence[bytes | msgspec.Raw]) -> list[Any]:
+        """What the bytes spell; nothing (which is no event) for what is not strict JSON."""
+        breaks = Breaks(self._clock)
+        values: list[Any] = []
+        for raw in raws:
+            try:
+                values.append(parse_json(bytes(raw)))
+            except MatrixError:
+                values.append(None)
+            await breaks.take()
+        return values
+
+
+def _check_version(
+    server: str, version: RoomVersion, verified: Sequence[Verified], state_ids: Sequence[str]
+) -> None:
+    """The template named a version; the room's beginning says which it is."""
+    in_state = set(state_ids)
+    for one in verified:
+        event = one.event
+        if event.type == EventTypes.CREATE and event.event_id in in_state:
+            told = event.content.get("room_version", "1")
+            if told != version.identifier:
+                raise Unanswered(f"{server} tells a room of version {str(told)[:100]!r}")
+
+
+def _complain(server: str, verdicts: Sequence[Verified | Refused]) -> None:
+    refused = [one for one in verdicts if isinstance(one, Refused)]
+    for one in refused[:_MOST_COMPLAINTS]:
+        logger.info("%s tells %s, which is refused: %s", server, one.event_id, one.reason)
+    if len(refused) > _MOST_COMPLAINTS:
+        logger.info("%s tells %d events that are refused", server, len(refused))
