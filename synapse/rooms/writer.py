@@ -31,6 +31,7 @@ from synapse.events.event import Event, StateMap
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.chunks import Beginning, Chunk, Entry, Redaction, numbers
 from synapse.rooms.commits import Commits
+from synapse.rooms.moves import change_by, is_outgoing, moves_of
 from synapse.rooms.noise import SILENCE, Noise
 from synapse.rooms.redactions import redaction_of
 from synapse.rooms.room import HeadMoved, Room
@@ -263,9 +264,13 @@ class RoomWriter:
         replaced = room.current(event.slot) if event.state_key is not None else None
         if replaced is not None:
             event.unsigned = replaced_unsigned(replaced.event_id, replaced.json)
-        chunk.entries.append(Entry(event, auth_events, replaced, noise))
-        chunk.txn = draft.txn
         about_us = event.state_key is not None and event.state_key.endswith(self._domain)
+        moves = moves_of(change_by(room, event, is_local=about_us))
+        outgoing = is_outgoing(room, state, moves)
+        chunk.entries.append(
+            Entry(event, auth_events, replaced, noise, moves=moves, is_outgoing=outgoing)
+        )
+        chunk.txn = draft.txn
         room.append(event, is_local=about_us)
 
     def _signed_by(self, server: str) -> bool:
