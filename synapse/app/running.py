@@ -158,6 +158,7 @@ class Running:
         self.server.keys.ring.close()
         self._outbound.close()
         await self.server.background.finish()
+        await self.server.federation.sending.sender.save()
         self._threads.stop()
         await self._database.close()
         logger.info("Stopped")

@@ -19,10 +19,14 @@ class Transport(Protocol):
         *,
         query: Mapping[str, str | Sequence[str]] | None = None,
         json: Mapping[str, Any] | None = None,
+        body: bytes | None = None,
         timeout_s: float = 60.0,
         max_bytes: int = 10 * MEBIBYTE,
     ) -> Any:
-        """The JSON of the answer. Raises `RequestFailed` and `RemoteError`."""
+        """The JSON of the answer. Raises `RequestFailed` and `RemoteError`.
+
+        `body` is what `json` says, as canonical JSON, for who has it at hand.
+        """
         ...
 
 
