@@ -71,12 +71,12 @@ class Transactions:
             ended: Deferred[None] = Deferred(waiting.remove)
             waiting.append(ended)
             await ended
-        before = await self._staging.answer(*key)
-        if before is not None:
-            answer: dict[str, Any] = orjson.loads(before)
-            return answer
         self._under_way[key] = []
         try:
+            before = await self._staging.answer(*key)
+            if before is not None:
+                answer: dict[str, Any] = orjson.loads(before)
+                return answer
             answer = {"pdus": await self._take_up(origin, pdus)}
             if edus:
                 self._background.spawn("take up EDUs", self._edus.take_up(origin, edus))

@@ -1,5 +1,6 @@
 """What a join over federation comes to, without the requests."""
 
+from synapse.api.identifiers import domain_of
 from synapse.app.wiring import Server
 from synapse.crypto.signing import SigningKey
 from synapse.events.auth_selection import auth_slots
@@ -15,10 +16,23 @@ async def join(via: Server, server: Server, key: SigningKey, room_id: str, user_
     """A user of `server`, the first there, joins a room by `via`, which passes the event on."""
     room = await via.rooms.cache.get(room_id)
     state = await via.stores.states.events_at(room.view_nid)
+    event = await accept_join(via, key, room_id, user_id)
+    kept = await _keep(server, room_id, list(state.values()))
+    known = [kept[auth_id] for auth_id in event.auth_event_ids()]
+    await server.rooms.entrances.enter(
+        Arrival(copy_of(event), known, frozenset({domain_of(user_id)})),
+        [kept[state_event.event_id] for state_event in state.values()],
+    )
+
+
+async def accept_join(via: Server, key: SigningKey, room_id: str, user_id: str) -> Event:
+    """A user of another server joins a room by `via`."""
+    room = await via.rooms.cache.get(room_id)
+    state = await via.stores.states.events_at(room.view_nid)
     content = {"membership": "join"}
     slots = auth_slots("m.room.member", user_id, user_id, content, room.version)
     auth_events = [state[slot] for slot in slots if slot in state]
-    name = server.config.server.server_name
+    name = domain_of(user_id)
     event = build(
         room.version,
         room_id=room_id,
@@ -37,12 +51,7 @@ async def join(via: Server, server: Server, key: SigningKey, room_id: str, user_
     arrival = Arrival(copy_of(event), auth_events, frozenset({name}), is_passed_on=True)
     (verdict,) = await via.rooms.receiver.receive(room_id, [arrival])
     assert verdict is Verdict.ACCEPTED, verdict
-    kept = await _keep(server, room_id, list(state.values()))
-    known = [kept[auth.event_id] for auth in auth_events]
-    await server.rooms.entrances.enter(
-        Arrival(copy_of(event), known, frozenset({name})),
-        [kept[state_event.event_id] for state_event in state.values()],
-    )
+    return event
 
 
 async def _keep(server: Server, room_id: str, state: list[Event]) -> dict[str, Event]:

@@ -53,20 +53,18 @@ class _Audience:
 
     def move(self, moves: Sequence[Move], position: int) -> list[str]:
         """Take up what an event changes; the servers that came with it."""
-        if position <= self.position or not moves:
-            return []  # it was read with that
-        arrived = []
-        for server, joined in moves:
-            before = self.stays.get(server, Stay(0, position, position))
-            since = before.since
-            if not before.joined:
-                since = position if joined else position - 1
-                if joined > 0:
-                    arrived.append(server)
-            self.stays[server] = Stay(before.joined + joined, since, position)
-        self.settled = position
-        self._now = None
-        return arrived
+        if moves and position > self.position:  # else it was read with that
+            for server, joined in moves:
+                before = self.stays.get(server, Stay(0, position, position))
+                since = before.since
+                if not before.joined:
+                    since = position if joined else position - 1
+                self.stays[server] = Stay(before.joined + joined, since, position)
+            self.settled = position
+            self._now = None
+        return [
+            server for server, joined in moves if joined and self.stays[server].since == position
+        ]
 
 
 class _Outgoing(NamedTuple):

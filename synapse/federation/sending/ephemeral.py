@@ -99,13 +99,15 @@ class ReceiptSending:
                 or room.joined == room.local_joined
             ):
                 continue
+            key = (receipt.user_id, receipt.thread_id)
             waiting = self._waiting.get(receipt.room_nid)
-            if waiting is None:
-                waiting = self._waiting[receipt.room_nid] = {}
+            if waiting is not None:
+                waiting[key] = receipt
+            else:
+                self._waiting[receipt.room_nid] = {key: receipt}
                 self._background.spawn(
                     "tell what was read", self._tell(receipt.room_nid, room.room_id)
                 )
-            waiting[receipt.user_id, receipt.thread_id] = receipt
 
     async def _tell(self, room_nid: int, room_id: str) -> None:
         try:

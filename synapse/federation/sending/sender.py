@@ -115,7 +115,7 @@ class Sender:
 
     async def resume(self) -> None:
         """Take up what the last process has left behind."""
-        after = ""
+        after = -1
         while rows := await self._store.page(after, _ROWS_AT_ONCE):
             for row in rows:
                 if row.backoff is not None:
@@ -125,7 +125,7 @@ class Sender:
                     destination.position = destination.saved = row.position
                     destination.is_open = False
                     self._unsettled[row.server] = destination
-            after = rows[-1].server
+            after = rows[-1].server_nid
         self.position = self._saved = await self._store.position()
 
     def start(self) -> None:

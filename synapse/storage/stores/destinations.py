@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from synapse.storage.database import Database
+from synapse.storage.sql import Row
 from synapse.storage.stores.names import Names
 from synapse.storage.transaction import Reader, Transaction
 
@@ -29,6 +30,7 @@ class Backoff(NamedTuple):
 
 
 class DestinationRow(NamedTuple):
+    server_nid: int
     server: str
     position: int | None  # None: it is not behind
     backoff: Backoff | None  # None: it can be reached
@@ -40,8 +42,8 @@ class OutgoingEvent(NamedTuple):
 
 
 _COLUMNS = """
-    n.name, d.position, d.failing_since_ms, d.last_failure_ms, d.retry_interval_ms
-    FROM destinations d JOIN names n ON n.nid = d.server_nid"""
+    server_nid, position, failing_since_ms, last_failure_ms, retry_interval_ms
+    FROM destinations"""
 _SAVE = """
     INSERT INTO destinations (server_nid, position) VALUES (?, ?)
     ON CONFLICT (server_nid) DO UPDATE SET position = excluded.position"""
@@ -55,8 +57,7 @@ _OUTGOING = """
     SELECT event_nid, room_nid FROM events
     WHERE (flags & 128) = 128 AND event_nid > ? AND event_nid <= ? ORDER BY event_nid LIMIT ?"""
 _SERVERS = """
-    SELECT s.room_nid, n.name, s.joined, s.since, s.until
-    FROM room_servers s JOIN names n ON n.nid = s.server_nid WHERE s.room_nid = ANY(?)"""
+    SELECT room_nid, server_nid, joined, since, until FROM room_servers WHERE room_nid = ANY(?)"""
 
 
 class DestinationStore:
@@ -73,14 +74,16 @@ class DestinationStore:
     async def servers_of(self, room_nids: Sequence[int]) -> tuple[dict[int, dict[str, Stay]], int]:
         """The servers that are or were in rooms, and the position at which that is so."""
 
-        def read(reader: Reader) -> tuple[dict[int, dict[str, Stay]], int]:
+        def read(reader: Reader) -> tuple[int, list[Row]]:
             ((position,),) = reader.fetch("SELECT pos FROM stream")
-            rooms: dict[int, dict[str, Stay]] = {room_nid: {} for room_nid in room_nids}
-            for room_nid, server, *stay in reader.fetch(_SERVERS, list(room_nids)):
-                rooms[room_nid][server] = Stay(*stay)
-            return rooms, position
+            return position, reader.fetch(_SERVERS, list(room_nids))
 
-        return await self._database.read(read)
+        position, rows = await self._database.read(read)
+        names = await self._names.texts(server_nid for _, server_nid, *_ in rows)
+        rooms: dict[int, dict[str, Stay]] = {room_nid: {} for room_nid in room_nids}
+        for room_nid, server_nid, *stay in rows:
+            rooms[room_nid][names[server_nid]] = Stay(*stay)
+        return rooms, position
 
     async def stays(self, server: str, room_nids: Sequence[int]) -> dict[int, Stay]:
         """Those of the rooms in which a server is, or was."""
@@ -95,13 +98,13 @@ class DestinationStore:
     async def servers_of_user(self, user_nid: int) -> list[str]:
         """The servers with whose users a user shares rooms."""
         rows = await self._database.fetch(
-            """SELECT DISTINCT n.name FROM members m
+            """SELECT DISTINCT s.server_nid FROM members m
                JOIN room_servers s ON s.room_nid = m.room_nid AND s.joined > 0
-               JOIN names n ON n.nid = s.server_nid
                WHERE m.user_nid = ? AND m.membership = 1""",
             user_nid,
         )
-        return [server for (server,) in rows]
+        names = await self._names.texts(server_nid for (server_nid,) in rows)
+        return list(names.values())
 
     async def outgoing(self, after: int, up_to: int, limit: int) -> list[OutgoingEvent]:
         """Events that are for other servers, in order, in a stretch of the stream."""
@@ -118,12 +121,13 @@ class DestinationStore:
         assert row is not None, "the migration has made it"
         return int(row[0])
 
-    async def page(self, after: str, limit: int) -> list[DestinationRow]:
-        """Servers that are behind or can't be reached, by name."""
+    async def page(self, after: int, limit: int) -> list[DestinationRow]:
+        """Servers that are behind or can't be reached, by number."""
         rows = await self._database.fetch(
-            f"SELECT {_COLUMNS} WHERE n.name > ? ORDER BY n.name LIMIT ?", after, limit
+            f"SELECT {_COLUMNS} WHERE server_nid > ? ORDER BY server_nid LIMIT ?", after, limit
         )
-        return [_row(*row) for row in rows]
+        names = await self._names.texts(server_nid for server_nid, *_ in rows)
+        return [_row(names[server_nid], server_nid, *more) for server_nid, *more in rows]
 
     async def save(self, position: int, behind: Mapping[str, int | None]) -> None:
         """Remember how far those are that are behind (None: no longer), and all others."""
@@ -170,7 +174,12 @@ def _tidy(txn: Transaction, server_nids: Iterable[int]) -> None:
 
 
 def _row(
-    server: str, position: int | None, since_ms: int | None, last_ms: int, interval_ms: int
+    server: str,
+    server_nid: int,
+    position: int | None,
+    since_ms: int | None,
+    last_ms: int,
+    interval_ms: int,
 ) -> DestinationRow:
     backoff = None if since_ms is None else Backoff(since_ms, last_ms, interval_ms)
-    return DestinationRow(server, position, backoff)
+    return DestinationRow(server_nid, server, position, backoff)

@@ -19,6 +19,7 @@ from synapse.storage.stores.unread_counting import RoomCounts
 from synapse.storage.transaction import Transaction
 from synapse.util.clock import Clock
 from tests.crypto.key_documents import document_of, key_of
+from tests.federation.joining import accept_join
 from tests.rest.base import PASSWORD
 from tests.rest.rooms import V3
 from tests.storage.plans.room_life import ALICE, BOB, CAROL, HOUR_MS, RoomLifeTestCase
@@ -55,6 +56,7 @@ class LifeTestCase(RoomLifeTestCase):
         await self._delay_events()
         await self._send_notices()
         await self._restart()
+        await self._tell_other_servers()
         await self._manage_accounts()
         await self._tell_keys()
         await self._do_chores()
@@ -240,6 +242,28 @@ class LifeTestCase(RoomLifeTestCase):
             self.advance(3600)
             path = f"/_matrix/key/v2/query/{server}?minimum_valid_until_ts={until_ms + HOUR_MS}"
             await self.wait_for(self.fetch("GET", path))
+
+    async def _tell_other_servers(self) -> None:
+        """They can't be reached, and come back; and what a crash would ask."""
+        server, sending = self.server, self.server.federation.sending
+        await sending.start()
+        room_id = await self.create_public(self.alice)
+        dave, key = "@dave:remote.example", key_of("remote.example", "k0")
+        await accept_join(server, key, room_id, dave)
+        await self.send(self.alice, room_id, "hello")
+        await self.put(self.alice, f"{V3}/presence/{ALICE}/status", {"presence": "online"})
+        for _ in range(50):
+            self.advance(10)
+            await Clock(reactor).sleep(0.002)
+        await self.wait_for(sending.sender.save())
+        server.federation.backoffs.forget("remote.example")
+        store = server.stores.destinations
+        await store.page(0, 100)
+        room = await server.rooms.cache.get(room_id)
+        await store.stays("remote.example", [room.nid])
+        await store.outgoing(0, self.database.position, 100)
+        await store.servers_of([room.nid])
+        sending.stop()
 
     async def _do_chores(self) -> None:
         """A day later: what the server does when it starts, and every hour."""

@@ -52,6 +52,11 @@ _ALLOWED = (
         "at the start, or after an accident; on the index of what is scheduled",
     ),
     Allowed(
+        "SELECT DISTINCT room_nid FROM staged_events",
+        {"staged_events"},
+        "at the start; what waits for its turn, which is soon nothing",
+    ),
+    Allowed(
         "ORDER BY f.membership, f.event_nid LIMIT 1 OFFSET 5",
         {"members"},
         "the sixth in an index",
