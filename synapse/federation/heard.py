@@ -35,7 +35,7 @@ _MOST_STATUS_BYTES = 2_000
 _LONGEST_AGO_MS = 10 * 365 * 24 * 3600 * 1000
 
 
-class RoomPresence:
+class RoomMembers:
     """Asks whether a server may tell of a user in a room."""
 
     def __init__(self, rooms: RoomCache, acls: ServerAcls) -> None:
@@ -60,7 +60,7 @@ class RoomPresence:
 class TypingHeard:
     """Takes up `m.typing`."""
 
-    def __init__(self, rooms: RoomPresence, typing: Typing) -> None:
+    def __init__(self, rooms: RoomMembers, typing: Typing) -> None:
         self._rooms = rooms
         self._typing = typing
 
@@ -87,7 +87,7 @@ class ReceiptsHeard:
 
     def __init__(
         self,
-        rooms: RoomPresence,
+        rooms: RoomMembers,
         events: EventStore,
         names: Names,
         receipts: ReceiptStore,

@@ -88,11 +88,11 @@ class Announcer:
     def _membership_changed(
         self, room_nid: int, user_id: str, event: Event | None, position: int
     ) -> None:
-        if not user_id.endswith(self._domain):
-            return
         membership = Membership.LEAVE if event is None else Membership.of(event.membership)
         if membership is not Membership.JOIN:
             self._typing.stop(room_nid, user_id)
+        if not user_id.endswith(self._domain):
+            return
         user_nid = self._names.peek(user_id)
         if user_nid is not None:
             if membership is Membership.JOIN:

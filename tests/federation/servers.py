@@ -35,6 +35,7 @@ class Network:
     def __init__(self) -> None:
         self.sites: dict[str, FakeSite] = {}
         self.cut: set[frozenset[str]] = set()  # pairs of servers that don't reach each other
+        self.faults: list[Exception] = []  # what the next requests raise
         self.log: list[tuple[str, str, str]] = []  # from, to, "METHOD /path"
         self.transactions: list[tuple[str, str, dict[str, Any]]] = []  # that have arrived
 
@@ -67,6 +68,8 @@ class Link:
     ) -> Any:
         network = self._network
         network.log.append((self._origin, destination, f"{method} {path}"))
+        if network.faults:
+            raise network.faults.pop()
         site = network.sites.get(destination)
         if site is None or frozenset({self._origin, destination}) in network.cut:
             raise RequestFailed(Step.TCP, f"{destination} can't be reached")

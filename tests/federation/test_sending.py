@@ -267,6 +267,18 @@ class SendingTests(SendingTestCase):
         await self.settle()
         self.assertEqual(self.sent(), [])
 
+    async def test_a_fault_of_ours_loses_nothing(self) -> None:
+        await self.arrange()
+        self.network.faults.append(ZeroDivisionError("a fault"))
+        with self.assertLogs("synapse.util.background", "ERROR"):
+            await self.say("broken")
+            await self.settle()
+        await self.say("whole")
+        await self.settle()
+        self.assertEqual(self.sent(), [])
+        await self.settle(MINUTE_S)
+        self.assertEqual(flat(self.sent()), ["broken", "whole"])
+
     async def test_rooms_of_ours_only_cost_nothing(self) -> None:
         await self.arrange()
         room_id = await self.create_room()

@@ -1,5 +1,6 @@
 """Other homeservers: what they tell us, what we ask them, and what we tell them."""
 
+import logging
 from collections.abc import Mapping
 
 from synapse.app.parts.keys import Keys
@@ -9,7 +10,7 @@ from synapse.app.parts.streams import Streams
 from synapse.config.homeserver import HomeserverConfig
 from synapse.federation.backoff import Backoffs
 from synapse.federation.edus import Edus, TakeUp
-from synapse.federation.heard import PresenceHeard, ReceiptsHeard, RoomPresence, TypingHeard
+from synapse.federation.heard import PresenceHeard, ReceiptsHeard, RoomMembers, TypingHeard
 from synapse.federation.inbound import Inbound
 from synapse.federation.inbox import Inbox
 from synapse.federation.limited import LimitedTransport
@@ -28,9 +29,14 @@ from synapse.federation.server_acls import ServerAcls
 from synapse.federation.transactions import Transactions
 from synapse.federation.wire import Transport
 from synapse.storage.database import Database
+from synapse.storage.errors import Overloaded, Unavailable
 from synapse.storage.stores.staging import StagingStore
 from synapse.util.background import Background
 from synapse.util.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+_RETRY_S = 60.0
 
 
 class Federation:
@@ -50,8 +56,9 @@ class Federation:
     ) -> None:
         server_name = config.server.server_name
         self.backoffs = Backoffs(stores.destinations, clock, background, config.federation.retries)
-        # What is asked of others; servers that can't be reached lately are not asked.
-        limited = LimitedTransport(transport, self.backoffs)
+        # How others are asked: servers that can't be reached lately are asked only if it is urgent.
+        self.transport = LimitedTransport(transport, self.backoffs)
+        self.urgent_transport = LimitedTransport(transport, self.backoffs, is_urgent=True)
         self.peers = Peers(
             keys.ring,
             Partners(
@@ -67,7 +74,7 @@ class Federation:
         self.pdus = Pdus(keys.signature_checks, clock)
         self.outliers = Outliers(stores.events, rooms.asides, clock)
         self.graph = RemoteGraph(
-            limited, self.pdus, self.outliers, stores.events, stores.slots, stores.states
+            self.transport, self.pdus, self.outliers, stores.events, stores.slots, stores.states
         )
         staging = StagingStore(database)
         inbound = Inbound(rooms.cache, stores.events, rooms.receiver, self.graph)
@@ -103,6 +110,7 @@ class FederationSending:
         rooms: Rooms,
         backoffs: Backoffs,
     ) -> None:
+        self._clock = clock
         server_name, retries = config.server.server_name, config.federation.retries
         self.dispatch = Dispatch(
             transport,
@@ -151,8 +159,14 @@ class FederationSending:
 
     async def start(self) -> None:
         """Go on with what the last stop interrupted, and send from now on."""
-        await self.sender.resume()
-        await self.distributor.resume()
+        while True:
+            try:
+                await self.sender.resume()
+                await self.distributor.resume()
+                break
+            except (Unavailable, Overloaded) as error:
+                logger.warning("Nothing is sent to other servers yet: %s", error)
+                await self._clock.sleep(_RETRY_S)
         self.sender.start()
         if self._presence is not None:
             self._presence.start()
@@ -168,7 +182,7 @@ def _taken_up(
     stores: Stores, streams: Streams, rooms: Rooms, acls: ServerAcls, clock: Clock
 ) -> Mapping[str, TakeUp]:
     """Who takes up which EDUs."""
-    present = RoomPresence(rooms.cache, acls)
+    present = RoomMembers(rooms.cache, acls)
     receipts = ReceiptsHeard(present, stores.events, stores.names, streams.receipt_store, clock)
     return {
         "m.typing": TypingHeard(present, streams.typing).take_up,

@@ -95,6 +95,8 @@ class Distributor:
         self._sender = sender
         self._arrivals: list[Callable[[int, str], object]] = []
         self._audiences: Cache[int, _Audience] = Cache(_ROOMS_KEPT)
+        self._loads = 0
+        self._overtaken: set[int] = set()
         self._waiting: deque[Chunk] = deque()
         self._touched: dict[str, Destination] = {}
         self._is_started = False
@@ -163,18 +165,23 @@ class Distributor:
             self._sender.wake(destination)
 
     async def _load(self, room_nids: set[int]) -> None:
-        missing = [nid for nid in room_nids if nid not in self._audiences]
-        if missing:
-            rooms, position = await self._store.servers_of(missing)
+        while missing := [nid for nid in room_nids if nid not in self._audiences]:
+            self._loads += 1
+            try:
+                rooms, position = await self._store.servers_of(missing)
+            finally:
+                self._loads -= 1
             for room_nid, stays in rooms.items():
-                # Somebody else may have read it meanwhile, and moved it on.
-                if room_nid not in self._audiences:
+                if room_nid not in self._audiences and room_nid not in self._overtaken:
                     self._audiences[room_nid] = _Audience(stays, position)
+            if not self._loads:
+                self._overtaken.clear()
 
     def _take_up(self, chunk: Chunk) -> None:
         room_nid = chunk.room.nid
         if chunk.servers is not None:
             self._audiences.pop(room_nid)
+            self._overtake(room_nid)
         for entry in chunk.entries:
             if entry.is_outgoing or entry.moves:
                 self._distribute(_outgoing(room_nid, entry))
@@ -184,6 +191,7 @@ class Distributor:
         audience = self._audiences.get(one.room_nid)
         if audience is None:
             assert not one.is_outgoing, "its room's servers were read before"
+            self._overtake(one.room_nid)
             return
         if one.is_outgoing:
             servers = audience.before(one.position)
@@ -197,6 +205,11 @@ class Distributor:
         for server in audience.move(one.moves, one.position):
             for arrived in self._arrivals:
                 arrived(one.room_nid, server)
+
+    def _overtake(self, room_nid: int) -> None:
+        """Who is reading the servers of a room may have read too early."""
+        if self._loads:
+            self._overtaken.add(room_nid)
 
     def _put(self, destination: Destination, item: Item) -> None:
         if not destination.is_open:

@@ -9,6 +9,7 @@ makes forgotten is sent twice; that harms nobody, since events are known by thei
 
 import logging
 from collections.abc import Callable
+from itertools import islice
 
 from twisted.internet.defer import Deferred
 
@@ -40,6 +41,7 @@ _PLACES = 100
 _DOUBTFUL_PLACES = 50
 _SAVE_S = 5.0
 _ROWS_AT_ONCE = 500
+_AFTER_FAULT_MS = 60_000
 
 
 class Sender:
@@ -182,16 +184,33 @@ class Sender:
         _cancel(destination)
         try:
             while not self._stopped:
-                transaction = await self._next(destination)
+                transaction = None
+                if destination.is_behind:
+                    transaction = await self._missed(destination)
+                if transaction is None:
+                    transaction = self._queued(destination)
                 if transaction is None or not await self._deliver(destination, transaction):
                     break
+        except BaseException:
+            # A fault of ours, or of the database; all of it is still there.
+            self._leave_alone(destination, _AFTER_FAULT_MS)
+            raise
         finally:
             destination.working = False
         if destination.queue or destination.edus:
             self.wake(destination)
 
-    async def _next(self, destination: Destination) -> Transaction | None:
-        """What is to be sent next; None: nothing."""
+    def _queued(self, destination: Destination) -> Transaction | None:
+        """What waits in memory; None: nothing."""
+        queue, edus = destination.queue, destination.edus
+        if not queue and not edus:
+            return None
+        items = list(queue) if len(queue) <= MAX_PDUS else list(islice(queue, MAX_PDUS))
+        told = edus.take(MAX_EDUS) if edus else ()
+        return self._dispatch.transaction(items, told, items[-1].position if items else 0)
+
+    async def _missed(self, destination: Destination) -> Transaction | None:
+        """What a server that is behind lacks; None: it has caught up."""
         breaks = Breaks(self._clock)
         while destination.is_behind:
             up_to = destination.gap_to or self.position
@@ -204,12 +223,7 @@ class Sender:
                 return self._dispatch.transaction(page.items, edus, page.up_to)
             destination.sent(page.up_to)
             await breaks.take()
-        queue = destination.queue
-        items = [queue[index] for index in range(min(MAX_PDUS, len(queue)))]
-        edus = destination.edus.take(MAX_EDUS)
-        if not items and not edus:
-            return None
-        return self._dispatch.transaction(items, edus, items[-1].position if items else 0)
+        return None
 
     async def _deliver(self, destination: Destination, transaction: Transaction) -> bool:
         """Whether a server has got a transaction; else it is left alone for a while."""

@@ -10,7 +10,6 @@ from typing import Any
 
 from synapse.federation.errors import RemoteError
 from synapse.federation.sending.destination import Item
-from synapse.federation.transport import path_to
 from synapse.federation.wire import MEBIBYTE, Transport
 from synapse.http.client.errors import RequestFailed
 from synapse.util.clock import Clock
@@ -30,7 +29,7 @@ class Transaction:
     __slots__ = ("body", "edu_count", "path", "pdu_count", "up_to")
 
     def __init__(self, txn_id: str, body: bytes, up_to: int, pdus: int, edus: int) -> None:
-        self.path = path_to("/_matrix/federation/v1/send", txn_id)
+        self.path = "/_matrix/federation/v1/send/" + txn_id
         self.body = body
         # Once this is sent, all up to here is; 0: there are only EDUs in it.
         self.up_to = up_to
@@ -51,6 +50,8 @@ class Dispatch:
         # Unlike those of the process before this one.
         self._prefix = f"{clock.now_ms()}-{secrets.token_hex(4)}"
         self._count = 0
+        self._latest: tuple[int, list[int]] = (0, [])
+        self._latest_body = b""
         # For the metrics.
         self.transactions = 0
         self.pdus = 0
@@ -59,14 +60,23 @@ class Dispatch:
     def transaction(self, items: Sequence[Item], edus: Sequence[bytes], up_to: int) -> Transaction:
         """What is sent consists of stored bytes: canonical JSON of canonical JSON."""
         self._count += 1
-        told = b'"edus":[%b],' % b",".join(edus) if edus else b""
-        body = b'{%b"origin":"%b","origin_server_ts":%d,"pdus":[%b]}' % (
-            told,
+        if edus:
+            body = self._body(items, edus, self._clock.now_ms())
+        else:
+            # Most servers of a room are told the same at the same time.
+            latest = (self._clock.now_ms(), [item.position for item in items])
+            if latest != self._latest:
+                self._latest, self._latest_body = latest, self._body(items, (), latest[0])
+            body = self._latest_body
+        return Transaction(f"{self._prefix}-{self._count}", body, up_to, len(items), len(edus))
+
+    def _body(self, items: Sequence[Item], edus: Sequence[bytes], now_ms: int) -> bytes:
+        return b'{%b"origin":"%b","origin_server_ts":%d,"pdus":[%b]}' % (
+            b'"edus":[%b],' % b",".join(edus) if edus else b"",
             self._origin,
-            self._clock.now_ms(),
+            now_ms,
             b",".join([item.json for item in items]),
         )
-        return Transaction(f"{self._prefix}-{self._count}", body, up_to, len(items), len(edus))
 
     async def send(self, server: str, transaction: Transaction) -> None:
         """Returns when a server has it, or will never take it. Raises as a `Transport` does."""
