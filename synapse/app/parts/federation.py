@@ -9,6 +9,7 @@ from synapse.app.parts.stores import Stores
 from synapse.app.parts.streams import Streams
 from synapse.config.homeserver import HomeserverConfig
 from synapse.federation.backoff import Backoffs
+from synapse.federation.destinations import Destinations
 from synapse.federation.edus import Edus, TakeUp
 from synapse.federation.heard import PresenceHeard, ReceiptsHeard, RoomMembers, TypingHeard
 from synapse.federation.inbound import Inbound
@@ -30,6 +31,7 @@ from synapse.federation.transactions import Transactions
 from synapse.federation.wire import Transport
 from synapse.storage.database import Database
 from synapse.storage.errors import Overloaded, Unavailable
+from synapse.storage.stores.destination_lists import DestinationLists
 from synapse.storage.stores.staging import StagingStore
 from synapse.util.background import Background
 from synapse.util.clock import Clock
@@ -92,6 +94,9 @@ class Federation:
         )
         self.sending = FederationSending(
             config, database, clock, background, transport, stores, streams, rooms, self.backoffs
+        )
+        self.destinations = Destinations(
+            DestinationLists(database), self.backoffs, self.sending.sender
         )
 
 

@@ -13,6 +13,7 @@ from synapse.app.chores import Chores
 from synapse.config.server_notices import ServerNoticesConfig
 from synapse.storage.stores import directory
 from synapse.storage.stores.delayed_events import DelayedEventStore
+from synapse.storage.stores.destination_lists import DestinationLists
 from synapse.storage.stores.members import Membership
 from synapse.storage.stores.unread import UnreadStore
 from synapse.storage.stores.unread_counting import RoomCounts
@@ -263,6 +264,10 @@ class LifeTestCase(RoomLifeTestCase):
         await store.stays("remote.example", [room.nid])
         await store.outgoing(0, self.database.position, 100)
         await store.servers_of([room.nid])
+        lists = DestinationLists(self.database)
+        await lists.servers("remote", "destination", backwards=False, skip=0, limit=10)
+        await lists.server("remote.example")
+        await lists.rooms("remote.example", backwards=False, skip=0, limit=10)
         sending.stop()
 
     async def _do_chores(self) -> None:
