@@ -13,6 +13,7 @@ from synapse.crypto.signing import SigningKey
 from synapse.federation.key_fetching import Notaries, ServersThemselves, TrustedNotary
 from synapse.federation.keyring import KeyRing
 from synapse.federation.own_keys import OwnKeys
+from synapse.http.client.errors import RequestFailed, Step
 from synapse.storage.stores.server_keys import ServerKeyStore
 from synapse.util.clock import Clock
 from tests.crypto.key_documents import DAY_MS, NOW_MS, key_of
@@ -46,7 +47,7 @@ class FakeNetwork:
             if self.waits_for is not None:
                 await self.waits_for
             if destination not in self.answers:
-                raise ConnectionError("refused")
+                raise RequestFailed(Step.TCP, "refused")
             answer = self.answers[destination]
             return answer(json) if callable(answer) else answer
         finally:

@@ -284,7 +284,7 @@ class SendingTests(SendingTestCase):
         room_id = await self.create_room()
         await self.say("to myself", room_id)
         rows = await self.servers[ONE].database.fetch(
-            "SELECT count(*) FROM events WHERE (flags & 16) = 16 AND room_nid ="
+            "SELECT count(*) FROM events WHERE (flags & 128) = 128 AND room_nid ="
             " (SELECT room_nid FROM rooms WHERE room_id = ?)",
             room_id,
         )
