@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from synapse.federation.sending.destination import MAX_QUEUED
 from synapse.rooms.writer import Draft
 from tests.federation.joining import join
 from tests.federation.servers import FederationTestCase, key_of
@@ -152,6 +153,22 @@ class SendingTests(SendingTestCase):
         """What servers tried to send, and forget it."""
         tries, self.network.log[:] = [*self.network.log], []
         return [one for one in tries if one[:2] == (ONE, TWO)]
+
+    async def test_more_than_memory_holds(self) -> None:
+        await self.arrange()
+        self.network.cut_off(TWO)
+        await self.say("first")
+        for number in range(MAX_QUEUED + 10):
+            await self.say(str(number))
+        sender = self.servers[ONE].federation.sending.sender
+        (destination,) = sender.destinations
+        self.assertTrue(destination.is_behind)
+        self.assertEqual(len(destination.queue), 0)
+        self.network.heal()
+        await self.settle(1)
+        self.assertFalse(destination.is_behind)
+        numbers = [str(number) for number in range(MAX_QUEUED + 10)]
+        self.assertEqual(flat(self.sent()), ["first", *numbers])
 
     async def test_it_is_left_alone_longer_and_longer(self) -> None:
         await self.arrange()
