@@ -108,7 +108,7 @@ class Distributor:
 
     async def resume(self) -> None:
         """Go on where the last process has stopped, with the sender, which has resumed."""
-        position = self._sender.position
+        position, breaks = self._sender.position, Breaks(self._clock)
         # What is committed from here on comes by `committed`, and waits.
         head = self._database.position
         self._is_started = self._is_running = True
@@ -120,7 +120,7 @@ class Distributor:
                     self._distribute(_Outgoing(room_nid, nid, events[nid], True, ()))
             position = outgoing[-1].event_nid
             self._sender.distributed(position)
-            self._wake_touched()
+            await self._wake_touched(breaks)
         self._sender.distributed(head)
         await self._run()
 
@@ -148,8 +148,7 @@ class Distributor:
                     await self._load({chunk.room.nid for chunk in some if self._lacks(chunk)})
                 self._take_up(self._waiting.popleft())
                 if len(self._touched) >= _AT_ONCE or not self._waiting:
-                    self._wake_touched()
-                    await breaks.take()
+                    await self._wake_touched(breaks)
         finally:
             self._is_running = False
 
@@ -158,11 +157,11 @@ class Distributor:
         is_for_others = any(entry.is_outgoing for entry in chunk.entries)
         return is_for_others and chunk.room.nid not in self._audiences
 
-    def _wake_touched(self) -> None:
+    async def _wake_touched(self, breaks: Breaks) -> None:
         """Send what was put into queues: events that were committed together go together."""
-        touched, self._touched = self._touched, {}
-        for destination in touched.values():
-            self._sender.wake(destination)
+        while self._touched:
+            self._sender.wake(self._touched.pop(next(iter(self._touched))))
+            await breaks.take()
 
     async def _load(self, room_nids: set[int]) -> None:
         while missing := [nid for nid in room_nids if nid not in self._audiences]:

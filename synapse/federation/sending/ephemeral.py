@@ -12,6 +12,7 @@ from synapse.federation.sending.sender import Sender
 from synapse.rooms.cache import RoomCache
 from synapse.storage.stores.receipts import Receipt
 from synapse.util.background import Background
+from synapse.util.breaks import Breaks
 from synapse.util.clock import Clock
 
 # Other servers take who types for silent if they don't hear of it again.
@@ -51,13 +52,18 @@ class TypingSending:
             return
         else:
             self._told[key] = now_ms
-        self._background.spawn(
-            "tell who types", self._tell(room_nid, room.room_id, user_id, typing)
-        )
+        self._background.spawn("tell who types", self._tell(room_nid, room.room_id, user_id))
 
-    async def _tell(self, room_nid: int, room_id: str, user_id: str, typing: bool) -> None:
+    async def _tell(self, room_nid: int, room_id: str, user_id: str) -> None:
+        breaks = Breaks(self._clock)
+
+        def add(edus: PendingEdus) -> None:
+            # As it is by then: another change may have overtaken this one.
+            edus.add_typing(room_id, user_id, (room_nid, user_id) in self._told)
+
         for server in await self._distributor.servers(room_nid):
-            self._sender.tell(server, lambda edus: edus.add_typing(room_id, user_id, typing))
+            self._sender.tell(server, add)
+            await breaks.take()
 
 
 class ReceiptSending:
@@ -116,8 +122,10 @@ class ReceiptSending:
             del self._waiting[room_nid]
             raise
         receipts, self._waiting[room_nid] = self._waiting[room_nid], {}
+        breaks = Breaks(self._clock)
         for server in servers:
             self._sender.tell(server, partial(_add, room_id, list(receipts.values())))
+            await breaks.take()
         pause_s = len(servers) / self._servers_per_second
         self._clock.call_later(pause_s, self._next, room_nid, room_id)
 

@@ -51,6 +51,7 @@ class PresenceSending:
         self._timer: Timer | None = None
         self._repeater: Timer | None = None
         self._is_started = False
+        self._is_telling = False
         changes.listen(self._changed)
         distributor.listen(self._arrived)
 
@@ -91,14 +92,24 @@ class PresenceSending:
 
     def _flush(self) -> None:
         self._timer = None
+        if self._is_telling:
+            self._plan()  # what is newer must not come before that
+            return
         users = list(self._moved.values())[:_AT_ONCE]
         for user in users:
             del self._moved[user.user_nid]
         if self._moved:
             self._plan()
+        self._is_telling = True
         self._background.spawn("tell other servers of presence", self._tell(users))
 
     async def _tell(self, users: list[UserPresence]) -> None:
+        try:
+            await self._tell_servers(users)
+        finally:
+            self._is_telling = False
+
+    async def _tell_servers(self, users: list[UserPresence]) -> None:
         breaks = Breaks(self._clock)
         by_server: dict[str, _Told] = {}
         for user in users:
@@ -109,6 +120,7 @@ class PresenceSending:
             await breaks.take()
         for server, told in by_server.items():
             self._sender.tell(server, partial(_add, told))
+            await breaks.take()
 
 
 def _add(told: _Told, edus: PendingEdus) -> None:
