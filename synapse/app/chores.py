@@ -11,6 +11,8 @@ from synapse.util.clock import Timer
 
 _MINUTE_S = 60.0
 _HOUR_MS = 3600 * 1000
+# How long another server may repeat a transaction.
+_ANSWERS_KEPT_MS = 24 * _HOUR_MS
 
 
 class Chores:
@@ -34,6 +36,8 @@ class Chores:
         background.spawn("resume profile changes", self._server.users.profiles.resume())
         background.spawn("resume presence", self._server.streams.presence.resume())
         background.spawn("resume delayed events", self._server.sending.delayed_sending.resume())
+        background.spawn("resume sending to other servers", self._server.federation.sending.start())
+        background.spawn("resume the inbox", self._server.federation.inbox.resume())
         background.spawn("background updates", self.updates.run())
         for reader in self._readers:
             reader.start()
@@ -43,6 +47,8 @@ class Chores:
         self.updates.enabled = False
         for reader in self._readers:
             reader.stop()
+        self._server.federation.inbox.stop()
+        self._server.federation.sending.stop()
         self._server.sending.delayed_sending.stop()
         self._server.rooms.purging.stop()
         if self._timer is not None and self._timer.active():
@@ -58,6 +64,10 @@ class Chores:
             server.background.spawn("forget redacted content", self._forget_redacted(now_ms))
             server.background.spawn(
                 "forget delayed events", server.sending.delayed_sending.forget_finalised()
+            )
+            server.background.spawn(
+                "forget answers to transactions",
+                server.federation.transactions.forget_answers(now_ms - _ANSWERS_KEPT_MS),
             )
             server.background.spawn(
                 "forget OpenID tokens", server.stores.openid.forget_expired(now_ms)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from synapse.app.parts.federation import Federation
 from synapse.storage.database import Database
 from synapse.util import caches
 
@@ -35,6 +36,36 @@ class DatabaseMetrics:
             "The newest committed position of the stream",
             self._database.position,
         )
+
+
+class FederationMetrics:
+    """What was sent to other servers, what came from them, and what waits."""
+
+    def __init__(self, federation: Federation) -> None:
+        self._federation = federation
+
+    def collect(self) -> "Iterator[Metric]":
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        sent, received = self._federation.sending.dispatch, self._federation.transactions
+        for name, text, count in (
+            ("client_sent_transactions", "Transactions that servers got", sent.transactions),
+            ("client_sent_pdu_destinations_count", "Events in these", sent.pdus),
+            ("client_sent_edus", "EDUs in these", sent.edus),
+            ("server_received_pdus", "Events in transactions of other servers", received.pdus),
+            ("server_received_edus", "EDUs in these", received.edus),
+        ):
+            yield CounterMetricFamily(f"synapse_federation_{name}", text, count)
+        destinations = self._federation.sending.sender.destinations
+        for name, text, count in (
+            (
+                "pending_pdus",
+                "Events that wait for a server",
+                sum(len(d.queue) for d in destinations),
+            ),
+            ("pending_edus", "EDUs that do", sum(len(d.edus) for d in destinations)),
+        ):
+            yield GaugeMetricFamily(f"synapse_federation_transaction_queue_{name}", text, count)
 
 
 class CacheMetrics:

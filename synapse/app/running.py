@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 
 from synapse.app import process
 from synapse.app.chores import Chores
-from synapse.app.metrics import CacheMetrics, DatabaseMetrics
+from synapse.app.metrics import CacheMetrics, DatabaseMetrics, FederationMetrics
 from synapse.app.parts.outbound import Outbound
 from synapse.app.resources.listeners import resources_of
 from synapse.app.wiring import Server
@@ -95,6 +95,7 @@ class Running:
         registry.register(metrics)
         registry.register(DatabaseMetrics(self._database))
         registry.register(CacheMetrics())
+        registry.register(FederationMetrics(self.server.federation))
         ticks = TickTimes()
         if ticks.install(self._reactor):
             registry.register(ticks)
@@ -158,6 +159,7 @@ class Running:
         self.server.keys.ring.close()
         self._outbound.close()
         await self.server.background.finish()
+        await self.server.federation.sending.sender.save()
         self._threads.stop()
         await self._database.close()
         logger.info("Stopped")

@@ -74,7 +74,7 @@ class Server:
         self.keys = keys = Keys(config, database, clock, transport, [key, *other_keys], notary_keys)
         # Other homeservers: what they tell us, and what we ask them.
         self.federation = Federation(
-            config, database, clock, background, transport, stores, rooms, keys, key
+            config, database, clock, background, transport, stores, streams, rooms, keys, key
         )
         # Who is it? Tokens, passwords, sessions.
         self.access = access = Access(config, database, clock, background, workers, stores)

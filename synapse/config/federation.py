@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
 from synapse.config.composed import ListOf
-from synapse.config.kinds import BOOLEAN, FilePath, Kind, ServerName, Text
-from synapse.config.options import option
+from synapse.config.kinds import BOOLEAN, Duration, FilePath, Integer, Kind, ServerName, Text
+from synapse.config.options import Section, option
 from synapse.config.outbound import IpRange
 from synapse.config.place import Place
 
@@ -22,6 +22,58 @@ class TlsVersion(Kind[str]):
         if text not in _VERSIONS:
             raise place.wrong(value, self.allowed, self.example)
         return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FederationRetries:
+    """How long is waited for other servers, and how they are tried again."""
+
+    client_timeout_ms: int = option(
+        Duration("60s"),
+        60 * 1000,
+        "How long a transaction may take.",
+        key="client_timeout",
+    )
+    max_short_retry_delay_ms: int = option(
+        Duration("2s"),
+        2 * 1000,
+        "Does nothing: what a client waits for is not asked twice; another server is asked, if "
+        "there is one.",
+        key="max_short_retry_delay",
+    )
+    max_short_retries: int = option(
+        Integer(),
+        3,
+        "Does nothing, like max_short_retry_delay.",
+    )
+    max_long_retry_delay_ms: int = option(
+        Duration("60s"),
+        60 * 1000,
+        "The longest pause before a transaction is tried again.",
+        key="max_long_retry_delay",
+    )
+    max_long_retries: int = option(
+        Integer(),
+        10,
+        "How often a transaction is tried again before the server is left alone for a while.",
+    )
+    destination_min_retry_interval_ms: int = option(
+        Duration("10m"),
+        10 * 60 * 1000,
+        "For how long a server is left alone first.",
+        key="destination_min_retry_interval",
+    )
+    destination_retry_multiplier: int = option(
+        Integer(1),
+        2,
+        "How many times longer after each further failure.",
+    )
+    destination_max_retry_interval_ms: int = option(
+        Duration("1w"),
+        7 * 24 * 3600 * 1000,
+        "And for how long at most.",
+        key="destination_max_retry_interval",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,4 +123,17 @@ class FederationConfig:
         "1",
         "The oldest version of TLS that is spoken with other servers. Today's OpenSSL speaks none "
         "before 1.2 unless the system's configuration allows it.",
+    )
+    retries: FederationRetries = option(
+        Section(FederationRetries),
+        FederationRetries(),
+        "How long is waited for other servers, and how they are tried again.",
+        key="federation",
+    )
+    rr_transactions_per_room_per_second: int = option(
+        Integer(1),
+        50,
+        "How many servers are told of a room's read receipts in a second; what comes meanwhile is "
+        "told together.",
+        key="federation_rr_transactions_per_room_per_second",
     )

@@ -5,6 +5,7 @@ room like any that comes from another server, and is committed when it is answer
 other servers of the room hear of it.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from synapse.api.constants import Membership
@@ -88,7 +89,8 @@ class Admissions:
             await self._restricted.authoriser(room, event.sender)
 
     async def _add(self, room: Room, verified: Verified) -> Event:
-        arrivals = await self._inbound.ready([verified])
+        ready = await self._inbound.ready([verified])
+        arrivals = [replace(arrival, is_passed_on=True) for arrival in ready]
         if not arrivals:
             raise InvalidParam("The event stands on events that are not known here")
         event = verified.event

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import orjson
 
 from synapse.api.constants import EventTypes
+from synapse.api.identifiers import domain_of
 from synapse.events.event import Event
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
@@ -53,8 +54,8 @@ class JoinAnswers:
         facts = await self._facts.of(list(state.values()), auth_nids, members=members)
         more = b""
         if omit_members:
-            servers = await self._facts.servers(room.nid, join.sender)
-            more = b',"servers_in_room":%b' % orjson.dumps(servers)
+            others = await self._facts.servers(room.nid, domain_of(join.sender))
+            more = b',"servers_in_room":%b' % orjson.dumps([self._server_name, *others])
         return b'{"auth_chain":%b,"event":%b,"members_omitted":%b,"origin":%b%b,"state":%b}' % (
             facts.auth_chain,
             join.json,

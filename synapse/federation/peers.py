@@ -1,5 +1,7 @@
 """Who sends a request of the server-server API."""
 
+from collections.abc import Callable
+
 from synapse.api.errors import Forbidden
 from synapse.crypto.key_validity import Need, counts, request_signed
 from synapse.crypto.signing import VerifyKey
@@ -14,12 +16,20 @@ class Peers:
     """Tells other servers by the signatures of their requests."""
 
     def __init__(
-        self, ring: KeyRing, partners: Partners, clock: Clock, *, server_name: str
+        self,
+        ring: KeyRing,
+        partners: Partners,
+        clock: Clock,
+        *,
+        server_name: str,
+        heard_from: Callable[[str], object],
     ) -> None:
+        """`heard_from` is told who sent a request."""
         self._ring = ring
         self._partners = partners
         self._clock = clock
         self._server_name = server_name
+        self._heard_from = heard_from
 
     async def origin(self, request: Request) -> str:
         """The server that sent a request. Raises 401 `NotAuthenticated`, `BadJson`, `Forbidden`."""
@@ -35,6 +45,7 @@ class Peers:
         if refusal is not None:
             raise Forbidden(refusal)
         request.requester_label = origin
+        self._heard_from(origin)
         return origin
 
     async def _find_key(self, server: str, key_id: str) -> VerifyKey | None:

@@ -70,7 +70,7 @@ class SentInvites:
             logger.info("%s doesn't sign the invite of %s: %s", server, event.state_key, failure)
             raise as_matrix_error([failure]) from None
         signed_by = frozenset((self._server_name, server))
-        arrival = Arrival(signed, proposal.auth_events, signed_by)
+        arrival = Arrival(signed, proposal.auth_events, signed_by, is_passed_on=True)
         (verdict,) = await self._receiver.receive(room_id, [arrival])
         if verdict in (Verdict.REJECTED, Verdict.SOFT_FAILED):
             raise Forbidden("The room changed, and doesn't allow this invite any more")

@@ -60,6 +60,9 @@ class Transactions:
         self._withdrawals = withdrawals
         self._background = background
         self._clock = clock
+        # For the metrics.
+        self.pdus = 0
+        self.edus = 0
         self._under_way: dict[tuple[str, str], list[Deferred[None]]] = {}
 
     async def receive(
@@ -81,6 +84,8 @@ class Transactions:
                 answer: dict[str, Any] = orjson.loads(before)
                 return answer
             answer = {"pdus": await self._take_up(origin, pdus)}
+            self.pdus += len(pdus)
+            self.edus += len(edus)
             if edus:
                 self._background.spawn("take up EDUs", self._edus.take_up(origin, edus))
             await self._staging.answered(*key, self._clock.now_ms(), orjson.dumps(answer))

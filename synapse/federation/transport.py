@@ -63,11 +63,13 @@ class FederationTransport:
         *,
         query: Query | None = None,
         json: Mapping[str, Any] | None = None,
+        body: bytes | None = None,
         timeout_s: float = 60.0,
         max_bytes: int = 10 * MEBIBYTE,
         decode: Callable[[bytes], Any] | None = None,
     ) -> Any:
-        """The JSON that `destination` answers. `path` is percent-encoded: see `path_to`.
+        """The JSON that `destination` answers. `path` is percent-encoded: see `path_to`. `body` is
+        sent instead of `json`, and is canonical JSON.
 
         `decode` reads the body in the place of the JSON parser.
         Raises `RequestFailed` if there is no answer that can be used, and `RemoteError` if the
@@ -78,7 +80,9 @@ class FederationTransport:
         progress = Progress()
         progress.now(Step.DNS, f"finding out where {destination} is")
         uri = f"{path}?{urlencode(query, doseq=True)}" if query else path
-        work = self._ask(destination, method, uri, json, max_bytes, progress)
+        if json is not None:
+            body = _canonical(json)
+        work = self._ask(destination, method, uri, body, max_bytes, progress)
         try:
             answer = await bounded(self._reactor, timeout_s, progress, work)
             if not answer.is_success:
@@ -93,11 +97,10 @@ class FederationTransport:
         destination: str,
         method: str,
         uri: str,
-        json: Mapping[str, Any] | None,
+        body: bytes | None,
         max_bytes: int,
         progress: Progress,
     ) -> Answer:
-        body = None if json is None else _canonical(json)
         signature = authorization(
             self._key,
             method=method,

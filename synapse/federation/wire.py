@@ -19,13 +19,15 @@ class Transport(Protocol):
         *,
         query: Mapping[str, str | Sequence[str]] | None = None,
         json: Mapping[str, Any] | None = None,
+        body: bytes | None = None,
         timeout_s: float = 60.0,
         max_bytes: int = 10 * MEBIBYTE,
         decode: Callable[[bytes], Any] | None = None,
     ) -> Any:
         """The JSON of the answer. Raises `RequestFailed` and `RemoteError`.
 
-        `decode` reads the body in the place of the JSON parser: for large answers.
+        `body` is what `json` says, as canonical JSON, for who has it at hand. `decode` reads the
+        answer in the place of the JSON parser: for large ones.
         """
         ...
 

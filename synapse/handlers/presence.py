@@ -20,6 +20,7 @@ from synapse.storage.stores.names import Names
 from synapse.storage.stores.presence import PresenceRow, PresenceStore
 from synapse.streams.presence import PresenceTimes, UserPresence
 from synapse.streams.presence_changes import CHANGES_KEPT, PresenceChanges
+from synapse.streams.remote_presence import RemotePresence
 from synapse.util.background import Background
 from synapse.util.clock import Clock, Timer
 
@@ -41,6 +42,7 @@ class Presence:
         background: Background,
         config: PresenceConfig,
         *,
+        server_name: str,
         limit: RateLimiter,
     ) -> None:
         self._store = store
@@ -49,6 +51,7 @@ class Presence:
         self._clock = clock
         self._background = background
         self._config = config
+        self._domain = ":" + server_name
         self._limit = limit
         self._times = PresenceTimes(
             active_ms=config.last_active_granularity_ms,
@@ -108,6 +111,36 @@ class Presence:
             user.acted(self._clock.now_ms())
             self._settle(user)
 
+    # What other servers say.
+
+    async def told(
+        self,
+        user_id: str,
+        state: PresenceState,
+        status_msg: str | None,
+        last_active_ms: int,
+        *,
+        currently_active: bool,
+    ) -> None:
+        """Another server says how a user of its own is. Who is in no room here is left out."""
+        user_nid = await self._names.nid(user_id)
+        if user_nid is None or not self._config.is_shown:
+            return
+        user = self._changes.get(user_nid)
+        if user is None:
+            row = await self._store.get(user_nid)
+            fresh = RemotePresence(user_id, user_nid) if row is None else self._restored(row)
+            user = self._changes.add(fresh)
+        assert isinstance(user, RemotePresence), "nobody else tells of our users"
+        is_new = user.told(
+            state,
+            status_msg,
+            last_active_ms,
+            currently_active=currently_active,
+            now_ms=self._clock.now_ms(),
+        )
+        self._settle(user, said=is_new)
+
     # The server's life.
 
     async def resume(self) -> None:
@@ -116,7 +149,8 @@ class Presence:
         users = [self._restored(row) for row in reversed(rows)]
         self._changes.restore(users, complete=len(rows) < CHANGES_KEPT)
         for user in users:
-            if self._config.is_tracked and self._changes.get(user.user_nid) is user:
+            is_kept = self._changes.get(user.user_nid) is user
+            if is_kept and (self._config.is_tracked or not user.is_local):
                 self._plan(user)
 
     async def close(self) -> None:
@@ -172,7 +206,8 @@ class Presence:
         return UserPresence(user_id, user_nid) if row is None else self._restored(row)
 
     def _restored(self, row: PresenceRow) -> UserPresence:
-        return restored(row, self._clock.now_ms())
+        is_local = row.user_id.endswith(self._domain)
+        return restored(row, self._clock.now_ms(), is_local=is_local)
 
     def _settle(self, user: UserPresence, *, said: bool = False) -> None:
         if user.settle(self._clock.now_ms(), self._times) or said:
@@ -227,9 +262,9 @@ class Presence:
         )
 
 
-def restored(row: PresenceRow, now_ms: int) -> UserPresence:
+def restored(row: PresenceRow, now_ms: int, *, is_local: bool = True) -> UserPresence:
     """A user as they were written."""
-    user = UserPresence(row.user_id, row.user_nid)
+    user = (UserPresence if is_local else RemotePresence)(row.user_id, row.user_nid)
     state = PresenceState(row.state)
     user.restore(state, row.status_msg, row.last_active_ms, row.serial, now_ms)
     return user

@@ -35,6 +35,11 @@ class Announcer:
         self._names = names
         self._domain = ":" + server_name
         self._tell_membership = membership_changed
+        self._listeners: list[Callable[[list[Chunk]], object]] = []
+
+    def listen(self, callback: Callable[[list[Chunk]], object]) -> None:
+        """Tell of chunks after their commit, when all else that concerns them was told."""
+        self._listeners.append(callback)
 
     def committed(self, chunks: list[Chunk]) -> None:
         """Tell of chunks that were committed together."""
@@ -48,6 +53,8 @@ class Announcer:
             self._followers.room_moved(room.nid, chunk.entries[-1].position)
             for entry in chunk.entries:
                 self._tell_memberships(room.nid, entry)
+        for listener in self._listeners:
+            listener(chunks)
 
     def stood(self, room_nid: int, event: Event, position: int) -> None:
         """Tell of a member event of ours in a room that this server is not in."""
@@ -81,11 +88,11 @@ class Announcer:
     def _membership_changed(
         self, room_nid: int, user_id: str, event: Event | None, position: int
     ) -> None:
-        if not user_id.endswith(self._domain):
-            return
         membership = Membership.LEAVE if event is None else Membership.of(event.membership)
         if membership is not Membership.JOIN:
             self._typing.stop(room_nid, user_id)
+        if not user_id.endswith(self._domain):
+            return
         user_nid = self._names.peek(user_id)
         if user_nid is not None:
             if membership is Membership.JOIN:

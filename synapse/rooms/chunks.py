@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from synapse.events.event import Event
+from synapse.rooms.moves import Move
 from synapse.rooms.noise import Noise
 from synapse.rooms.room import Room, Slot
 from synapse.storage.stores.forks import KnownState
@@ -51,6 +52,8 @@ class Entry:
     # The event is in the database already, as an outlier: it gets its place in the timeline, but it
     # is no news any more, since it keeps its number.
     was_outlier: bool = False
+    moves: Sequence[Move] = ()
+    is_outgoing: bool = False  # other servers in the room hear of it from us
     # Where it came in the stream, once it is written; its number, unless it was an outlier.
     position: int = 0
 
@@ -74,6 +77,8 @@ class Chunk:
     # Events that we don't have, and the `pos` of what stands on them.
     gaps: list[tuple[str, int]] = field(default_factory=list)
     beginning: "Beginning | None" = None  # of a room that this chunk begins
+    # In a room that this server enters: the other servers, with how many members each has.
+    servers: Mapping[str, int] | None = None
 
     @property
     def last(self) -> Event:

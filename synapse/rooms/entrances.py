@@ -5,10 +5,12 @@ A server of the room tells its state, and what authorised that; these are kept a
 state, with a gap below it: what was said before comes when somebody reads back.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from synapse.api.constants import EventTypes, Membership
+from synapse.api.identifiers import domain_of
 from synapse.api.room_versions import RoomVersion
 from synapse.events.event import Event, StateMap
 from synapse.rooms.arrivals import Arrival
@@ -101,7 +103,7 @@ class Entrances:
         chunk = Chunk(room, room.head, numbers(room))
         fork = Fork(KnownState(room.view_nid, changes), flips, is_told=False)
         chunk.entries.append(Entry(event, join.auth_events, replaced, SILENCE, fork))
-        _settle(room, event, {**state, event.slot: event}, self._domain)
+        chunk.servers = _settle(room, event, {**state, event.slot: event}, self._domain)
         chunk.gaps = [(event_id, room.pos) for event_id in event.prev_event_ids()]
         chunk.after = numbers(room)
         self._rooms.busy(room)
@@ -128,8 +130,11 @@ class Entrances:
         return changes, flips
 
 
-def _settle(room: Room, event: Event, state: StateMap, domain: str) -> None:
-    """Move the room on to a state that has little to do with the one before."""
+def _settle(room: Room, event: Event, state: StateMap, domain: str) -> dict[str, int]:
+    """Move the room on to a state that has little to do with the one before.
+
+    Returns which other servers are in it, each with how many members it has.
+    """
     members = {
         slot[1]: member.membership for slot, member in state.items() if slot[0] == EventTypes.MEMBER
     }
@@ -140,6 +145,7 @@ def _settle(room: Room, event: Event, state: StateMap, domain: str) -> None:
         invited=sum(membership == Membership.INVITE for membership in members.values()),
         local_joined=sum(user_id.endswith(domain) for user_id in joined),
     )
+    return Counter(domain_of(user_id) for user_id in joined if not user_id.endswith(domain))
 
 
 def _open(txn: Transaction, rooms: list[_NewRoom]) -> list[int]:

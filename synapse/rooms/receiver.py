@@ -24,6 +24,7 @@ from synapse.rooms.cache import RoomCache
 from synapse.rooms.chunks import Chunk, Entry, Redaction, numbers
 from synapse.rooms.commits import Commits
 from synapse.rooms.judging import slots_of_event, why_not
+from synapse.rooms.moves import change_by, moves_of
 from synapse.rooms.noise import SILENCE
 from synapse.rooms.redactions import redaction_of
 from synapse.rooms.room import HeadMoved, Room
@@ -148,8 +149,19 @@ class Receiver:
         replaced = room.current(event.slot) if event.state_key is not None else None
         await self._redact(visit, event, state)
         _tell_replaced(event, replaced)
-        visit.chunk.entries.append(Entry(event, arrival.auth_events, replaced, noise))
-        room.append(event, is_local=self._standings.is_ours(event))
+        is_local = self._standings.is_ours(event)
+        moves = moves_of(change_by(room, event, is_local=is_local))
+        visit.chunk.entries.append(
+            Entry(
+                event,
+                arrival.auth_events,
+                replaced,
+                noise,
+                moves=moves,
+                is_outgoing=arrival.is_passed_on,
+            )
+        )
+        room.append(event, is_local=is_local)
         visit.pending[event.event_id] = Verdict.ACCEPTED
 
     async def _take_up_beside(
@@ -171,17 +183,26 @@ class Receiver:
             return
         tips = await self._standings.tips_with(room, event)
         fork = await self._standings.fork(room, event, before, arrival.auth_events, tips)
-        counts = await self._standings.counts(room, event, fork)
+        changes = await self._standings.changes(room, event, fork)
         # An outlier is nothing new to those who read the stream.
         noise = SILENCE if outlier else await self._weigh(room, _as_draft(event), state)
         replaced = state.get(event.slot) if event.state_key is not None else None
         await self._redact(visit, event, state)
         _tell_replaced(event, replaced)
         visit.chunk.entries.append(
-            Entry(event, arrival.auth_events, replaced, noise, fork, was_outlier=bool(outlier))
+            Entry(
+                event,
+                arrival.auth_events,
+                replaced,
+                noise,
+                fork,
+                was_outlier=bool(outlier),
+                moves=moves_of(changes),
+                is_outgoing=arrival.is_passed_on,
+            )
         )
         missing = await self._missing(event) if arrival.before is not None else []
-        room.append_beside(event, tips, counts, has_gap=bool(missing))
+        room.append_beside(event, tips, changes, has_gap=bool(missing))
         visit.chunk.gaps += [(event_id, room.pos) for event_id in missing]
         visit.pending[event.event_id] = Verdict.ACCEPTED
 

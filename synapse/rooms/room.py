@@ -9,6 +9,7 @@ built from the database.
 import hashlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from synapse.api.constants import EventTypes, Membership
 from synapse.api.errors import MatrixError
@@ -32,6 +33,15 @@ _MEMBERS_KEPT = 2_000
 
 # Stands in a cache for a slot that is known to be empty.
 _EMPTY = None
+
+
+class MemberChange(NamedTuple):
+    """How the membership of a user changes."""
+
+    user_id: str
+    before: str
+    after: str
+    is_local: bool  # one of ours
 
 
 class Room:
@@ -126,17 +136,17 @@ class Room:
         self,
         event: Event,
         tips: list[Event],
-        counts: Sequence[tuple[str, str, bool]],
+        changes: Sequence[MemberChange],
         *,
         has_gap: bool,
     ) -> None:
         """Put a new event at the end that doesn't stand on the newest ones; `tips` are the ends.
 
-        The room's state stays as it is until the commit. `counts` has, for each member whose
-        membership changes by it, how it was, how it will be, and whether the user is one of ours.
+        The room's state stays as it is until the commit. `changes` has the memberships that change
+        by it.
         """
-        for before, after, is_local in counts:
-            self._count(before, after, is_local=is_local)
+        for change in changes:
+            self._count(change.before, change.after, is_local=change.is_local)
         if has_gap:
             self.pos += GAP
         self._move_on(event, tips)

@@ -1,6 +1,6 @@
 """The rows of one batch: what chunks become, table by table, for multi-row statements."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,8 +12,9 @@ from synapse.rooms.chunks import Chunk, Entry, Fork, Redaction
 from synapse.rooms.noise import MAIN_THREAD, Noise
 from synapse.rooms.redaction_rows import write_redactions
 from synapse.rooms.room import Room, Slot
+from synapse.rooms.server_rows import ServerRows
 from synapse.storage.sql import Row
-from synapse.storage.stores.events import LIVE, LOUD, MARKED, SHOUT
+from synapse.storage.stores.events import LIVE, LOUD, MARKED, OUTGOING, SHOUT
 from synapse.storage.stores.flips import INSERT_FLIP
 from synapse.storage.stores.members import UPSERT_MEMBER, Membership
 from synapse.storage.stores.relations import INSERT_RELATION, relation_row
@@ -71,6 +72,7 @@ class Rows:
         self._redactions: list[Redaction] = []
         self._early_redactions: list[tuple[str, Event]] = []
         self._gaps: list[tuple[int, str, int]] = []
+        self._servers = ServerRows()
         self._relations: list[Row] = []
         self._marks: list[tuple[Any, ...]] = []
         self._read_points: list[ReadPoint] = []
@@ -78,12 +80,16 @@ class Rows:
     def add(self, chunk: Chunk, tip: Tip, nid: int) -> Tip:
         """Take up a chunk whose first event gets `nid`; where the room stands after it."""
         chain, loud, shouts, flipped = tip.chain, tip.loud, tip.shouts, tip.flipped
+        if chunk.servers is not None:
+            self._servers.enter(chunk.room.nid, self._numbered(chunk.servers.items()), nid)
         for entry in chunk.entries:
             event, noise = entry.event, entry.noise
             entry.position = nid
             nid += _positions(entry)
             if not entry.was_outlier:
                 event.nid, event.live = entry.position, True
+            if entry.moves:
+                self._servers.add(chunk.room.nid, self._numbered(entry.moves), entry.position)
             event.replaces_nid = 0 if entry.replaces is None else entry.replaces.nid
             if entry.fork is not None:
                 chain = self._add_fork(chunk.room, entry, entry.fork, chain)
@@ -107,6 +113,9 @@ class Rows:
         self._early_redactions += chunk.early_redactions
         self._gaps += [(chunk.room.nid, *gap) for gap in chunk.gaps]
         return Tip(chunk.after.head, chain, loud, shouts, flipped)
+
+    def _numbered(self, servers: Iterable[tuple[str, int]]) -> list[tuple[int, int]]:
+        return [(self._names[server], joined) for server, joined in servers]
 
     def _add_fork(self, room: Room, entry: Entry, fork: Fork, view: list[Link]) -> list[Link]:
         """Take up an event that has another state before it than the view; the new view."""
@@ -184,7 +193,7 @@ class Rows:
                     entry.auth_events,
                     self._names,
                     self._slots,
-                    flags=_flags(entry.noise),
+                    flags=_flags(entry.noise) | OUTGOING * entry.is_outgoing,
                     sent=(view_nid, replaces, device_nid, txn_id),
                     heard=(loud, shouts),
                 )
@@ -211,6 +220,7 @@ class Rows:
         self._write_room_state(txn)
         for members in self._member_rounds:
             self._write_members(txn, members)
+        self._servers.write(txn)
         txn.execute_many(INSERT_RELATION, self._relations)
         txn.execute_many(
             "INSERT INTO marks (room_nid, listener, event_nid, thread_id, sender_nid, notify,"
@@ -318,9 +328,12 @@ def _positions(entry: Entry) -> int:
 def names_in(chunks: list[Chunk]) -> list[str]:
     names: dict[str, None] = {}
     for chunk in chunks:
+        names.update(dict.fromkeys(chunk.servers or ()))
         for entry in chunk.entries:
             names[entry.event.type] = None
             names[entry.event.sender] = None
+            for move in entry.moves:
+                names[move.server] = None
     for type_, key in slots_in(chunks):
         if type_ == EventTypes.MEMBER:
             names[key] = None

@@ -11,7 +11,7 @@ from synapse.api.constants import EventTypes, Membership
 from synapse.events.event import Event, StateMap
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.chunks import Fork
-from synapse.rooms.room import Room, Slot
+from synapse.rooms.room import MemberChange, Room, Slot
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.forks import NEWCOMER, ForkStore, KnownState, Newcomer
 from synapse.storage.stores.slots import Slots
@@ -135,15 +135,16 @@ class Standings:
         """Whether the event's state key is a user of ours."""
         return event.state_key is not None and event.state_key.endswith(self._domain)
 
-    async def counts(self, room: Room, event: Event, fork: Fork) -> list[tuple[str, str, bool]]:
-        """The memberships that change, as `Room.append_beside` takes them."""
+    async def changes(self, room: Room, event: Event, fork: Fork) -> list[MemberChange]:
+        """The memberships that change by an event."""
         winners: dict[Slot, Event | None] = dict(fork.flips)
         if event.state_key is not None:
             winners.setdefault(event.slot, event)
         members = {slot: e for slot, e in winners.items() if slot[0] == EventTypes.MEMBER}
         await self._rooms.state(room, list(members))
         return [
-            (
+            MemberChange(
+                user_id,
                 room.membership(user_id),
                 Membership.LEAVE if winner is None else winner.membership,
                 user_id.endswith(self._domain),

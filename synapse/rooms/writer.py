@@ -33,6 +33,7 @@ from synapse.events.event import Event, StateMap
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.chunks import Beginning, Chunk, Entry, Redaction, numbers
 from synapse.rooms.commits import Commits
+from synapse.rooms.moves import change_by, is_outgoing, moves_of
 from synapse.rooms.noise import SILENCE, Noise
 from synapse.rooms.redactions import redaction_of
 from synapse.rooms.room import HeadMoved, Room
@@ -292,7 +293,11 @@ class RoomWriter:
         self._redact(chunk, event, target, state)
         replaced = room.current(event.slot) if event.state_key is not None else None
         _tell_replaced(event, replaced)
-        chunk.entries.append(Entry(event, auth_events, replaced, noise))
+        moves = moves_of(change_by(room, event, is_local=self._is_ours(event)))
+        outgoing = is_outgoing(room, state, moves)
+        chunk.entries.append(
+            Entry(event, auth_events, replaced, noise, moves=moves, is_outgoing=outgoing)
+        )
         chunk.txn = draft.txn
         room.append(event, is_local=self._is_ours(event))
 
@@ -309,15 +314,19 @@ class RoomWriter:
         check_auth(event, view, signed_by=self._signed_by)
         tips = await self._standings.tips_with(room, event)
         fork = await self._standings.fork(room, event, before, auth_events, tips)
-        counts = await self._standings.counts(room, event, fork)
+        changes = await self._standings.changes(room, event, fork)
         if room.lost:
             raise HeadMoved(room.room_id)
         self._redact(chunk, event, target, state)
         replaced = state.get(event.slot) if event.state_key is not None else None
         _tell_replaced(event, replaced)
-        chunk.entries.append(Entry(event, auth_events, replaced, noise, fork))
+        moves = moves_of(changes)
+        outgoing = is_outgoing(room, state, moves)
+        chunk.entries.append(
+            Entry(event, auth_events, replaced, noise, fork, moves=moves, is_outgoing=outgoing)
+        )
         chunk.txn = draft.txn
-        room.append_beside(event, tips, counts, has_gap=False)
+        room.append_beside(event, tips, changes, has_gap=False)
 
     def _build(
         self, room: Room, draft: Draft, state: StateMap, prev_events: Sequence[Event]

@@ -133,6 +133,10 @@ class Followers:
             waiter.callback(None)
         return follower
 
+    async def rooms_of_stranger(self, user_nid: int) -> set[int]:
+        """The rooms in which a user of another server is."""
+        return {row.room_nid for row in await self._members.rooms_of(user_nid, [Membership.JOIN])}
+
     def get(self, user_nid: int) -> Follower | None:
         return self._by_user.get(user_nid)
 

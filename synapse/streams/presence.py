@@ -43,6 +43,8 @@ class _Device:
 class UserPresence:
     """One user of ours."""
 
+    is_local = True
+
     __slots__ = (
         "_devices",
         "check_ms",

@@ -13,7 +13,7 @@ tells what it can. Presence alone answers a client only when its turn has come
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from synapse.api.presence import PresenceState
 from synapse.streams.followers import Follower, Followers
@@ -47,9 +47,16 @@ class PresenceChanges:
         # What is older than this serial may have been forgotten.
         self._floor = serials.last
         self._moved: dict[int, UserPresence] = {}  # nobody has been told of these
+        # Where users of other servers are that moved.
+        self._strangers_rooms: set[int] = set()
+        self._listeners: list[Callable[[UserPresence], object]] = []
         self._turns: list[Follower] = []  # who is yet to be told, the next one last
         self._turns_serial = 0  # what they are told goes up to this
         self._timer: Timer | None = None
+
+    def listen(self, callback: Callable[[UserPresence], object]) -> None:
+        """Tell of users of whom others see something else, or who concern others than before."""
+        self._listeners.append(callback)
 
     def get(self, user_nid: int) -> UserPresence | None:
         return self._users.get(user_nid)
@@ -88,6 +95,8 @@ class PresenceChanges:
             self._forget_oldest()
         self._moved[user.user_nid] = user
         self._schedule()
+        for listener in self._listeners:
+            listener(user)
 
     def joined(self, user_nid: int, room_nid: int) -> None:
         """The user came into a room, or is in it, whose members may not know their presence.
@@ -117,6 +126,7 @@ class PresenceChanges:
     def close(self) -> None:
         """Wake nobody any more."""
         self._moved.clear()
+        self._strangers_rooms.clear()
         self._turns.clear()
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
@@ -132,7 +142,7 @@ class PresenceChanges:
             self._timer = self._clock.call_later(TURN_S, self._take_turns)
 
     def _take_turns(self) -> None:
-        if not self._turns:
+        if not self._turns and (self._moved or self._strangers_rooms):
             self._find_concerned()
         woken = 0
         while self._turns and woken < WOKEN_AT_ONCE:
@@ -147,7 +157,7 @@ class PresenceChanges:
     def _find_concerned(self) -> None:
         """Those who share a room with a user that moved, each once."""
         moved, self._moved = self._moved, {}
-        rooms: set[int] = set()
+        rooms, self._strangers_rooms = self._strangers_rooms, set()
         concerned: dict[int, Follower] = {}
         unread: list[UserPresence] = []
         for user_nid, user in moved.items():
@@ -169,6 +179,10 @@ class PresenceChanges:
     async def _read(self, users: list[UserPresence]) -> None:
         """Learn the rooms of users who don't sync; then it is their turn."""
         for user in users:
-            await self._followers.follow(user.user_id, user.user_nid)
-            self._moved.setdefault(user.user_nid, user)
+            if user.is_local:
+                await self._followers.follow(user.user_id, user.user_nid)
+                self._moved.setdefault(user.user_nid, user)
+            else:
+                # Nobody of another server is a follower, whom each event in a room would cost.
+                self._strangers_rooms |= await self._followers.rooms_of_stranger(user.user_nid)
         self._schedule()

@@ -5,6 +5,7 @@ database. `since` says which.
 """
 
 from collections import OrderedDict, deque
+from collections.abc import Callable
 
 from synapse.storage.stores.receipts import Receipt
 from synapse.streams.followers import Followers
@@ -22,6 +23,11 @@ class RecentReceipts:
         self._floor = position
         self._rooms: OrderedDict[int, deque[Receipt]] = OrderedDict()
         self._room_floors: dict[int, int] = {}
+        self._listeners: list[Callable[[list[Receipt]], object]] = []
+
+    def listen(self, callback: Callable[[list[Receipt]], object]) -> None:
+        """Tell of receipts after their commit."""
+        self._listeners.append(callback)
 
     def committed(self, receipts: list[Receipt]) -> None:
         """Take up receipts that were just committed, and tell who is concerned."""
@@ -32,6 +38,8 @@ class RecentReceipts:
             else:
                 # Private: only the user's own clients are told.
                 self._followers.room_moved_for(receipt.user_nid, receipt.room_nid, receipt.stream)
+        for listener in self._listeners:
+            listener(receipts)
 
     def since(self, room_nid: int, position: int) -> list[Receipt] | None:
         """The room's receipts after a position; None if memory does not reach back so far."""

@@ -1,5 +1,7 @@
 """Who is typing: kept in memory only, since nobody asks about it a minute later."""
 
+from collections.abc import Callable
+
 from synapse.streams.followers import Followers
 from synapse.streams.serials import Serials
 from synapse.util.clock import Clock, Timer
@@ -22,6 +24,11 @@ class Typing:
         # Above what tokens from before a restart say: in all rooms, whoever typed then does not any
         # more.
         self._floor = serials.last
+        self._listeners: list[Callable[[int, str, bool], object]] = []
+
+    def listen(self, callback: Callable[[int, str, bool], object]) -> None:
+        """Tell of each user who types, also if they did already, and of who does no more."""
+        self._listeners.append(callback)
 
     @property
     def serial(self) -> int:
@@ -55,6 +62,8 @@ class Typing:
         )
         if timer is None:
             self._moved(room_nid)
+        for listener in self._listeners:
+            listener(room_nid, user_id, True)
 
     def stop(self, room_nid: int, user_id: str) -> None:
         timers = self._rooms.get(room_nid, {})
@@ -66,6 +75,8 @@ class Typing:
         if not timers:
             del self._rooms[room_nid]
         self._moved(room_nid)
+        for listener in self._listeners:
+            listener(room_nid, user_id, False)
 
     def close(self) -> None:
         """Stop all timers."""

@@ -101,6 +101,29 @@ class RequestTests(TransportTestCase):
         )
         self.assertEqual(origin, "us.example")
 
+    async def test_content_that_is_canonical_already(self) -> None:
+        server = self.server_at("a.example", "192.0.2.1", 8448, ANSWER)
+        body = b'{"pdus":[{"depth":1}]}'
+        await self.transport.request("a.example", "PUT", "/send/1", body=body)
+        head, _, sent = server.requests[0].partition(b"\r\n\r\n")
+        self.assertEqual(sent, body)
+        self.assertIn(b"Content-Type: application/json", head)
+
+        async def find(origin: str, key_id: str) -> VerifyKey | None:
+            return KEY.verify_key
+
+        lines = head.decode().split("\r\n")[1:]
+        headers = dict(line.split(": ", 1) for line in lines)
+        origin = await authenticate(
+            headers["Authorization"],
+            find,
+            method="PUT",
+            uri="/send/1",
+            content=parse_json(body),
+            server_name="a.example",
+        )
+        self.assertEqual(origin, "us.example")
+
     async def test_requests_share_a_connection_and_what_was_found_out(self) -> None:
         server = self.server_at("a.example", "192.0.2.1", 8448, ANSWER)
         for _ in range(3):

@@ -279,6 +279,7 @@ class EveryEndpointTestCase(RoomTestCase):
             "protocol": "irc",
             "network_id": "irc",
             "delay_id": "d",
+            "destination": "remote.example",
             "action": "restart",
             "kind": "override",
             "rule_id": "mine",

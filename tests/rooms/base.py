@@ -52,6 +52,15 @@ class RoomsTestCase(StoreTestCase):
         self.rooms_made += 1
         return await writer.create(ROOM_VERSIONS[version], drafts, f"!room{self.rooms_made}:test")
 
+    async def joined_by_server(self, room_id: str) -> dict[str, int]:
+        """How many members other servers have in a room, as it is counted."""
+        rows = await self.database.fetch(
+            "SELECT n.name, s.joined FROM room_servers s JOIN names n ON n.nid = s.server_nid"
+            " JOIN rooms ro ON ro.room_nid = s.room_nid WHERE ro.room_id = ? AND s.joined <> 0",
+            room_id,
+        )
+        return dict(rows)
+
     async def say(
         self, room_id: str, body: str, *, sender: str = ALICE, server: Server | None = None
     ) -> Event:

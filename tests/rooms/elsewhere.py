@@ -131,15 +131,15 @@ class Elsewhere:
 
     def state(self) -> list[Event]:
         """The state after the event that was sent last."""
-        return [_copy(self.events[event_id]) for event_id in self.state_after[self.last].values()]
+        return [copy_of(self.events[event_id]) for event_id in self.state_after[self.last].values()]
 
     def arrival(self, event: Event) -> Arrival:
         """The event as it comes to a server that has its auth events."""
         auth_events = [self.events[event_id] for event_id in event.auth_event_ids()]
-        return Arrival(_copy(event), auth_events, frozenset({"elsewhere"}))
+        return Arrival(copy_of(event), auth_events, frozenset({"elsewhere"}))
 
 
-def _copy(event: Event) -> Event:
+def copy_of(event: Event) -> Event:
     return Event(
         json=event.json,
         event_id=event.event_id,

@@ -121,6 +121,7 @@ class EntranceTests(EntranceTestCase):
             [event.content for event in state.values()],
             [{"topic": "new"}, {"name": "while you were away"}],
         )
+        self.assertEqual(await self.joined_by_server(self.room_id), {"elsewhere": 1})
         first, leave, rejoin = await self.timeline(self.room_id)
         assert leave.pos is not None and rejoin.pos is not None
         self.assertEqual((first.membership, leave.membership), ("join", "leave"))

@@ -1,8 +1,10 @@
 """Events of other servers: where they stand, what the room becomes by them."""
 
 import random
+from collections import Counter
 from typing import Any
 
+from synapse.api.identifiers import domain_of
 from synapse.api.room_versions import ROOM_VERSIONS
 from synapse.events.auth_selection import Slot
 from synapse.events.event import Event
@@ -79,6 +81,15 @@ class ReceiverTestCase(RoomsTestCase):
         ]
         self.assertEqual(row.joined, members.count("join"))
         self.assertEqual(row.invited, members.count("invite"))
+        self.assertEqual(
+            await self.joined_by_server(self.room_id),
+            Counter(
+                domain_of(slot[1])
+                for slot, event in snapshot.items()
+                if slot[0] == "m.room.member" and event.membership == "join"
+                if domain_of(slot[1]) != "test"
+            ),
+        )
         for event in await self.timeline(self.room_id, server=fresh):
             state = await fresh.stores.states.events_at(event.state_nid)
             expected = self.elsewhere.state_after[event.event_id]

@@ -1,15 +1,23 @@
-"""Other homeservers: what they tell us, and what we ask them."""
+"""Other homeservers: what they tell us, what we ask them, and what we tell them."""
 
+from collections.abc import Mapping
+
+from synapse.app.parts.federation_sending import FederationSending
 from synapse.app.parts.keys import Keys
 from synapse.app.parts.rooms import Rooms
 from synapse.app.parts.stores import Stores
+from synapse.app.parts.streams import Streams
 from synapse.config.homeserver import HomeserverConfig
 from synapse.crypto.signing import SigningKey
+from synapse.federation.backoff import Backoffs
 from synapse.federation.candidates import Candidates
-from synapse.federation.edus import Edus
+from synapse.federation.destinations import Destinations
+from synapse.federation.edus import Edus, TakeUp
 from synapse.federation.handshakes import Handshakes
+from synapse.federation.heard import PresenceHeard, ReceiptsHeard, RoomMembers, TypingHeard
 from synapse.federation.inbound import Inbound
 from synapse.federation.inbox import Inbox
+from synapse.federation.limited import LimitedTransport
 from synapse.federation.outliers import Outliers
 from synapse.federation.partners import Partners
 from synapse.federation.pdus import Pdus
@@ -26,6 +34,7 @@ from synapse.federation.transactions import Transactions
 from synapse.federation.wire import Transport
 from synapse.federation.withdrawals import Withdrawals
 from synapse.storage.database import Database
+from synapse.storage.stores.destination_lists import DestinationLists
 from synapse.storage.stores.staging import StagingStore
 from synapse.util.background import Background
 from synapse.util.clock import Clock
@@ -42,11 +51,16 @@ class Federation:
         background: Background,
         transport: Transport,
         stores: Stores,
+        streams: Streams,
         rooms: Rooms,
         keys: Keys,
         key: SigningKey,
     ) -> None:
         server_name = config.server.server_name
+        self.backoffs = Backoffs(stores.destinations, clock, background, config.federation.retries)
+        # How others are asked: servers that can't be reached lately are asked only if it is urgent.
+        self.transport = LimitedTransport(transport, self.backoffs)
+        self.urgent_transport = LimitedTransport(transport, self.backoffs, is_urgent=True)
         self.peers = Peers(
             keys.ring,
             Partners(
@@ -56,12 +70,13 @@ class Federation:
             ),
             clock,
             server_name=server_name,
+            heard_from=self.backoffs.heard_from,
         )
         self.acls = ServerAcls(rooms.cache)
         self.pdus = Pdus(keys.signature_checks, clock)
         self.outliers = Outliers(stores.events, rooms.asides, clock)
         self.graph = RemoteGraph(
-            transport, self.pdus, self.outliers, stores.events, stores.slots, stores.states
+            self.transport, self.pdus, self.outliers, stores.events, stores.slots, stores.states
         )
         staging = StagingStore(database)
         self.inbound = inbound = Inbound(rooms.cache, stores.events, rooms.receiver, self.graph)
@@ -69,7 +84,7 @@ class Federation:
         self.signing = Signing(self.pdus, server_name=server_name, key=key)
         self.shown_state = ShownState(rooms.cache, self.pdus)
         self.remote_rooms = self._remote_rooms(
-            transport, clock, stores, rooms, keys, server_name, key
+            self.urgent_transport, clock, stores, rooms, keys, server_name, key
         )
         self.transactions = Transactions(
             staging,
@@ -78,10 +93,16 @@ class Federation:
             self.acls,
             inbound,
             self.inbox,
-            Edus({}),
+            Edus(_taken_up(stores, streams, rooms, self.acls, clock)),
             Withdrawals(rooms.cache, rooms.doorstep, stores.names, server_name=server_name),
             background,
             clock,
+        )
+        self.sending = FederationSending(
+            config, database, clock, background, transport, stores, streams, rooms, self.backoffs
+        )
+        self.destinations = Destinations(
+            DestinationLists(database), self.backoffs, self.sending.sender
         )
 
     def _remote_rooms(
@@ -127,3 +148,16 @@ class Federation:
             server_name=server_name,
             key=key,
         )
+
+
+def _taken_up(
+    stores: Stores, streams: Streams, rooms: Rooms, acls: ServerAcls, clock: Clock
+) -> Mapping[str, TakeUp]:
+    """Who takes up which EDUs."""
+    present = RoomMembers(rooms.cache, acls)
+    receipts = ReceiptsHeard(present, stores.events, stores.names, streams.receipt_store, clock)
+    return {
+        "m.typing": TypingHeard(present, streams.typing).take_up,
+        "m.receipt": receipts.take_up,
+        "m.presence": PresenceHeard(streams.presence, clock).take_up,
+    }

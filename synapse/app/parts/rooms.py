@@ -61,7 +61,7 @@ class Rooms:
             self.push_rule_store,
             server_name=server_name,
         )
-        announcer = Announcer(
+        self.announcer = announcer = Announcer(
             self.cache,
             streams.followers,
             streams.typing,

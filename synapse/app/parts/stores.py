@@ -2,6 +2,7 @@
 
 from synapse.config.homeserver import HomeserverConfig
 from synapse.storage.database import Database
+from synapse.storage.stores.destinations import DestinationStore
 from synapse.storage.stores.devices import DeviceStore
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.flips import FlipStore
@@ -38,6 +39,7 @@ class Stores:
         self.users = UserStore(database, self.names)
         self.profiles = ProfileStore(database, self.names)
         self.devices = DeviceStore(database)
+        self.destinations = DestinationStore(database, self.names)
         self.tokens = TokenStore(database)
         self.openid = OpenIdStore(database)
         self.presence = PresenceStore(database)

@@ -40,6 +40,7 @@ class Streams:
             clock,
             background,
             config.presence,
+            server_name=config.server.server_name,
             limit=RateLimiter(clock, config.rate_limits.rc_presence.per_user),
         )
         self.recent_receipts = RecentReceipts(self.followers, position=database.position)

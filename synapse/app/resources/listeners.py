@@ -54,6 +54,6 @@ def client_resources(server: Server) -> list[Resource]:
         ),
         *attention_resources(auth, server.streams, server.reading, server.attention),
         *discovery_resources(config, auth, server.reading, server.discovery),
-        *admin_resources(auth, server.server_notices),
+        *admin_resources(auth, server.server_notices, server.federation.destinations),
         *about_resources(config, auth, server.users),
     ]

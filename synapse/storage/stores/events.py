@@ -29,6 +29,7 @@ REDACTED = 8  # `json` is what the redaction left
 LOUD = 16  # counted in the room's number of loud events
 SHOUT = 32  # and of shouts
 MARKED = 64  # there are marks of it
+OUTGOING = 128  # other servers hear of it from us
 
 # What makes an `Event`, with the event it replaced and its redaction, for `unsigned`.
 COLUMNS = """

@@ -10,15 +10,14 @@ from functools import partial
 
 import msgspec
 
-from synapse.api.identifiers import domain_of
 from synapse.storage.database import Database
 from synapse.storage.transaction import Reader
 
 _EVENTS = "SELECT e.event_nid, e.type_nid, e.auth, e.json FROM events e WHERE e.event_nid = ANY(?)"
 _MEMBER = "SELECT nid FROM names WHERE name = 'm.room.member'"
-_JOINED = """
-    SELECT n.name FROM members m JOIN names n ON n.nid = m.user_nid
-    WHERE m.room_nid = ? AND m.membership = 1"""
+_SERVERS = """
+    SELECT n.name, s.joined FROM room_servers s JOIN names n ON n.nid = s.server_nid
+    WHERE s.room_nid = ? AND s.joined > 0"""
 
 _decode_auth = msgspec.msgpack.Decoder(list[int]).decode
 
@@ -47,9 +46,10 @@ class JoinFactStore:
         """
         return await self._database.scan(partial(_facts, state, join, members))
 
-    async def servers(self, room_nid: int, but: str) -> list[str]:
-        """The servers whose users are in a room; one user isn't counted."""
-        return await self._database.scan(partial(_servers, room_nid, but))
+    async def servers(self, room_nid: int, joining: str) -> list[str]:
+        """The other servers in a room; the user who joins isn't counted."""
+        rows = await self._database.fetch(_SERVERS, room_nid)
+        return [server for server, joined in rows if joined > (server == joining)]
 
 
 def _facts(
@@ -72,11 +72,6 @@ def _facts(
     if members is not None:
         chain = {nid: json for nid, json in chain.items() if nid not in told}
     return JoinFacts(_array(told), _array(chain))
-
-
-def _servers(room_nid: int, but: str, reader: Reader) -> list[str]:
-    rows = reader.fetch(_JOINED, room_nid)
-    return sorted({domain_of(user_id) for (user_id,) in rows if user_id != but})
 
 
 def _member_nid(reader: Reader) -> int:

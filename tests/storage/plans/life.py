@@ -11,16 +11,21 @@ from twisted.internet.defer import Deferred
 from synapse.api.identifiers import localpart_of
 from synapse.app.chores import Chores
 from synapse.config.server_notices import ServerNoticesConfig
+from synapse.rooms.room import Room
 from synapse.storage.stores import directory
 from synapse.storage.stores.delayed_events import DelayedEventStore
+from synapse.storage.stores.destination_lists import DestinationLists
 from synapse.storage.stores.members import Membership
+from synapse.storage.stores.staging import NewlyStaged, StagingStore
 from synapse.storage.stores.unread import UnreadStore
 from synapse.storage.stores.unread_counting import RoomCounts
 from synapse.storage.transaction import Transaction
 from synapse.util.clock import Clock
 from tests.crypto.key_documents import document_of, key_of
+from tests.federation.joining import accept_join
 from tests.rest.base import PASSWORD
 from tests.rest.rooms import V3
+from tests.rooms.elsewhere import Elsewhere
 from tests.storage.plans.federated_life import FederatedLifeTestCase
 from tests.storage.plans.room_life import ALICE, BOB, CAROL, HOUR_MS
 
@@ -58,6 +63,7 @@ class LifeTestCase(FederatedLifeTestCase):
         await self._delay_events()
         await self._send_notices()
         await self._restart()
+        await self._tell_other_servers()
         await self._manage_accounts()
         await self._tell_keys()
         await self._do_chores()
@@ -243,6 +249,49 @@ class LifeTestCase(FederatedLifeTestCase):
             self.advance(3600)
             path = f"/_matrix/key/v2/query/{server}?minimum_valid_until_ts={until_ms + HOUR_MS}"
             await self.wait_for(self.fetch("GET", path))
+
+    async def _tell_other_servers(self) -> None:
+        """They can't be reached, and come back; and what a crash would ask."""
+        server, sending = self.server, self.server.federation.sending
+        await sending.start()
+        room_id = await self.create_public(self.alice)
+        dave, key = "@dave:remote.example", key_of("remote.example", "k0")
+        join = await accept_join(server, key, room_id, dave)
+        await self.send(self.alice, room_id, "hello")
+        await self.put(self.alice, f"{V3}/presence/{ALICE}/status", {"presence": "online"})
+        for _ in range(50):
+            self.advance(10)
+            await Clock(reactor).sleep(0.002)
+        await self.wait_for(sending.sender.save())
+        server.federation.backoffs.forget("remote.example")
+        store = server.stores.destinations
+        await store.page(0, 100)
+        room = await server.rooms.cache.get(room_id)
+        await store.stays("remote.example", [room.nid])
+        await store.outgoing(0, self.database.position, 100)
+        await store.servers_of([room.nid])
+        lists = DestinationLists(self.database)
+        await lists.servers("remote", "destination", backwards=False, skip=0, limit=10)
+        await lists.server("remote.example")
+        await lists.rooms("remote.example", backwards=False, skip=0, limit=10)
+        sending.stop()
+        await self._hear_from_other_servers(room, dave, join.event_id)
+
+    async def _hear_from_other_servers(self, room: Room, user_id: str, event_id: str) -> None:
+        """An event beside the newest one, and events that wait for what they stand on."""
+        server, store = self.server, StagingStore(self.database)
+        events = await server.stores.events.after(room.nid, -(2**60), 100)
+        elsewhere = Elsewhere.of(room.version, events)
+        event = elsewhere.say(user_id, "at the same time", after=[event_id])
+        await server.rooms.receiver.receive(room.room_id, [elsewhere.arrival(event)])
+        origin = "remote.example"
+        await store.stage([NewlyStaged(room.nid, "$event", origin, b"{}", 0)])
+        (staged,) = await store.next(room.nid, 10)
+        await store.count(room.nid, 10)
+        await store.tried(staged.stage_nid)
+        await store.done([staged.stage_nid])
+        await store.answered(origin, "transaction", 0, b"{}")
+        await store.answer(origin, "transaction")
 
     async def _do_chores(self) -> None:
         """A day later: what the server does when it starts, and every hour."""

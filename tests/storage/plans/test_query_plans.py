@@ -52,6 +52,11 @@ _ALLOWED = (
         "at the start, or after an accident; on the index of what is scheduled",
     ),
     Allowed(
+        "(SELECT server_nid FROM room_servers UNION SELECT server_nid FROM destinations)",
+        {"room_servers", "destinations", "names"},
+        "an administrator's list of all servers, in a reader's thread",
+    ),
+    Allowed(
         "SELECT DISTINCT room_nid FROM staged_events",
         {"staged_events"},
         "at the start: what waits is little",

@@ -1,0 +1,107 @@
+"""What is sent to other homeservers, and when."""
+
+import logging
+
+from synapse.app.parts.rooms import Rooms
+from synapse.app.parts.stores import Stores
+from synapse.app.parts.streams import Streams
+from synapse.config.homeserver import HomeserverConfig
+from synapse.federation.backoff import Backoffs
+from synapse.federation.sending.backlog import Backlog
+from synapse.federation.sending.distributor import Distributor
+from synapse.federation.sending.ephemeral import ReceiptSending, TypingSending
+from synapse.federation.sending.presence import PresenceSending
+from synapse.federation.sending.sender import Sender
+from synapse.federation.sending.transaction import Dispatch
+from synapse.federation.wire import Transport
+from synapse.storage.database import Database
+from synapse.storage.errors import Overloaded, Unavailable
+from synapse.util.background import Background
+from synapse.util.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+_RETRY_S = 60.0
+
+
+class FederationSending:
+    """What is sent to other homeservers: events of ours, and EDUs."""
+
+    def __init__(
+        self,
+        config: HomeserverConfig,
+        database: Database,
+        clock: Clock,
+        background: Background,
+        transport: Transport,
+        stores: Stores,
+        streams: Streams,
+        rooms: Rooms,
+        backoffs: Backoffs,
+    ) -> None:
+        self._clock = clock
+        server_name, retries = config.server.server_name, config.federation.retries
+        self.dispatch = Dispatch(
+            transport,
+            clock,
+            server_name=server_name,
+            timeout_s=retries.client_timeout_ms / 1000,
+        )
+        self.sender = sender = Sender(
+            self.dispatch,
+            stores.destinations,
+            Backlog(stores.destinations, stores.events),
+            backoffs,
+            clock,
+            background,
+            retries,
+        )
+        self.distributor = distributor = Distributor(
+            database, stores.destinations, stores.events, clock, background, sender
+        )
+        rooms.announcer.listen(distributor.committed)
+        typing = TypingSending(
+            sender, distributor, rooms.cache, clock, background, server_name=server_name
+        )
+        streams.typing.listen(typing.typed)
+        receipts = ReceiptSending(
+            sender,
+            distributor,
+            rooms.cache,
+            clock,
+            background,
+            server_name=server_name,
+            servers_per_second=config.federation.rr_transactions_per_room_per_second,
+        )
+        streams.recent_receipts.listen(receipts.moved)
+        self._presence: PresenceSending | None = None
+        if config.presence.is_shown:
+            self._presence = PresenceSending(
+                sender,
+                distributor,
+                stores.destinations,
+                streams.presence_changes,
+                streams.followers,
+                clock,
+                background,
+            )
+
+    async def start(self) -> None:
+        """Go on with what the last stop interrupted, and send from now on."""
+        while True:
+            try:
+                await self.sender.resume()
+                await self.distributor.resume()
+                break
+            except (Unavailable, Overloaded) as error:
+                logger.warning("Nothing is sent to other servers yet: %s", error)
+                await self._clock.sleep(_RETRY_S)
+        self.sender.start()
+        if self._presence is not None:
+            self._presence.start()
+
+    def stop(self) -> None:
+        """Begin nothing more; then, when what runs has ended, `sender.save`."""
+        self.sender.stop()
+        if self._presence is not None:
+            self._presence.stop()

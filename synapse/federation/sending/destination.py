@@ -1,0 +1,89 @@
+"""`Destination`: what waits for one server.
+
+New events come from memory, in the order of the stream (`queue`). A server that can't keep up, or
+can't be reached, *falls behind*: its queue is dropped, and what is kept is how far it has
+everything (`position`). What it lacks is then read from the database, page by page. When the last
+page is near, the queue is opened again, and `gap_to` says up to where the database is to be read
+before it.
+"""
+
+from collections import deque
+from typing import NamedTuple
+
+from twisted.internet.defer import Deferred
+
+from synapse.federation.sending.pending_edus import PendingEdus
+from synapse.util.clock import Timer
+
+# Events in memory for one server: ten transactions.
+MAX_QUEUED = 500
+
+
+class Item(NamedTuple):
+    """An event on its way."""
+
+    position: int
+    json: bytes  # canonical
+
+
+class Destination:
+    """One server; changed by `Sender` and `Distributor` only."""
+
+    __slots__ = (
+        "edus",
+        "gap_to",
+        "is_open",
+        "pause",
+        "position",
+        "queue",
+        "saved",
+        "server",
+        "timer",
+        "working",
+    )
+
+    def __init__(self, server: str) -> None:
+        self.server = server
+        self.queue: deque[Item] = deque()  # those that are under way included
+        self.edus = PendingEdus()
+        self.is_open = True  # new events come into the queue
+        self.gap_to: int | None = None
+        self.position = 0  # as long as it is behind: all up to here is sent
+        self.saved: int | None = None  # what the database says of `position`
+        self.working = False
+        self.timer: Timer | None = None  # when it is tried again
+        self.pause: Deferred[None] | None = None  # the pause between two tries
+
+    @property
+    def is_behind(self) -> bool:
+        return not self.is_open or self.gap_to is not None
+
+    def confirmed(self) -> int | None:
+        """Up to where all is sent; None: whatever was distributed."""
+        if self.is_behind:
+            return self.position
+        return self.queue[0].position - 1 if self.queue else None
+
+    def sent(self, position: int) -> None:
+        """All up to a position is sent."""
+        if self.is_behind:
+            self.position = max(self.position, position)
+            if self.gap_to is not None and self.position >= self.gap_to:
+                self.gap_to = None
+        else:
+            while self.queue and self.queue[0].position <= position:
+                self.queue.popleft()
+
+    def fall_behind(self, position: int) -> None:
+        """Let go of what waits; all up to `position` is distributed."""
+        confirmed = self.confirmed()
+        self.position = position if confirmed is None else confirmed
+        self.is_open = False
+        self.gap_to = None
+        self.queue.clear()
+        self.edus.clear()
+
+    def open(self, position: int) -> None:
+        """Take new events from here on; what is between is read from the database before."""
+        self.is_open = True
+        self.gap_to = position if position > self.position else None
