@@ -153,9 +153,13 @@ class Distributor:
             self._is_running = False
 
     def _lacks(self, chunk: Chunk) -> bool:
-        """Whether it has to be read whom a chunk's events are for."""
-        is_for_others = any(entry.is_outgoing for entry in chunk.entries)
-        return is_for_others and chunk.room.nid not in self._audiences
+        """Whether a room's servers have to be read: for whom an event is, or who is new there."""
+        if chunk.room.nid in self._audiences:
+            return False
+        return any(
+            entry.is_outgoing or any(move.joined > 0 for move in entry.moves)
+            for entry in chunk.entries
+        )
 
     async def _wake_touched(self, breaks: Breaks) -> None:
         """Send what was put into queues: events that were committed together go together."""
