@@ -8,6 +8,8 @@ database and a clock of their own.
 from collections.abc import Sequence
 
 from synapse.app.parts.access import Access
+from synapse.app.parts.answering import Answering
+from synapse.app.parts.asking import Asking
 from synapse.app.parts.attention import Attention
 from synapse.app.parts.discovery import Discovery
 from synapse.app.parts.entering import Entering
@@ -73,9 +75,11 @@ class Server:
             transport = Unconnected() if outbound is None else outbound.federation
         self.keys = keys = Keys(config, database, clock, transport, [key, *other_keys], notary_keys)
         # Other homeservers: what they tell us, and what we ask them.
-        self.federation = Federation(
+        self.federation = federation = Federation(
             config, database, clock, background, transport, stores, streams, rooms, keys, key
         )
+        # What our users want of other servers: history, profiles, aliases, spaces.
+        asking = Asking(clock, background, transport, stores, rooms, federation)
         # Who is it? Tokens, passwords, sessions.
         self.access = access = Access(config, database, clock, background, workers, stores)
         # The doors of rooms: creation, aliases, joining and leaving, upgrades.
@@ -87,6 +91,7 @@ class Server:
             streams,
             rooms,
             access,
+            asking,
             outbound,
             self.federation.remote_rooms,
         )
@@ -103,9 +108,9 @@ class Server:
             config, clock, stores, streams, rooms, access, entering
         )
         # Timelines, state, relations, and how events look to a client.
-        self.reading = reading = Reading(config, database, clock, stores, streams, rooms)
+        self.reading = reading = Reading(config, database, clock, stores, streams, rooms, asking)
         # Registration, login, devices, profiles.
-        self.users = Users(config, clock, background, stores, rooms, access, entering)
+        self.users = Users(config, clock, background, stores, rooms, access, entering, asking)
         # What users keep for themselves: account data, push rules, filters.
         self.settings = settings = Settings(database, streams, rooms, reading)
         # What syncs tell of rooms.
@@ -130,6 +135,8 @@ class Server:
         # What users do while they read: typing notices, receipts, notifications.
         self.attention = Attention(database, clock, stores, streams, rooms, news)
         # Public rooms, spaces, the user directory, search.
-        self.discovery = Discovery(
-            config, database, clock, background, stores, rooms, entering, reading
+        self.discovery = discovery = Discovery(
+            config, database, clock, background, stores, rooms, entering, reading, asking
         )
+        # What other servers want of us.
+        self.answering = Answering(config, database, clock, stores, rooms, federation, discovery)

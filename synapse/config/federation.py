@@ -99,6 +99,12 @@ class FederationConfig:
         "given, these hold for federation too.",
         example='["10.0.0.0/8"]',
     )
+    allow_profile_lookup_over_federation: bool = option(
+        BOOLEAN, True, "Tell other servers the profiles of this server's users."
+    )
+    allow_device_name_lookup_over_federation: bool = option(
+        BOOLEAN, False, "Tell other servers the names that users gave their devices."
+    )
     federation_verify_certificates: bool = option(
         BOOLEAN,
         True,

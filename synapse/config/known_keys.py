@@ -25,7 +25,6 @@ _NOT_SUPPORTED_YET = """
 
     use_insecure_ssl_client_just_for_testing_do_not_use
     federation_whitelist_endpoint_enabled federation_metrics_domains
-    allow_profile_lookup_over_federation allow_device_name_lookup_over_federation
 
     rc_registration_token_validity rc_3pid_validation rc_media_create
     rc_federation federation_rc_window_size federation_rc_sleep_limit federation_rc_sleep_delay

@@ -13,10 +13,8 @@ ANY_ADDRESS = ("::", "0.0.0.0")
 LOOPBACK = ("127.0.0.1", "::1")
 
 # What a listener may carry. The right half is Synapse's, and not served by this version.
-SERVED_RESOURCES = ("client", "health", "keys", "metrics", "static")
-UNSERVED_RESOURCES = (
-    "consent", "federation", "media", "openid", "replication", "webclient",
-)  # fmt: skip
+SERVED_RESOURCES = ("client", "federation", "health", "keys", "metrics", "openid", "static")
+UNSERVED_RESOURCES = ("consent", "media", "replication", "webclient")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +25,8 @@ class ListenerResource:
         ListOf(TEXT, or_one=True),
         (),
         "client: the client and admin API, and /.well-known. federation: the API for other "
-        "servers. keys: only the part of it that tells servers' keys. metrics: "
+        "servers. keys and openid: only the part of it that tells servers' keys, or whose an "
+        "OpenID token is. metrics: "
         "/_synapse/metrics. health: /health, which is on every listener anyway.",
         example="[client, federation]",
     )

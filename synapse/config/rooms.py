@@ -119,7 +119,7 @@ class RoomsConfig:
         BOOLEAN, False, "Show the room directory also to those who are not logged in."
     )
     allow_public_rooms_over_federation: bool = option(
-        BOOLEAN, False, "Show the room directory to other servers, once there is federation."
+        BOOLEAN, False, "Show the room directory to other servers."
     )
     room_prejoin_state: PrejoinStateConfig = option(
         Section(PrejoinStateConfig),

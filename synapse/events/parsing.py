@@ -35,9 +35,11 @@ def parse_event(value: Any, version: RoomVersion) -> Event:
     return event
 
 
-def parse_received(value: Any, version: RoomVersion) -> ReceivedEvent:
+def parse_received(
+    value: Any, version: RoomVersion, *, limits_references: bool = True
+) -> ReceivedEvent:
     """The event in `value`, with its signatures. Raises 400 `M_BAD_JSON` or 413 `M_TOO_LARGE`."""
-    event, essential = _parse(value, version)
+    event, essential = _parse(value, version, limits_references=limits_references)
     return ReceivedEvent(
         event=event,
         essential=essential,
@@ -46,8 +48,10 @@ def parse_received(value: Any, version: RoomVersion) -> ReceivedEvent:
     )
 
 
-def _parse(value: Any, version: RoomVersion) -> tuple[Event, bytes]:
-    checked = check_shape(value, version)
+def _parse(
+    value: Any, version: RoomVersion, *, limits_references: bool = True
+) -> tuple[Event, bytes]:
+    checked = check_shape(value, version, limits_references=limits_references)
     if "unsigned" in checked:
         checked = {key: member for key, member in checked.items() if key != "unsigned"}
     try:

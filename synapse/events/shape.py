@@ -28,8 +28,13 @@ from synapse.api.room_versions import RoomVersion
 _MAX_LAX_INTEGER: Final = 2**63 - 1
 
 
-def check_shape(event: Any, version: RoomVersion) -> dict[str, Any]:
-    """The event itself if it has the right shape. Raises `BadJson` or `TooLarge`."""
+def check_shape(
+    event: Any, version: RoomVersion, *, limits_references: bool = True
+) -> dict[str, Any]:
+    """The event itself if it has the right shape. Raises `BadJson` or `TooLarge`.
+
+    Without `limits_references` it may cite as many events as fit into it.
+    """
     if not isinstance(event, dict):
         raise BadJson("An event must be an object")
     type = _text(event, "type")
@@ -41,8 +46,8 @@ def check_shape(event: Any, version: RoomVersion) -> dict[str, Any]:
     _check_event_id(event, version)
     _object(event, "content")
     _check_numbers(event, version)
-    _references(event, "prev_events", MAX_PREV_EVENTS, version)
-    _references(event, "auth_events", MAX_AUTH_EVENTS, version)
+    for name, limit in (("prev_events", MAX_PREV_EVENTS), ("auth_events", MAX_AUTH_EVENTS)):
+        _references(event, name, limit if limits_references else None, version)
     if not isinstance(_object(event, "hashes").get("sha256"), str):
         raise BadJson("hashes.sha256 must be a string")
     _check_signatures(event)
@@ -80,12 +85,12 @@ def _check_numbers(event: dict[str, Any], version: RoomVersion) -> None:
             )
 
 
-def _references(event: dict[str, Any], name: str, limit: int, version: RoomVersion) -> None:
+def _references(event: dict[str, Any], name: str, limit: int | None, version: RoomVersion) -> None:
     """Checks that `name` is a list of event ids, or of [id, hashes] pairs in versions 1 and 2."""
     references = event.get(name)
     if not isinstance(references, list):
         raise BadJson(f"{name} must be an array")
-    if len(references) > limit:
+    if limit is not None and len(references) > limit:
         raise BadJson(f"{name} has {len(references)} events, {limit} are allowed")
     for reference in references:
         if version.events_have_ids:

@@ -49,13 +49,22 @@ class Pdus:
         self._clock = clock
 
     async def verify(
-        self, version: RoomVersion, room_id: str, values: Sequence[Any]
+        self,
+        version: RoomVersion,
+        room_id: str,
+        values: Sequence[Any],
+        *,
+        limits_references: bool = True,
     ) -> list[Verified | Refused]:
-        """What each value is, in the same order; events of other rooms are refused."""
+        """What each value is, in the same order; events of other rooms are refused.
+
+        `limits_references=False` is for history: what was accepted long ago may cite more events
+        than is allowed today.
+        """
         breaks = Breaks(self._clock)
         parsed: list[ReceivedEvent | Refused] = []
         for value in values:
-            parsed.append(_parse(version, room_id, value))
+            parsed.append(_parse(version, room_id, value, limits_references))
             await breaks.take()
         received = [one for one in parsed if isinstance(one, ReceivedEvent)]
         wrong = dict(
@@ -68,9 +77,11 @@ class Pdus:
         return [_verdict(one, wrong) for one in parsed]
 
 
-def _parse(version: RoomVersion, room_id: str, value: Any) -> ReceivedEvent | Refused:
+def _parse(
+    version: RoomVersion, room_id: str, value: Any, limits_references: bool
+) -> ReceivedEvent | Refused:
     try:
-        received = parse_received(value, version)
+        received = parse_received(value, version, limits_references=limits_references)
     except MatrixError as error:
         claimed = value.get("event_id") if isinstance(value, dict) else None
         return Refused(claimed if isinstance(claimed, str) else None, str(error))

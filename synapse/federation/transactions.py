@@ -77,6 +77,7 @@ class Transactions:
             ended: Deferred[None] = Deferred(waiting.remove)
             waiting.append(ended)
             await ended
+        # Before anything is waited for: who comes next must find that it is under way.
         self._under_way[key] = []
         try:
             before = await self._staging.answer(*key)

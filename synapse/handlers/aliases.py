@@ -1,6 +1,6 @@
 """Room aliases: this server's names for rooms, and what rooms say are theirs."""
 
-from typing import Any
+from typing import Any, Protocol
 
 from synapse.api.constants import EventTypes
 from synapse.api.errors import Forbidden, InvalidParam, MatrixError, NotFound
@@ -9,8 +9,10 @@ from synapse.events.event import Event
 from synapse.events.power_levels import PowerLevels
 from synapse.handlers.auth import Requester
 from synapse.handlers.directory_rules import DirectoryRules
+from synapse.handlers.found_rooms import FoundRoom
 from synapse.handlers.ratelimits import RateLimiter
 from synapse.handlers.room_access import not_in_room, room_of_member
+from synapse.handlers.room_servers import RoomServers
 from synapse.handlers.visibility import Visibility
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
@@ -18,6 +20,16 @@ from synapse.rooms.writer import Draft, RoomWriter
 from synapse.storage.stores.rooms import RoomStore
 
 _CANONICAL = (EventTypes.CANONICAL_ALIAS, "")
+# Who wants to join needs a few servers to try, not all of a large room's.
+_MAX_SERVERS = 50
+
+
+class RemoteAliases(Protocol):
+    """Asks other servers."""
+
+    async def room_of(self, alias: str) -> FoundRoom:
+        """The room behind an alias. Raises `MatrixError`."""
+        ...
 
 
 class Aliases:
@@ -30,6 +42,8 @@ class Aliases:
         writer: RoomWriter,
         visibility: Visibility,
         rules: DirectoryRules,
+        servers: RoomServers,
+        remote: RemoteAliases,
         *,
         limit: RateLimiter,
         server_name: str,
@@ -40,24 +54,38 @@ class Aliases:
         self._writer = writer
         self._visibility = visibility
         self._rules = rules
+        self._servers = servers
+        self._remote = remote
         self._limit = limit
         self._server_name = server_name
         self._require_membership = require_membership
 
     async def resolve(self, room_id_or_alias: str) -> str:
-        """The room id behind what may be an alias. Raises `InvalidParam` and `NotFound`."""
+        """The room id behind what may be an alias. Raises what `find` raises."""
         if room_id_or_alias.startswith("#"):
-            return await self.room_id(room_id_or_alias)
+            return (await self.find(room_id_or_alias)).room_id
         if is_room_id(room_id_or_alias):
             return room_id_or_alias
         raise InvalidParam(f"Not a room id or alias: {room_id_or_alias[:255]}")
 
-    async def room_id(self, alias: str) -> str:
+    async def find(self, alias: str) -> FoundRoom:
+        """The room behind an alias, of this server or of another one.
+
+        Raises `InvalidParam`, `NotFound`, and 502 if the alias' server doesn't answer.
+        """
         check_alias(alias)
+        if domain_of(alias) == self._server_name:
+            return await self.find_ours(alias)
+        return await self._remote.room_of(alias)
+
+    async def find_ours(self, alias: str) -> FoundRoom:
+        """The room behind an alias of this server. Raises `NotFound`."""
         found = await self._store.by_alias(alias)
         if found is None:
             raise NotFound(f"Room alias {alias} not found")
-        return found[0]
+        servers = await self._servers.all(await self._rooms.get(found[0]))
+        # One that everybody has left can be entered through us as well as through nobody.
+        return FoundRoom(found[0], tuple(servers[:_MAX_SERVERS]) or (self._server_name,))
 
     async def of_room(self, requester: Requester, room_id: str) -> list[str]:
         """The local aliases, for members and, if everybody may read the room, for everybody."""
@@ -105,11 +133,16 @@ class Aliases:
             if alias in known:
                 continue
             check_alias(alias)
-            found = await self._store.by_alias(alias)
-            if found is None or found[0] != room_id:
+            if not await self._leads_to(alias, room_id):
                 raise MatrixError(
                     400, "M_BAD_ALIAS", f"The alias {alias} does not point to this room"
                 )
+
+    async def _leads_to(self, alias: str, room_id: str) -> bool:
+        try:
+            return (await self.find(alias)).room_id == room_id
+        except MatrixError:
+            return False
 
     # The directory.
 

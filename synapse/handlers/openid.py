@@ -1,6 +1,6 @@
 """OpenID: tokens by which other services learn who a user is, and nothing else."""
 
-from synapse.api.errors import Forbidden
+from synapse.api.errors import Forbidden, UnknownToken
 from synapse.handlers.auth import Requester
 from synapse.handlers.token_format import random_letters, token_hash
 from synapse.storage.stores.openid import OpenIdStore, OpenIdToken
@@ -24,3 +24,10 @@ class OpenId:
         expires_ms = self._clock.now_ms() + LIFETIME_MS
         await self._store.add(OpenIdToken(token_hash(token), requester.user_nid, expires_ms))
         return token
+
+    async def user_of(self, token: str) -> str:
+        """The user whom a token proves. Raises `UnknownToken`."""
+        user_id = await self._store.user_of(token_hash(token), self._clock.now_ms())
+        if user_id is None:
+            raise UnknownToken("Access token unknown or expired")
+        return user_id

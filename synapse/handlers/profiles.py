@@ -1,8 +1,8 @@
-"""Profiles of this server's users, and the way of names and avatars into rooms."""
+"""Profiles of users, and the way of our users' names and avatars into rooms."""
 
 import logging
 import re
-from typing import Any
+from typing import Any, Protocol
 
 from synapse.api.errors import BadJson, Forbidden, InvalidParam, MatrixError, NotFound
 from synapse.api.identifiers import domain_of, is_user_id
@@ -28,6 +28,14 @@ _MAX_KEY_BYTES = 255
 _KEY = re.compile(r"[a-z][a-z0-9_.-]*", re.ASCII)
 
 
+class RemoteProfiles(Protocol):
+    """Asks other servers."""
+
+    async def profile(self, user_id: str) -> dict[str, Any]:
+        """All fields of a user's profile. Raises `MatrixError`."""
+        ...
+
+
 class Profiles:
     """Reads and changes profiles."""
 
@@ -39,6 +47,7 @@ class Profiles:
         memberships: Memberships,
         background: Background,
         config: RegistrationConfig,
+        remote: RemoteProfiles,
         *,
         limit: RateLimiter,
         server_name: str,
@@ -51,6 +60,7 @@ class Profiles:
         self._memberships = memberships
         self._background = background
         self._config = config
+        self._remote = remote
         self._limit = limit
         self._server_name = server_name
         self._only_in_common_rooms = only_in_common_rooms
@@ -60,13 +70,19 @@ class Profiles:
     async def get(self, reader: Requester | None, user_id: str) -> dict[str, Any]:
         """All fields; `reader` is None for one who didn't have to log in.
 
-        Raises `InvalidParam`, `NotFound` for who is unknown here, and `Forbidden` if the reader
-        may see nothing, not even whether the user exists.
+        Raises `InvalidParam`, `NotFound` for who is unknown, `Forbidden` if the reader may see
+        nothing, not even whether the user exists, and 502 if the user's server doesn't answer.
         """
         if not is_user_id(user_id):
             raise InvalidParam(f"Not a user id: {user_id[:255]!r}")
         if self._only_in_common_rooms and not await self._share_room(reader, user_id):
             raise Forbidden("You may see the profiles of those only with whom you share a room")
+        if domain_of(user_id) != self._server_name:
+            return await self._remote.profile(user_id)
+        return await self.of_ours(user_id)
+
+    async def of_ours(self, user_id: str) -> dict[str, Any]:
+        """All fields of a user of this server, for everybody. Raises `NotFound`."""
         if domain_of(user_id) != self._server_name or await self._users.user(user_id) is None:
             raise NotFound("Profile not found")
         return await self._store.profile(user_id)

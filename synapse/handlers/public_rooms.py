@@ -1,4 +1,4 @@
-"""The room directory: the rooms that this server publishes, the largest first.
+"""The room directory: the rooms that this server publishes, the largest first; and others' ones.
 
 Pages are cut by (members, number of the room), so they hold together while rooms grow and shrink.
 """
@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from synapse.api.errors import InvalidParam, NotFound
+from synapse.api.errors import InvalidParam
+from synapse.api.identifiers import is_server_name
 from synapse.handlers.room_summaries import RoomSummaries
+from synapse.handlers.shown_rooms import RemoteDirectories
 from synapse.storage.stores.rooms import PublishedRoom, RoomStore
 from synapse.util.breaks import Breaks
 from synapse.util.clock import Clock
@@ -33,6 +35,18 @@ class Wish:
     # Types of rooms (None: rooms without a type); no set: all.
     room_types: frozenset[str | None] | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """The body of a request for it."""
+        body: dict[str, Any] = {"limit": self.limit}
+        if self.since is not None:
+            body["since"] = self.since
+        wanted: dict[str, Any] = {}
+        if self.term:
+            wanted["generic_search_term"] = self.term
+        if self.room_types is not None:
+            wanted["room_types"] = sorted(self.room_types, key=str)
+        return {**body, "filter": wanted} if wanted else body
+
 
 @dataclass(frozen=True, slots=True)
 class _Place:
@@ -54,13 +68,35 @@ class PublicRooms:
     """Lists published rooms."""
 
     def __init__(
-        self, rooms: RoomStore, summaries: RoomSummaries, clock: Clock, *, enabled: bool
+        self,
+        rooms: RoomStore,
+        summaries: RoomSummaries,
+        remote: RemoteDirectories,
+        clock: Clock,
+        *,
+        enabled: bool,
+        server_name: str,
     ) -> None:
         """`enabled=False`: the list is always empty (`enable_room_list_search`)."""
         self._rooms = rooms
         self._summaries = summaries
         self._clock = clock
+        self._remote = remote
         self._enabled = enabled
+        self._server_name = server_name
+
+    async def page_of(self, server: str | None, wish: Wish) -> dict[str, Any]:
+        """The answer of `/publicRooms` for another server's directory, or for ours.
+
+        Raises `InvalidParam`, and 502 if the server doesn't answer.
+        """
+        if server is None or server == self._server_name:
+            return await self.page(wish)
+        if not is_server_name(server):
+            raise InvalidParam(f"Not a server's name: {server[:255]!r}")
+        if not self._enabled or wish.limit == 0:
+            return {"chunk": []}
+        return await self._remote.page(server, wish.to_json())
 
     async def page(self, wish: Wish) -> dict[str, Any]:
         """The answer of `/publicRooms`. Raises `InvalidParam`."""
@@ -121,12 +157,6 @@ class PublicRooms:
             }
             for room in rooms
         }
-
-
-def require_own_server(server: str | None, server_name: str) -> None:
-    """Raises `NotFound` for the directory of another server: there is no federation yet."""
-    if server is not None and server != server_name:
-        raise NotFound("The directories of other servers can't be reached from here")
 
 
 def _token(direction: str, room: PublishedRoom) -> str:

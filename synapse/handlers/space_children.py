@@ -5,7 +5,8 @@ Client-server API, "`m.space.child` relationship" and "Ordering of children with
 
 import re
 from collections.abc import Iterable
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 from synapse.api.identifiers import is_room_id
 from synapse.events.event import Event
@@ -20,13 +21,44 @@ _MAX_CHILD_BYTES: Final = 8_192
 _ORDER: Final = re.compile(r"[\x20-\x7e]{1,50}")
 
 
+@dataclass(frozen=True, slots=True)
+class SpaceChild:
+    """A valid `m.space.child`, as far as it is shown."""
+
+    room_id: str
+    sender: str
+    content: dict[str, Any]
+    origin_server_ts: int
+
+    @classmethod
+    def of(cls, event: Event) -> "SpaceChild":
+        assert event.state_key is not None, "children are state events"
+        return cls(event.state_key, event.sender, event.content, event.origin_server_ts)
+
+    @property
+    def is_suggested(self) -> bool:
+        return self.content.get("suggested") is True
+
+    @property
+    def via(self) -> list[str]:
+        """Servers that know the child."""
+        via: list[str] = self.content["via"]
+        return via
+
+    def to_json(self) -> dict[str, Any]:
+        """A stripped state event with its time."""
+        return {
+            "type": CHILD,
+            "state_key": self.room_id,
+            "content": self.content,
+            "sender": self.sender,
+            "origin_server_ts": self.origin_server_ts,
+        }
+
+
 def children_of(state: Iterable[Event]) -> list[Event]:
     """The valid `m.space.child` events among a space's state, in the specification's order."""
     return sorted(filter(_is_child, state), key=_place)[:_MAX_CHILDREN]
-
-
-def is_suggested(child: Event) -> bool:
-    return child.content.get("suggested") is True
 
 
 def _is_child(event: Event) -> bool:

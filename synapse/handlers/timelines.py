@@ -2,6 +2,9 @@
 
 A token is a place between two events: `t5` stands behind the event whose `pos` is 5. Tokens of
 `/sync` are taken too; each stands behind the room's newest event that had come as news by then.
+
+Who reads back comes to gaps, where this server lacks what others have. A page ends there if it has
+something to show; the next one begins with filling the gap.
 """
 
 from dataclasses import dataclass, replace
@@ -12,19 +15,24 @@ from synapse.events.event import Event
 from synapse.events.filtering import EventFilter
 from synapse.handlers.auth import Requester
 from synapse.handlers.ignored_users import IgnoredUsers
+from synapse.handlers.past_events import PATIENCE_S, Fill, PastEvents
 from synapse.handlers.room_access import room_of_member
 from synapse.handlers.states import States
 from synapse.handlers.visibility import Reader, Visibility
 from synapse.rooms.cache import RoomCache
+from synapse.rooms.history import History
 from synapse.rooms.room import Room
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.relations import RelationStore
 from synapse.streams.tokens import SyncToken, parse_timeline_token, timeline_token
+from synapse.util.clock import Clock
 
 MAX_EVENTS = 1_000
 # If a filter or the history's visibility lets little through, a page is short rather than slow.
 _MAX_READ = 2_000
 _READ_AT_ONCE = 100
+# How many times a reader has other servers asked for one page.
+_MAX_CROSSINGS = 20
 # Before the first event of every room, however much history comes in later.
 _BEGINNING = -(2**60)
 _END = 2**60
@@ -63,6 +71,9 @@ class Timelines:
         states: States,
         visibility: Visibility,
         ignored: IgnoredUsers,
+        history: History,
+        past: PastEvents,
+        clock: Clock,
     ) -> None:
         self._rooms = rooms
         self._events = events
@@ -70,6 +81,9 @@ class Timelines:
         self._states = states
         self._visibility = visibility
         self._ignored = ignored
+        self._history = history
+        self._past = past
+        self._clock = clock
 
     async def messages(
         self,
@@ -93,7 +107,10 @@ class Timelines:
             place = await self._outermost(room, reader, backwards)
         bound = None if stop is None else await self.place(room, stop)
         wish = wish.ignoring(await self._ignored.of(requester))
-        events, end = await self._page(room, reader, place, wish, wish.limit, backwards, bound)
+        gaps = self._gaps(room)
+        events, end = await self._page(
+            room, reader, place, wish, wish.limit, backwards, bound, gaps
+        )
         state = None
         if wish.lazy_load_members:
             state = await self._members_of_senders(room, events) if events else []
@@ -140,7 +157,8 @@ class Timelines:
         """What the requester may see around an event, without state. Raises `Forbidden`."""
         room = await room_of_member(self._rooms, event.room_id)
         reader = await self._visibility.reader(room, requester.user_id, requester.user_nid)
-        return await self._around(room, reader, event, EventFilter({}, 0), before, after)
+        wish = EventFilter({}, 0)
+        return await self._around(room, reader, event, wish, before, after, asks_others=False)
 
     async def _around(
         self,
@@ -150,10 +168,14 @@ class Timelines:
         wish: EventFilter,
         before_limit: int,
         after_limit: int,
+        *,
+        asks_others: bool = True,
     ) -> Surroundings:
         assert event.pos is not None, "what a reader may see stands in the timeline"
-        before, _ = await self._page(room, reader, event.pos - 1, wish, before_limit, True, None)
-        after, _ = await self._page(room, reader, event.pos, wish, after_limit, False, None)
+        gaps = self._gaps(room, asks_others=asks_others)
+        place = event.pos - 1
+        before, _ = await self._page(room, reader, place, wish, before_limit, True, None, gaps)
+        after, _ = await self._page(room, reader, event.pos, wish, after_limit, False, None, gaps)
         first = before[-1] if before else event
         last = after[-1] if after else event
         return Surroundings(
@@ -214,6 +236,7 @@ class Timelines:
         limit: int,
         backwards: bool,
         bound: int | None,
+        gaps: "_Gaps",
     ) -> tuple[list[Event], int | None]:
         """Events behind a place, in one direction, and where to go on; None: nowhere."""
         found: list[Event] = []
@@ -222,11 +245,18 @@ class Timelines:
         read = 0
         size = limit if wish.matches_all else max(limit, _READ_AT_ONCE)
         while read < _MAX_READ:
+            floor = await gaps.below(place) if backwards else None
             # One more than is needed tells whether there are more.
             page = await self._read(room, place, size + 1, backwards)
+            if floor is not None:
+                page = [event for event in page if event.pos is not None and event.pos >= floor]
             is_last = len(page) <= size
             page = page[:size]
             inside = [event for event in page if _is_inside(event, bound, backwards)]
+            if is_last and floor is not None and (bound is None or bound < floor - 1):
+                is_last = False
+            else:
+                floor = None  # it is further down than this page, or than what is asked for
             is_last = is_last or len(inside) < len(page)
             wanted = [event for event in inside if wish.matches(event)]
             if wish.asks_for_children:
@@ -239,8 +269,17 @@ class Timelines:
             if is_last:
                 return found, None
             read += len(page)
-            place = _behind(page[-1], backwards)
+            if floor is None:
+                place = _behind(page[-1], backwards)
+                continue
+            place = floor - 1
+            if found or not await gaps.cross(floor):
+                break
         return found, place
+
+    def _gaps(self, room: Room, *, asks_others: bool = True) -> "_Gaps":
+        patience_s = PATIENCE_S if asks_others else 0.0
+        return _Gaps(self._history, self._past, self._clock, room, patience_s)
 
     async def _with_children(
         self, reader: Reader, events: list[Event], wish: EventFilter
@@ -278,6 +317,38 @@ class Timelines:
         """The member events of those who speak on a page, as they are where the page starts."""
         slots = [(EventTypes.MEMBER, sender) for sender in {event.sender for event in events}]
         return list((await self._states.slots_in_view(room, events[0], slots)).values())
+
+
+class _Gaps:
+    """The gaps that one reader comes to."""
+
+    def __init__(
+        self, history: History, past: PastEvents, clock: Clock, room: Room, patience_s: float
+    ) -> None:
+        self._history = history
+        self._past = past
+        self._clock = clock
+        self._room = room
+        self._until = clock.monotonic() + patience_s
+        self._passed: int | None = None  # one that nobody can fill
+        self._crossings = 0
+
+    async def below(self, place: int) -> int | None:
+        """The `pos` above the first gap at or below a place."""
+        upto = place + 1 if self._passed is None else min(place + 1, self._passed - 1)
+        gap = await self._history.gap(self._room.nid, upto)
+        return None if gap is None else gap[0]
+
+    async def cross(self, floor: int) -> bool:
+        """Whether to read on below a gap: it was filled, or nobody can fill it."""
+        patience_s = self._until - self._clock.monotonic()
+        self._crossings += 1
+        if patience_s <= 0 or self._crossings > _MAX_CROSSINGS:
+            return False
+        filled = await self._past.fill(self._room, floor, patience_s)
+        if filled is Fill.NEVER:
+            self._passed = floor
+        return filled is not Fill.LATER
 
 
 def _behind(event: Event, backwards: bool) -> int:

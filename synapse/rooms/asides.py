@@ -14,6 +14,7 @@ import msgspec
 
 from synapse.events.event import Event
 from synapse.rooms.rows import INSERT_EVENT, event_row
+from synapse.state.layers import Layer, at
 from synapse.storage.database import Database
 from synapse.storage.sql import Row
 from synapse.storage.stores.events import REJECTED, SOFT_FAILED, EventStore
@@ -118,9 +119,10 @@ class Asides:
             return
         self._add_state(txn, room_nid, aside, slots, position)
         txn.execute(
-            "UPDATE events SET state_nid = ?, flags = flags | ?"
+            "UPDATE events SET state_nid = ?, replaces = ?, flags = flags | ?"
             " WHERE event_nid = ? AND state_nid = 0",
             event.state_nid,
+            event.replaces_nid or None,
             _flags(event),
             event.nid,
         )
@@ -138,10 +140,17 @@ class Asides:
             return
         changes = dict(before.changes)
         if event.state_key is not None and not event.rejected:
+            event.replaces_nid = self._filled(txn, before, slots[event.slot])
             changes[slots[event.slot]] = event.nid
         event.state_nid = event.view_nid = self._states.add(
             txn, room_nid, state_nid, before.base_nid, changes
         )
+
+    def _filled(self, txn: Transaction, state: KnownState, slot_nid: int) -> int:
+        if slot_nid in state.changes:
+            return state.changes[slot_nid]
+        chain = self._states.chain(txn, state.base_nid)
+        return at([Layer(link.state_nid, link.delta) for link in chain], slot_nid)
 
     def _remember(self, asides: list[Aside]) -> None:
         for aside in asides:
@@ -158,7 +167,9 @@ def _row(
     room_nid: int, aside: Aside, names: dict[str, int], slots: dict[tuple[str, str], int]
 ) -> Row:
     event = aside.event
-    return event_row(event, room_nid, aside.auth_events, names, slots, flags=_flags(event))
+    sent = (None, event.replaces_nid or None, None, None)
+    flags = _flags(event)
+    return event_row(event, room_nid, aside.auth_events, names, slots, flags=flags, sent=sent)
 
 
 def _flags(event: Event) -> int:

@@ -19,6 +19,7 @@ from synapse.storage.stores.names import Names
 from synapse.storage.stores.relations import INSERT_RELATION, relation_row
 from synapse.storage.transaction import Transaction
 
+_MAX_OTHER = 1_000
 _PLACE = "UPDATE events SET pos = ? WHERE event_nid = ? AND pos IS NULL RETURNING event_nid"
 
 
@@ -58,6 +59,16 @@ class History:
             pos,
         )
         return (rows[0][0], [event_id for _, event_id in rows]) if rows else None
+
+    async def other_gaps(self, room_nid: int, below: int) -> set[str]:
+        """Events that are missing further down than at a gap."""
+        rows = await self._database.fetch(
+            "SELECT event_id FROM gaps WHERE room_nid = ? AND below < ? LIMIT ?",
+            room_nid,
+            below,
+            _MAX_OTHER,
+        )
+        return {event_id for (event_id,) in rows}
 
     async def place(self, page: HistoryPage) -> None:
         """Give the events their places. Those that have one already keep it."""
@@ -113,8 +124,11 @@ class History:
         """What memory has of these events and of the room's beginning is outdated."""
         for event in page.events:
             self._events.forget(event.nid)
-        for redaction in page.redactions:
-            self._events.forget(redaction.target.nid)
         room = self._rooms.peek(page.room_nid)
+        for redaction in page.redactions:
+            redaction.place()
+            self._events.remember_redacted(redaction.redacted, redaction.by)
+            if room is not None:
+                room.redacted(redaction.redacted)
         if room is not None:
-            room.tail_is_all = False
+            room.placed_below(page.below)

@@ -200,6 +200,12 @@ class Room:
             for other in self._held():
                 tell_of_redacted(other, event)
 
+    def placed_below(self, pos: int) -> None:
+        """Forget the newest events below a place, where there are more of them now."""
+        self.tail_is_all = False
+        kept = [event for event in self.tail if event.pos is not None and event.pos >= pos]
+        self.tail = deque(kept, maxlen=TAIL_LENGTH)
+
     def purged(self, event_nids: set[int]) -> None:
         """Forget messages that were deleted; the room has no gap where they stood."""
         if any(event.nid in event_nids for event in self.tail):

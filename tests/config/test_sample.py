@@ -23,7 +23,6 @@ READ_BY_THE_CONFIGURATION_ITSELF = {
 }
 # Everybody's configuration has them, and their meaning says that they do nothing.
 WITHOUT_EFFECT = {
-    "allow_public_rooms_over_federation",
     "enable_metrics",
     "form_secret",
     "macaroon_secret_key",

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import orjson
 from twisted.internet import reactor
 
+from synapse.app.resources.answering import answering_resources, openid_resources
 from synapse.app.resources.federation import federation_resources
 from synapse.app.resources.hosting import hosting_resources
 from synapse.app.resources.keys import key_resources
@@ -177,6 +178,8 @@ class FederationTestCase(StoreTestCase):
             *client_resources(server),
             *federation_resources(server.federation),
             *hosting_resources(server.federation.peers, server.hosting),
+            *answering_resources(server),
+            *openid_resources(server),
             *key_resources(self.clock, server.keys),
         ]
         self.servers[name] = server

@@ -1,5 +1,6 @@
 """What can be found: rooms, spaces, people, and words that were said."""
 
+from synapse.app.parts.asking import Asking
 from synapse.app.parts.entering import Entering
 from synapse.app.parts.reading import Reading
 from synapse.app.parts.rooms import Rooms
@@ -36,13 +37,27 @@ class Discovery:
         rooms: Rooms,
         entering: Entering,
         reading: Reading,
+        asking: Asking,
     ) -> None:
-        summaries = RoomSummaries(stores.states, stores.events)
+        server_name = config.server.server_name
+        self.summaries = RoomSummaries(stores.states, stores.events)
         self.public_rooms = PublicRooms(
-            stores.rooms, summaries, clock, enabled=config.rooms.enable_room_list_search
+            stores.rooms,
+            self.summaries,
+            asking.directories,
+            clock,
+            enabled=config.rooms.enable_room_list_search,
+            server_name=server_name,
         )
-        self.room_previews = RoomPreviews(stores.rooms, stores.members, summaries, entering.aliases)
-        self.space_hierarchy = SpaceHierarchy(self.room_previews)
+        self.room_previews = RoomPreviews(
+            stores.rooms,
+            stores.members,
+            self.summaries,
+            entering.aliases,
+            asking.rooms,
+            server_name=server_name,
+        )
+        self.space_hierarchy = SpaceHierarchy(self.room_previews, clock)
         self.mutual_rooms = MutualRooms(stores.members, stores.rooms, stores.names)
         self.user_directory = UserDirectory(
             DirectoryStore(database),

@@ -1,6 +1,7 @@
 """How rooms come to be, how they are found by name, entered and left, and what succeeds them."""
 
 from synapse.app.parts.access import Access
+from synapse.app.parts.asking import Asking
 from synapse.app.parts.outbound import Outbound
 from synapse.app.parts.rooms import Rooms
 from synapse.app.parts.stores import Stores
@@ -37,6 +38,7 @@ class Entering:
         streams: Streams,
         rooms: Rooms,
         access: Access,
+        asking: Asking,
         outbound: Outbound | None,
         elsewhere: Elsewhere,
     ) -> None:
@@ -49,6 +51,8 @@ class Entering:
             rooms.writer,
             rooms.visibility,
             directory_rules,
+            rooms.servers,
+            asking.aliases,
             limit=RateLimiter(clock, limits.rc_message),
             server_name=server_name,
             require_membership=config.rooms.require_membership_for_aliases,

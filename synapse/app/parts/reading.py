@@ -1,5 +1,6 @@
 """What users read of rooms: timelines, state, and events with what relates to them."""
 
+from synapse.app.parts.asking import Asking
 from synapse.app.parts.rooms import Rooms
 from synapse.app.parts.stores import Stores
 from synapse.app.parts.streams import Streams
@@ -29,6 +30,7 @@ class Reading:
         stores: Stores,
         streams: Streams,
         rooms: Rooms,
+        asking: Asking,
     ) -> None:
         self.timelines = Timelines(
             rooms.cache,
@@ -37,8 +39,13 @@ class Reading:
             rooms.states,
             rooms.visibility,
             streams.ignored_users,
+            rooms.history,
+            asking.past,
+            clock,
         )
-        self.event_by_time = EventByTime(rooms.cache, stores.events, rooms.visibility)
+        self.event_by_time = EventByTime(
+            rooms.cache, stores.events, rooms.visibility, rooms.history, asking.past, clock
+        )
         self.room_state = RoomState(
             rooms.cache,
             stores.rooms,

@@ -11,6 +11,7 @@ from synapse.events.retention import RetentionRules
 from synapse.handlers.listeners import Listeners
 from synapse.handlers.own_memberships import OwnMemberships
 from synapse.handlers.retention import Retention
+from synapse.handlers.room_servers import RoomServers
 from synapse.handlers.states import States
 from synapse.handlers.visibility import Visibility
 from synapse.rooms.announce import Announcer
@@ -32,6 +33,7 @@ from synapse.storage.stores.early_redactions import EarlyRedactions
 from synapse.storage.stores.forks import ForkStore
 from synapse.storage.stores.purging import PurgeStore
 from synapse.storage.stores.push_rules import PushRuleStore
+from synapse.storage.stores.room_servers import RoomServerStore
 from synapse.util.clock import Clock
 
 _ROOMS_KEPT = 5_000
@@ -79,7 +81,7 @@ class Rooms:
             committed=announcer.committed,
         )
         commits = Commits(self.cache, self.persister)
-        standings = Standings(
+        self.standings = Standings(
             self.cache,
             stores.events,
             stores.states,
@@ -90,7 +92,7 @@ class Rooms:
         self.writer = RoomWriter(
             self.cache,
             stores.events,
-            standings,
+            self.standings,
             commits,
             clock,
             server_name=server_name,
@@ -99,12 +101,13 @@ class Rooms:
         )
         self.asides = Asides(database, stores.names, stores.slots, stores.events, stores.states)
         self.doorstep = Doorstep(database, stores.names, stores.slots, self.asides, announcer)
+        self.early_redactions = EarlyRedactions(database, stores.events)
         self.receiver = Receiver(
             self.cache,
             stores.events,
-            standings,
+            self.standings,
             self.asides,
-            EarlyRedactions(database, stores.events),
+            self.early_redactions,
             commits,
             clock,
             weigh=self.listeners.weigh,
@@ -139,6 +142,8 @@ class Rooms:
         self.visibility = Visibility(
             self.cache, stores.members, stores.events, stores.states, stores.flips, self.retention
         )
+        self.server_store = RoomServerStore(database)
+        self.servers = RoomServers(self.server_store, stores.members, server_name=server_name)
         self.own_memberships = OwnMemberships(self.cache, stores.members, stores.events)
 
     def _push_rules_moved(self, user_nid: int, position: int, room_nids: Sequence[int]) -> None:

@@ -1,6 +1,7 @@
 """The users of this server: how they come, log in, present themselves, and go."""
 
 from synapse.app.parts.access import Access
+from synapse.app.parts.asking import Asking
 from synapse.app.parts.entering import Entering
 from synapse.app.parts.rooms import Rooms
 from synapse.app.parts.stores import Stores
@@ -32,6 +33,7 @@ class Users:
         rooms: Rooms,
         access: Access,
         entering: Entering,
+        asking: Asking,
     ) -> None:
         limits, server_name = config.rate_limits, config.server.server_name
         auto_join = AutoJoin(
@@ -96,6 +98,7 @@ class Users:
             entering.memberships,
             background,
             config.registration,
+            asking.profiles,
             limit=RateLimiter(clock, limits.rc_profile),
             server_name=server_name,
             only_in_common_rooms=config.server.limit_profile_requests_to_users_who_share_rooms,

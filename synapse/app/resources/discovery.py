@@ -27,7 +27,6 @@ def discovery_resources(
         PublicRoomsResource(
             auth,
             discovery.public_rooms,
-            server_name=config.server.server_name,
             needs_token=not config.rooms.allow_public_rooms_without_auth,
         ),
         RoomSummary(auth, discovery.room_previews),

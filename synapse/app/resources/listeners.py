@@ -2,6 +2,7 @@
 
 from synapse.app.resources.about import about_resources
 from synapse.app.resources.admin import admin_resources
+from synapse.app.resources.answering import answering_resources, openid_resources
 from synapse.app.resources.attention import attention_resources
 from synapse.app.resources.discovery import discovery_resources
 from synapse.app.resources.events import event_resources
@@ -26,8 +27,10 @@ def resources_of(server: Server, listener: ListenerConfig, registry: Registry) -
     if "client" in names:
         resources += client_resources(server)
     if "federation" in names:
-        resources += federation_resources(server.federation)
+        resources += [*federation_resources(server.federation), *answering_resources(server)]
         resources += hosting_resources(server.federation.peers, server.hosting)
+    if "federation" in names or "openid" in names:
+        resources += openid_resources(server)
     if "federation" in names or "keys" in names:
         resources += key_resources(server.clock, server.keys)
     if "metrics" in names or listener.type == "metrics":

@@ -34,7 +34,7 @@ def room_resources(config: HomeserverConfig, auth: Auth, entering: Entering) -> 
         Ban(auth, memberships),
         Unban(auth, memberships),
         Forget(auth, memberships),
-        RoomAlias(auth, aliases, server_name=config.server.server_name),
+        RoomAlias(auth, aliases),
         AliasesOfRoom(auth, aliases),
         DirectoryVisibility(auth, aliases),
     ]

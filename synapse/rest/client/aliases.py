@@ -14,14 +14,13 @@ class RoomAlias(Resource):
 
     PATHS = client_paths("/directory/room/{room_alias}", api_v1=True)
 
-    def __init__(self, auth: Auth, aliases: Aliases, *, server_name: str) -> None:
+    def __init__(self, auth: Auth, aliases: Aliases) -> None:
         self._auth = auth
         self._aliases = aliases
-        self._server_name = server_name
 
     async def get(self, request: Request, room_alias: str) -> dict[str, Any]:
-        room_id = await self._aliases.room_id(room_alias)
-        return {"room_id": room_id, "servers": [self._server_name]}
+        found = await self._aliases.find(room_alias)
+        return {"room_id": found.room_id, "servers": list(found.servers)}
 
     async def put(self, request: Request, room_alias: str) -> dict[str, Any]:
         requester = await self._auth.requester(request)

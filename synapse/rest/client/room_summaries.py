@@ -7,6 +7,8 @@ from synapse.handlers.room_previews import RoomPreviews
 from synapse.http.request import Request
 from synapse.http.resource import Resource
 
+_MAX_VIA = 10
+
 
 class RoomSummary(Resource):
     """`GET /_matrix/client/v1/room_summary/{room_id_or_alias}`, also without a token"""
@@ -19,7 +21,8 @@ class RoomSummary(Resource):
 
     async def get(self, request: Request, room_id_or_alias: str) -> dict[str, Any]:
         requester = await self._auth.requester_if_any(request)
-        return await self._previews.one(requester, room_id_or_alias)
+        via = request.query.strings("via")[:_MAX_VIA]
+        return await self._previews.one(requester, room_id_or_alias, via)
 
 
 class UnstableRoomSummary(RoomSummary):

@@ -7,6 +7,8 @@ from synapse.handlers.space_hierarchy import MAX_DEPTH, MAX_ROOMS, SpaceHierarch
 from synapse.http.request import Request
 from synapse.http.resource import Resource
 
+_MAX_VIA = 10
+
 
 class Hierarchy(Resource):
     """`GET /_matrix/client/v1/rooms/{room_id}/hierarchy`"""
@@ -31,4 +33,4 @@ class Hierarchy(Resource):
             suggested_only=query.boolean("suggested_only"),
             token=query.string("from"),
         )
-        return await self._hierarchy.page(requester, room_id, wish)
+        return await self._hierarchy.page(requester, room_id, wish, query.strings("via")[:_MAX_VIA])

@@ -36,7 +36,7 @@ class ProfileTests(RoomTestCase):
     async def test_unknown_users(self) -> None:
         for user, status, errcode in (
             ("@unknown:test", 404, "M_NOT_FOUND"),
-            ("@alice:elsewhere", 404, "M_NOT_FOUND"),
+            ("@alice:elsewhere", 502, "M_UNKNOWN"),
             ("alice", 400, "M_INVALID_PARAM"),
         ):
             for rest in ("", "/displayname"):

@@ -15,7 +15,9 @@ from synapse.rooms.room import Room
 from synapse.storage.stores import directory
 from synapse.storage.stores.delayed_events import DelayedEventStore
 from synapse.storage.stores.destination_lists import DestinationLists
+from synapse.storage.stores.event_graph import EventGraph
 from synapse.storage.stores.members import Membership
+from synapse.storage.stores.room_servers import RoomServerStore
 from synapse.storage.stores.staging import NewlyStaged, StagingStore
 from synapse.storage.stores.unread import UnreadStore
 from synapse.storage.stores.unread_counting import RoomCounts
@@ -209,6 +211,20 @@ class LifeTestCase(FederatedLifeTestCase):
         await server.stores.tokens.revoke(bob, 1)
         await server.stores.openid.user_of(b"", 0)
         await DelayedEventStore(self.database).release("none")
+        await self._ask_as_other_servers_do(mine[0])
+
+    async def _ask_as_other_servers_do(self, room_nid: int) -> None:
+        server, graph = self.server, EventGraph(self.database)
+        servers = RoomServerStore(self.database)
+        await servers.servers(room_nid)
+        await servers.users(room_nid, "test", [Membership.LEAVE, Membership.BAN])
+        newest = await server.stores.events.before(room_nid, 2**60, 50)
+        nids = [event.nid for event in newest if event.is_state]
+        await graph.ids(await graph.auth_chain(nids))
+        async for _ in graph.bodies(nids):
+            pass
+        await server.rooms.history.gap(room_nid, 2**60)
+        await server.rooms.history.other_gaps(room_nid, 2**60)
 
     async def _manage_accounts(self) -> None:
         response = (await self.login("carol", refresh_token=True, device_id="PHONE")).json

@@ -87,6 +87,11 @@ _ALLOWED = (
         "the guests of a room, when it closes to them; in a reader's thread",
     ),
     Allowed(
+        "SELECT m.user_nid, n.name, m.membership, m.event_nid FROM members m JOIN names n",
+        {"members", "names"},
+        "the servers of a room: when it has changed and one is asked for; in a reader's thread",
+    ),
+    Allowed(
         "SELECT count(*) FROM members WHERE room_nid = ? AND membership = 1",
         {"members"},
         "who is in a room, when it opens or closes to everybody",

@@ -1,0 +1,63 @@
+"""What other servers ask us about rooms, their history, and users."""
+
+from synapse.app.parts.discovery import Discovery
+from synapse.app.parts.federation import Federation
+from synapse.app.parts.rooms import Rooms
+from synapse.app.parts.stores import Stores
+from synapse.config.homeserver import HomeserverConfig
+from synapse.federation.server_visibility import ServerVisibility
+from synapse.federation.told_devices import ToldDevices
+from synapse.federation.told_history import ToldHistory
+from synapse.federation.told_spaces import ToldSpaces
+from synapse.federation.told_states import ToldStates
+from synapse.federation.visitors import Visitors
+from synapse.storage.database import Database
+from synapse.storage.stores.event_graph import EventGraph
+from synapse.util.clock import Clock
+
+
+class Answering:
+    """Answers other servers, as far as each may know."""
+
+    def __init__(
+        self,
+        config: HomeserverConfig,
+        database: Database,
+        clock: Clock,
+        stores: Stores,
+        rooms: Rooms,
+        federation: Federation,
+        discovery: Discovery,
+    ) -> None:
+        visitors = Visitors(
+            rooms.cache, federation.acls, rooms.servers, rooms.server_store, stores.events
+        )
+        visibility = ServerVisibility(
+            rooms.cache, stores.events, stores.states, stores.slots, rooms.server_store
+        )
+        self.history = ToldHistory(visitors, visibility, stores.events, clock)
+        self.states = ToldStates(
+            visitors,
+            visibility,
+            stores.events,
+            stores.states,
+            stores.slots,
+            rooms.standings,
+            EventGraph(database),
+        )
+        self.rooms = ToldSpaces(
+            rooms.cache,
+            federation.acls,
+            stores.rooms,
+            discovery.summaries,
+            rooms.servers,
+            rooms.server_store,
+            clock,
+        )
+        self.devices = ToldDevices(
+            stores.users,
+            stores.devices,
+            database,
+            server_name=config.server.server_name,
+            tells_names=config.federation.allow_device_name_lookup_over_federation,
+        )

@@ -1,0 +1,50 @@
+"""What we ask other servers when our users read or look for something that isn't here."""
+
+from synapse.app.parts.federation import Federation
+from synapse.app.parts.rooms import Rooms
+from synapse.app.parts.stores import Stores
+from synapse.federation.backfill import Backfill
+from synapse.federation.history_keeping import HistoryKeeping
+from synapse.federation.remote_aliases import RemoteAliases
+from synapse.federation.remote_profiles import RemoteProfiles
+from synapse.federation.remote_spaces import RemoteDirectories, RemoteRooms
+from synapse.federation.wire import Transport
+from synapse.util.background import Background
+from synapse.util.clock import Clock
+
+
+class Asking:
+    """History, profiles, aliases, spaces and room directories of others."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        background: Background,
+        transport: Transport,
+        stores: Stores,
+        rooms: Rooms,
+        federation: Federation,
+    ) -> None:
+        keeping = HistoryKeeping(
+            federation.graph,
+            rooms.standings,
+            rooms.asides,
+            stores.events,
+            rooms.early_redactions,
+            clock,
+        )
+        self.past = Backfill(
+            transport,
+            rooms.servers,
+            federation.pdus,
+            federation.graph,
+            keeping,
+            stores.events,
+            rooms.history,
+            background,
+            clock,
+        )
+        self.profiles = RemoteProfiles(transport, clock)
+        self.aliases = RemoteAliases(transport, clock)
+        self.rooms = RemoteRooms(transport, clock)
+        self.directories = RemoteDirectories(transport)
