@@ -28,7 +28,10 @@ _ANNOUNCED_SECONDS = 1
 
 
 # The server keeps no encryption keys for devices, and has to say so each time.
-_NO_KEYS = b'"device_one_time_keys_count":{},"device_unused_fallback_key_types":[]'
+_NO_KEYS = (
+    b'"device_lists":{"changed":[],"left":[]},'
+    b'"device_one_time_keys_count":{},"device_unused_fallback_key_types":[]'
+)
 
 
 @dataclass(slots=True)

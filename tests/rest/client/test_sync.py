@@ -21,7 +21,12 @@ class SyncTestCase(RoomTestCase):
 
 
 # What every answer says.
-ALWAYS = {"next_batch", "device_one_time_keys_count", "device_unused_fallback_key_types"}
+ALWAYS = {
+    "next_batch",
+    "device_lists",
+    "device_one_time_keys_count",
+    "device_unused_fallback_key_types",
+}
 
 
 def joined(answer: Any, room_id: str) -> Any:
@@ -42,6 +47,7 @@ class InitialSyncTests(SyncTestCase):
         await self.people()
         answer = await self.sync(self.alice)
         self.assertEqual(set(answer), {*ALWAYS, "account_data", "presence"})
+        self.assertEqual(answer["device_lists"], {"changed": [], "left": []})
         self.assertEqual(answer["device_one_time_keys_count"], {})
         self.assertEqual(answer["device_unused_fallback_key_types"], [])
 
