@@ -259,7 +259,7 @@ class Backfill:
         missing: list[str] = []
         seen = set(event_ids)
         stack = list(event_ids)
-        settled: list[str] = []
+        settled: set[str] = set()
         for _ in range(_MAX_WALK):
             if not stack:
                 break
@@ -270,13 +270,13 @@ class Backfill:
                 if event is None or (event.pos is None and not _is_refused(event)):
                     missing.append(event_id)
                     continue
-                settled.append(event_id)
+                settled.add(event_id)
                 if event.pos is None:
                     new = [prev for prev in event.prev_event_ids() if prev not in seen]
                     seen.update(new)
                     next_stack += new
             stack = next_stack
-        return missing, [event_id for event_id in event_ids if event_id in set(settled)]
+        return missing, [event_id for event_id in event_ids if event_id in settled]
 
     def _rests(self, until: float | None) -> bool:
         return until is not None and self._clock.monotonic() < until
