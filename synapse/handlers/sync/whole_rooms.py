@@ -195,8 +195,11 @@ def _without_losers(
     timeline: Sequence[Event], state: Iterable[Event], upto: int, wish: RoomFilter
 ) -> list[Event]:
     """The part of a timeline behind its last state event that lost its slot; `state` is now."""
-    current = {event.slot: event for event in state}
-    settled = {event.slot: current.get(event.slot) for event in timeline if event.is_state}
+    slots = {event.slot for event in timeline if event.is_state}
+    # Of a hundred thousand members, a few may be in question.
+    keys = {key for _, key in slots}
+    current = {event.slot: event for event in state if event.state_key in keys}
+    settled = {slot: current.get(slot) for slot in slots}
     # What is newer is told by the next sync.
     settled = {slot: e for slot, e in settled.items() if e is None or e.nid <= upto}
     return without_outdated(timeline, timeline, wish, settled)
