@@ -116,7 +116,8 @@ class EnteredRoomTests(ElsewhereTestCase):
             page = await self.messages(
                 self.alice, self.room_id, **{"from": told["timeline"]["prev_batch"]}
             )
-            self.assertEqual((page["chunk"], page.get("end")), ([], None))
+            # Nobody can be asked for what was before; one may try again.
+            self.assertEqual(page["chunk"], [])
         part = (await self.sliding(self.alice, lists={"all": a_list()}))["rooms"][self.room_id]
         self.assertTrue(part["limited"])
         after = (await self.sync(self.alice))["next_batch"]
