@@ -97,7 +97,7 @@ class Inspection:
             if (error.status, error.errcode) != (404, "M_NOT_FOUND"):
                 self._fault("HTTP", f"{error} (asked with our signature)")
                 return
-        text = f"{server} accepts requests that we sign, so it reached us for our keys"
+        text = f"{server} accepts requests that we sign: it reached us for our keys, now or earlier"
         self._note("signature", text)
 
     async def _tell_how_it_is_found(self, server: str) -> None:
