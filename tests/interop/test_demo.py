@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from random import randrange
 from unittest import TestCase
 
 from tests.interop.server import ROOT, temporary_directory
@@ -97,7 +98,9 @@ def _write_script(path: Path, text: str) -> None:
 def _free_ports(count: int) -> list[int]:
     """Such that the ports for other servers are free as well."""
     found: list[int] = []
-    for port in range(20000, 30000):
+    # From anywhere, so that two runs at a time don't choose the same.
+    start = randrange(20000, 30000)
+    for port in range(start, start + 1000):
         if all(_is_free(each) for each in (port, port + _APART)):
             found.append(port)
             if len(found) == count:
