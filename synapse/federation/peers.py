@@ -1,15 +1,18 @@
 """Who sends a request of the server-server API."""
 
+import logging
 from collections.abc import Callable
 
 from synapse.api.errors import Forbidden
 from synapse.crypto.key_validity import Need, counts, request_signed
 from synapse.crypto.signing import VerifyKey
-from synapse.federation.authentication import authenticate
+from synapse.federation.authentication import NotAuthenticated, authenticate
 from synapse.federation.keyring import KeyRing
 from synapse.federation.partners import Partners
 from synapse.http.request import Request
 from synapse.util.clock import Clock
+
+logger = logging.getLogger(__name__)
 
 
 class Peers:
@@ -33,14 +36,18 @@ class Peers:
 
     async def origin(self, request: Request) -> str:
         """The server that sent a request. Raises 401 `NotAuthenticated`, `BadJson`, `Forbidden`."""
-        origin = await authenticate(
-            request.header("authorization"),
-            self._find_key,
-            method=request.method,
-            uri=request.target,
-            content=request.json_value if request.body else None,
-            server_name=self._server_name,
-        )
+        try:
+            origin = await authenticate(
+                request.header("authorization"),
+                self._find_key,
+                method=request.method,
+                uri=request.target,
+                content=request.json_value if request.body else None,
+                server_name=self._server_name,
+            )
+        except NotAuthenticated as error:
+            logger.info("A server at %s is refused: %.300r", request.client_ip, error.message)
+            raise
         refusal = self._partners.refusal(origin)
         if refusal is not None:
             raise Forbidden(refusal)

@@ -23,9 +23,16 @@ _NO_LIMIT = {"per_second": 1_000_000, "burst_count": 1_000_000}
 class ServerProcess:
     """One homeserver, with open registration, on a free port of loopback."""
 
-    def __init__(self, directory: str, *, database: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        directory: str,
+        *,
+        database: dict[str, Any] | None = None,
+        server_name: str = SERVER_NAME,
+    ) -> None:
         """`database` is the configuration of an empty one; without it, SQLite."""
         self.directory = Path(directory)
+        self.server_name = server_name
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._database = database
@@ -126,7 +133,7 @@ class ServerProcess:
             subprocess.run(
                 [
                     *(sys.executable, "-m", "synapse.app.homeserver", "--generate-config"),
-                    *("--server-name", SERVER_NAME, "--report-stats=no"),
+                    *("--server-name", self.server_name, "--report-stats=no"),
                     *("--config-path", "homeserver.yaml"),
                 ],
                 cwd=self.directory,

@@ -125,6 +125,14 @@ class HttpClient:
         except _Stale:
             return await self._try(route, message, progress, fresh=True)
 
+    async def certificate(self, route: Route, progress: Progress) -> bytes:
+        """The certificate (DER) that is shown at a route with TLS, whoever's it is."""
+        connection = await self._connect(replace(route, verify=False), progress)
+        try:
+            return connection.certificate
+        finally:
+            connection.abort()
+
     async def _follow(
         self, url: Url, message: Message, redirects: int, progress: Progress
     ) -> Answer:

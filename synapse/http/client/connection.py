@@ -58,6 +58,14 @@ class Connection(Protocol):
             self._agreement = Deferred(lambda _: self._give_up())
             await self._agreement
 
+    @property
+    def certificate(self) -> bytes:
+        """What the peer has shown on a connection above TLS, in DER; TLS servers always do."""
+        from OpenSSL import crypto
+
+        shown = self.transport.getPeerCertificate()
+        return crypto.dump_certificate(crypto.FILETYPE_ASN1, shown)
+
     def carry(self, upper: Any) -> None:
         """Hand the transport over to a protocol above."""
         self._upper = upper

@@ -19,9 +19,11 @@ from synapse.http.client.urls import is_ip
 @implementer(IOpenSSLServerConnectionCreator)
 @dataclass
 class Identity:
-    """A server's side of TLS. `names_asked` are what clients wanted to talk to (SNI)."""
+    """A server's side of TLS. `names_asked` are what clients wanted to talk to (SNI), `fingerprint`
+    is the certificate's SHA-256."""
 
     context: SSL.Context
+    fingerprint: bytes
     names_asked: list[bytes | None]
 
     def serverConnectionForTLS(self, protocol: object) -> SSL.Connection:
@@ -60,7 +62,7 @@ class Authority:
         context.use_certificate(crypto.X509.from_cryptography(certificate))
         context.use_privatekey(crypto.PKey.from_cryptography_key(key))
         context.set_max_proto_version(newest_tls)
-        identity = Identity(context, [])
+        identity = Identity(context, certificate.fingerprint(hashes.SHA256()), [])
         context.set_tlsext_servername_callback(
             lambda connection: identity.names_asked.append(connection.get_servername())
         )
