@@ -7,7 +7,7 @@ bound, so that an event whose history never ends costs what any other may.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from synapse.events.event import Event
 from synapse.federation.pdus import Verified
@@ -75,9 +75,8 @@ class Inbound:
 
         Raises what `RemoteGraph` raises.
         """
-        missing = await self._missing(one.event)
-        if missing:
-            await self._fill_in(server, room, missing)
+        if await self._missing(one.event):
+            await self._fill_in(server, room, one.event)
         arrival = await self._arrival(server, room, one)
         try:
             (verdict,) = await self._receiver.receive(room.room_id, [arrival])
@@ -91,23 +90,23 @@ class Inbound:
         auth_events = await self._graph.auth_events(server, room, one.event)
         return Arrival(one.event, auth_events, one.signed_by)
 
-    async def _fill_in(self, server: str, room: Room, missing: Sequence[str]) -> None:
-        """Take up what is between the graph that we know and events that we don't have."""
+    async def _fill_in(self, server: str, room: Room, event: Event) -> None:
+        """Take up what is between the graph that we know and an event."""
         found: dict[str, Verified] = {}
-        latest = list(missing)
+        latest = [event.event_id]
         for _ in range(_STEPS):
             told = await self._graph.missing_events(server, room, latest, limit=_AT_ONCE)
             new = [one for one in told if one.event.event_id not in found]
             if not new:
                 break
             found.update((one.event.event_id, one) for one in new)
-            latest = await self._unknown(new, found)
+            latest = await self._without_past(new, found)
             if not latest:
                 break
         # What stands on nothing that is known would need a state of its own, each of them; one
         # state for the event that all this is for is enough.
         for one in sorted(found.values(), key=lambda one: one.event.depth):
-            if await self._missing(one.event):
+            if stands_on_nothing(one.event) or await self._missing(one.event):
                 continue
             arrival = await self._arrival(server, room, one)
             await self._receiver.receive(room.room_id, [arrival])
@@ -118,8 +117,20 @@ class Inbound:
         known = await self._events.get_many(prev_ids)
         return [e for e in prev_ids if e not in known or not known[e].state_nid]
 
-    async def _unknown(self, events: Sequence[Verified], found: dict[str, Verified]) -> list[str]:
-        """What some events stand on that is neither here nor among those that were found."""
+    async def _without_past(
+        self, events: Sequence[Verified], found: Mapping[str, Verified]
+    ) -> list[str]:
+        """Those that stand on something that is neither here nor among what was found."""
         prev_ids = {e for one in events for e in one.event.prev_event_ids()} - set(found)
         known = await self._events.get_many(list(prev_ids))
-        return [e for e in prev_ids if e not in known or not known[e].state_nid]
+        unknown = {e for e in prev_ids if e not in known or not known[e].state_nid}
+        return [
+            one.event.event_id
+            for one in events
+            if not unknown.isdisjoint(one.event.prev_event_ids())
+        ]
+
+
+def stands_on_nothing(event: Event) -> bool:
+    """Whether it is the room's beginning, which is known wherever the room is, or wants to be."""
+    return not event.prev_event_ids()

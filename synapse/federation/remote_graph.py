@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, FirstError, gatherResults
 
 from synapse.events.event import Event
+from synapse.federation.errors import RemoteError
 from synapse.federation.outliers import Outliers
 from synapse.federation.pdus import Pdus, Refused, Verified
 from synapse.federation.wire import MEBIBYTE, Transport
@@ -29,6 +30,8 @@ _STATE_TIMEOUT_S = 300.0
 # Single events that are fetched; if a state lacks more, it is fetched whole.
 _FEW = 50
 _AT_ONCE = 5
+# What a server answers that doesn't have an event, or doesn't show it to us.
+_UNTOLD = frozenset({403, 404})
 
 
 class Unanswered(Exception):
@@ -75,17 +78,17 @@ class RemoteGraph:
     async def missing_events(
         self, server: str, room: Room, latest: Sequence[str], *, limit: int
     ) -> list[Verified]:
-        """Events between the ends of the graph that we know and `latest`, oldest first."""
-        tips = room.tips
+        """What `latest` stand on, without what the ends of the graph that we know stand on; oldest
+        first."""
         answer = await self._transport.request(
             server,
             "POST",
             _path("get_missing_events", room.room_id),
             json={
-                "earliest_events": [tip.event_id for tip in tips],
+                "earliest_events": [tip.event_id for tip in room.tips],
                 "latest_events": list(latest),
                 "limit": limit,
-                "min_depth": max(0, min((tip.depth for tip in tips), default=0)),
+                # No `min_depth`: a fork that is shorter than ours has smaller depths.
             },
         )
         told = _events_in(answer, "events")[:limit]
@@ -145,14 +148,19 @@ class RemoteGraph:
                 Deferred.fromCoroutine(self._maybe(server, room, event_id))
                 for event_id in event_ids[start : start + _AT_ONCE]
             ]
-            answers = await gatherResults(asked, consumeErrors=True)
+            try:
+                answers = await gatherResults(asked, consumeErrors=True)
+            except FirstError as error:
+                error.subFailure.raiseException()
             found += [one for one in answers if one is not None]
         return await self._outliers.keep(room.nid, found)
 
     async def _maybe(self, server: str, room: Room, event_id: str) -> Verified | None:
         try:
             return await self.event(server, room, event_id)
-        except Unanswered as error:
+        except (Unanswered, RemoteError) as error:
+            if isinstance(error, RemoteError) and error.status not in _UNTOLD:
+                raise
             logger.info("%s", error)
             return None
 

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 
 from synapse.api.errors import BadJson, MatrixError, NotFound
 from synapse.federation.edus import Edus
-from synapse.federation.inbound import Inbound
+from synapse.federation.inbound import Inbound, stands_on_nothing
 from synapse.federation.inbox import Inbox
 from synapse.federation.pdus import Pdus, Refused, Verified
 from synapse.federation.server_acls import ServerAcls
@@ -126,6 +126,8 @@ class Transactions:
                 logger.info("%s from %s is refused: %s", one.event_id, origin, one.reason)
                 if one.event_id is not None:
                     verdicts[one.event_id] = {"error": one.reason}
+            elif stands_on_nothing(one.event):
+                verdicts[one.event.event_id] = {"error": "The event stands on no other event"}
             else:
                 verified[one.event.event_id] = one
         if not room.local_joined:

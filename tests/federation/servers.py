@@ -135,7 +135,7 @@ def key_of(name: str) -> SigningKey:
     return SigningKey("a_" + name.partition(".")[0], name.encode().ljust(32, b".")[:32])
 
 
-def _is_quiet(server: Server) -> bool:
+def is_quiet(server: Server) -> bool:
     """Whether nothing runs but what waits for its time."""
     pausing = sum(d.pause is not None for d in server.federation.sending.sender.destinations)
     return len(server.background.names) == pausing
@@ -214,7 +214,7 @@ class FederationTestCase(StoreTestCase):
         while quiet < 3:
             await Clock(reactor).sleep(0.002 if self.on_postgres else 0)
             self.time.advance(0)
-            quiet = quiet + 1 if all(map(_is_quiet, self.servers.values())) else 0
+            quiet = quiet + 1 if all(map(is_quiet, self.servers.values())) else 0
 
     async def register(self, server: str, username: str) -> str:
         """A new account's access token."""

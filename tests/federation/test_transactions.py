@@ -167,7 +167,9 @@ class TransactionTests(TransactionTestCase):
         ((method, path, json),) = asked
         self.assertEqual(method, "POST")
         self.assertIn("get_missing_events", path)
-        self.assertEqual(json["latest_events"], [missing[-1].event_id])
+        # What is asked for is what these stand on; they themselves aren't told.
+        self.assertEqual(json["latest_events"], [late.event_id])
+        self.assertNotIn("min_depth", json)
 
     async def test_what_waits_is_taken_up_after_a_restart(self) -> None:
         await self.arrange()

@@ -41,10 +41,10 @@ class StagingStore:
         await self._database.write(_stage, events)
 
     async def next(self, room_nid: int, limit: int) -> list[StagedEvent]:
-        """The events of a room that wait the longest."""
+        """The events of a room whose turn it is: the least tried ones, as they came."""
         rows = await self._database.fetch(
             """SELECT stage_nid, event_id, origin, json, received_ms, tries FROM staged_events
-               WHERE room_nid = ? ORDER BY stage_nid LIMIT ?""",
+               WHERE room_nid = ? ORDER BY tries, stage_nid LIMIT ?""",
             room_nid,
             limit,
         )
