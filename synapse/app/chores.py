@@ -51,6 +51,7 @@ class Chores:
         self._server.federation.sending.stop()
         self._server.sending.delayed_sending.stop()
         self._server.rooms.purging.stop()
+        self._server.rooms.fork_merging.stop()
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
 

@@ -69,7 +69,7 @@ class Server:
         # Who waits for what: followers, typing, presence, receipts, account data.
         self.streams = streams = Streams(config, database, clock, background, stores)
         # The rooms in memory: writing events, and who hears and sees them.
-        self.rooms = rooms = Rooms(config, database, clock, key, stores, streams)
+        self.rooms = rooms = Rooms(config, database, clock, key, background, stores, streams)
         # Keys of homeservers: ours, others', and whether these signed what they say.
         if transport is None:
             transport = Unconnected() if outbound is None else outbound.federation

@@ -14,7 +14,7 @@ _NOT_SUPPORTED_YET = """
     modules user_agent_suffix use_frozen_dicts
     restrict_public_rooms_to_local_users gc_thresholds gc_min_interval
     manhole manhole_settings
-    matrix_authentication_service dummy_events_threshold cleanup_extremities_with_dummy_events
+    matrix_authentication_service
     delete_stale_devices_after dont_notify_new_devices_for email user_types
     hs_disabled hs_disabled_message limit_usage_by_mau max_mau_value mau_trial_days
     mau_appservice_trial_days mau_limit_alerting mau_stats_only mau_limit_reserved_threepids
@@ -27,8 +27,6 @@ _NOT_SUPPORTED_YET = """
     federation_whitelist_endpoint_enabled federation_metrics_domains
 
     rc_registration_token_validity rc_3pid_validation rc_media_create
-    rc_federation federation_rc_window_size federation_rc_sleep_limit federation_rc_sleep_delay
-    federation_rc_reject_limit federation_rc_concurrent
     rc_key_requests
 
     enable_authenticated_media enable_media_repo enable_local_media_storage media_store_path

@@ -11,6 +11,7 @@ from synapse.config.files import Settings
 from synapse.config.kinds import BOOLEAN, NUMBER, TEXT, Integer
 from synapse.config.listeners import ANY_ADDRESS
 
+_WHOLE = Integer()
 _PORT = Integer(0, 65535, example=8448)
 
 # For the warnings about unknown keys, and for docs/configuration.rst.
@@ -21,6 +22,11 @@ OLD_KEYS = (
     "database_path",
     "databases",
     "disable_registration",
+    "federation_rc_concurrent",
+    "federation_rc_reject_limit",
+    "federation_rc_sleep_delay",
+    "federation_rc_sleep_limit",
+    "federation_rc_window_size",
     "gzip_responses",
     "metrics_bind_host",
     "metrics_port",
@@ -64,6 +70,17 @@ def _rate_of_messages(settings: Settings) -> None:
             number = NUMBER.parse(value, settings.place(old).key(old))
             limit = settings.values.get("rc_message")
             settings.put("rc_message", {**(limit or {}), new: number}, like=old)  # type: ignore[dict-item]
+
+
+def _federation_limits(settings: Settings) -> None:
+    if settings.values.get("rc_federation") is not None:
+        return
+    for name in ("window_size", "sleep_limit", "sleep_delay", "reject_limit", "concurrent"):
+        old = f"federation_rc_{name}"
+        if (value := settings.values.get(old)) is not None:
+            number = _WHOLE.parse(value, settings.place(old).key(old))
+            limits = settings.values.get("rc_federation")
+            settings.put("rc_federation", {**(limits or {}), name: number}, like=old)  # type: ignore[dict-item]
 
 
 def _database(settings: Settings) -> None:
@@ -175,6 +192,7 @@ _CONVERSIONS: tuple[Callable[[Settings], None], ...] = (
     _registration,
     _renamed,
     _rate_of_messages,
+    _federation_limits,
     _database,
     _listeners,
     _metrics_listener,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from synapse.config.kinds import NUMBER, Integer
+from synapse.config.kinds import NUMBER, Duration, Integer
 from synapse.config.options import Section, option
 
 
@@ -57,6 +57,25 @@ class PresenceLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FederationLimits:
+    """Limits of what one other server sends."""
+
+    window_size_ms: int = option(
+        Duration("1s"), 1000, "In which time transactions are counted.", key="window_size"
+    )
+    sleep_limit: int = option(
+        Integer(), 10, "How many transactions in that time are taken up without delay."
+    )
+    sleep_delay_ms: int = option(
+        Duration("500ms"), 500, "By how long each further one is delayed.", key="sleep_delay"
+    )
+    reject_limit: int = option(
+        Integer(), 50, "How many may wait, by that or for others to be done, before one is refused."
+    )
+    concurrent: int = option(Integer(1), 3, "How many are taken up at once.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimitsConfig:
     """Rate limits"""
 
@@ -85,5 +104,8 @@ class RateLimitsConfig:
     )
     rc_delayed_event_mgmt: RateLimit = _rate(
         1, 5, "Looking up, restarting, cancelling and sending delayed events, per user."
+    )
+    rc_federation: FederationLimits = option(
+        Section(FederationLimits), FederationLimits(), "Transactions of other servers, per server."
     )
     rc_reports: RateLimit = _rate(1, 5, "Reporting events, rooms and users, per user.")

@@ -6,7 +6,7 @@ from typing import Any
 
 from synapse.api.room_versions import DEFAULT_ROOM_VERSION, ROOM_VERSIONS
 from synapse.config.composed import JsonObject, ListOf, MapOf
-from synapse.config.kinds import BOOLEAN, TEXT, Choice, Duration, Kind, Pattern
+from synapse.config.kinds import BOOLEAN, TEXT, Choice, Duration, Integer, Kind, Pattern
 from synapse.config.options import Section, option
 from synapse.config.place import Place
 
@@ -125,6 +125,15 @@ class RoomsConfig:
         Section(PrejoinStateConfig),
         PrejoinStateConfig(),
         "What invited and knocking users see of a room.",
+    )
+    cleanup_extremities_with_dummy_events: bool = option(
+        BOOLEAN,
+        True,
+        "Let one of this server's users send an event without content into a room whose event "
+        "graph has forked too often, so that the forks meet.",
+    )
+    dummy_events_threshold: int = option(
+        Integer(1), 10, "How many ends a room's event graph may have before that is done."
     )
     forget_rooms_on_leave: bool = option(BOOLEAN, False, "Forget a room when leaving it.")
     exclude_rooms_from_sync: tuple[str, ...] = option(

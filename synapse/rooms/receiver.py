@@ -13,7 +13,7 @@ Specification, server-server API, "Checks performed on receipt of a PDU".
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 
 from synapse.events.auth_rules import AuthError
@@ -64,8 +64,9 @@ class Receiver:
         clock: Clock,
         *,
         weigh: Weigh,
+        forked: Callable[[Room], None],
     ) -> None:
-        """`weigh` tells whom an event reaches."""
+        """`weigh` tells whom an event reaches; `forked` is told of rooms with several ends."""
         self._rooms = rooms
         self._events = events
         self._standings = standings
@@ -74,6 +75,7 @@ class Receiver:
         self._commits = commits
         self._clock = clock
         self._weigh = weigh
+        self._forked = forked
 
     async def receive(self, room_id: str, arrivals: Sequence[Arrival]) -> list[Verdict]:
         """Take up events, in this order; returns when they are committed.
@@ -118,6 +120,8 @@ class Receiver:
             chunk.after = numbers(room)
             self._rooms.busy(room)
             await self._commits.commit(chunk)
+            if len(room.tips) > 1:
+                self._forked(room)
         visit.committed()
 
     # duplicate, gather

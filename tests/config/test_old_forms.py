@@ -6,7 +6,7 @@ from unittest import TestCase
 from synapse.config.homeserver import HomeserverConfig
 from synapse.config.old_forms import OLD_KEYS
 from synapse.config.parser import parse_values
-from synapse.config.ratelimiting import RateLimit
+from synapse.config.ratelimiting import FederationLimits, RateLimit
 from tests.config.builders import error_from
 
 
@@ -31,6 +31,12 @@ class OldFormTest(TestCase):
         self.assertEqual(config.rate_limits.rc_message, RateLimit(per_second=0.5, burst_count=20))
         config = parsed(rc_message_burst_count=20)
         self.assertEqual(config.rate_limits.rc_message, RateLimit(per_second=0.2, burst_count=20))
+
+    def test_flat_limits_of_federation(self) -> None:
+        config = parsed(federation_rc_sleep_limit=20, federation_rc_concurrent=5)
+        self.assertEqual(
+            config.rate_limits.rc_federation, FederationLimits(sleep_limit=20, concurrent=5)
+        )
 
     def test_database_path(self) -> None:
         self.assertEqual(parsed(database_path="/x.db").database.sqlite_path, "/x.db")
@@ -88,6 +94,7 @@ class OldFormTest(TestCase):
             ("bind_port", "x"),
             ("metrics_port", -1),
             ("rc_messages_per_second", "x"),
+            ("federation_rc_window_size", "x"),
             ("disable_registration", "x"),
             ("use_presence", "x"),
         ):

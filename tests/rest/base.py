@@ -10,6 +10,7 @@ from synapse.app.resources.listeners import client_resources
 from synapse.app.wiring import Server
 from synapse.config.homeserver import HomeserverConfig
 from synapse.config.ratelimiting import (
+    FederationLimits,
     InviteLimits,
     JoinLimits,
     LoginLimits,
@@ -57,6 +58,7 @@ def default_config(server_name: str = SERVER_NAME) -> HomeserverConfig:
             rc_third_party_invite=_NO_LIMIT,
             rc_room_creation=_NO_LIMIT,
             rc_presence=PresenceLimits(per_user=_NO_LIMIT),
+            rc_federation=FederationLimits(sleep_limit=1_000),
             rc_reports=_NO_LIMIT,
             rc_delayed_event_mgmt=_NO_LIMIT,
             rc_login=LoginLimits(address=_NO_LIMIT, account=_NO_LIMIT, failed_attempts=_NO_LIMIT),

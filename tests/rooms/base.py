@@ -31,6 +31,7 @@ class RoomsTestCase(StoreTestCase):
     def process(self, database: Database) -> Server:
         server = Server(default_config(), database, Clock(reactor), AtOnce(), KEY)
         self.addCleanup(server.streams.typing.close)
+        self.addCleanup(server.rooms.fork_merging.stop)
         return server
 
     def another_process(self) -> Server:

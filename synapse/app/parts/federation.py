@@ -13,6 +13,7 @@ from synapse.federation.backoff import Backoffs
 from synapse.federation.candidates import Candidates
 from synapse.federation.destinations import Destinations
 from synapse.federation.edus import Edus, TakeUp
+from synapse.federation.floods import Floods
 from synapse.federation.handshakes import Handshakes
 from synapse.federation.heard import PresenceHeard, ReceiptsHeard, RoomMembers, TypingHeard
 from synapse.federation.inbound import Inbound
@@ -72,6 +73,7 @@ class Federation:
             server_name=server_name,
             heard_from=self.backoffs.heard_from,
         )
+        self.floods = Floods(clock, config.rate_limits.rc_federation)
         self.acls = ServerAcls(rooms.cache)
         self.pdus = Pdus(keys.signature_checks, clock)
         self.outliers = Outliers(stores.events, rooms.asides, clock)

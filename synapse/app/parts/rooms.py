@@ -20,6 +20,7 @@ from synapse.rooms.cache import RoomCache
 from synapse.rooms.commits import Commits
 from synapse.rooms.doorstep import Doorstep
 from synapse.rooms.entrances import Entrances
+from synapse.rooms.fork_merging import ForkMerging, MergingRules
 from synapse.rooms.history import History
 from synapse.rooms.persister import Persister
 from synapse.rooms.purging import Purging
@@ -34,6 +35,7 @@ from synapse.storage.stores.forks import ForkStore
 from synapse.storage.stores.purging import PurgeStore
 from synapse.storage.stores.push_rules import PushRuleStore
 from synapse.storage.stores.room_servers import RoomServerStore
+from synapse.util.background import Background
 from synapse.util.clock import Clock
 
 _ROOMS_KEPT = 5_000
@@ -48,6 +50,7 @@ class Rooms:
         database: Database,
         clock: Clock,
         key: SigningKey,
+        background: Background,
         stores: Stores,
         streams: Streams,
     ) -> None:
@@ -99,6 +102,17 @@ class Rooms:
             key=key,
             weigh=self.listeners.weigh,
         )
+        self.fork_merging = ForkMerging(
+            self.cache,
+            self.writer,
+            stores.members,
+            background,
+            clock,
+            MergingRules(
+                enabled=config.rooms.cleanup_extremities_with_dummy_events,
+                threshold=config.rooms.dummy_events_threshold,
+            ),
+        )
         self.asides = Asides(database, stores.names, stores.slots, stores.events, stores.states)
         self.doorstep = Doorstep(database, stores.names, stores.slots, self.asides, announcer)
         self.early_redactions = EarlyRedactions(database, stores.events)
@@ -111,6 +125,7 @@ class Rooms:
             commits,
             clock,
             weigh=self.listeners.weigh,
+            forked=self.fork_merging.forked,
         )
         self.entrances = Entrances(
             database,

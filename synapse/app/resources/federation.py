@@ -8,5 +8,5 @@ from synapse.rest.federation.transactions import SendTransaction
 def federation_resources(federation: Federation) -> list[Resource]:
     peers = federation.peers
     return [
-        SendTransaction(peers, federation.transactions),
+        SendTransaction(peers, federation.transactions, federation.floods),
     ]
