@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from twisted.internet.defer import Deferred, FirstError, gatherResults
 
+from synapse.events.auth_selection import CREATE_SLOT
 from synapse.events.event import Event
 from synapse.federation.errors import RemoteError
 from synapse.federation.outliers import Outliers
@@ -121,7 +122,11 @@ class RemoteGraph:
         lacking = [event_id for event_id in state_ids if event_id not in known]
         if lacking:
             logger.info("%s lacks %d events of the state before %s", server, len(lacking), event_id)
-        return await self._known_state(room, [known[e] for e in state_ids if e in known])
+        state = [known[event_id] for event_id in state_ids if event_id in known]
+        if not any(event.slot == CREATE_SLOT and not event.rejected for event in state):
+            # By such a state, the event and all that stands on it would be rejected for good.
+            raise Unanswered(f"{server} tells a state before {event_id} that has no beginning")
+        return await self._known_state(room, state)
 
     async def keep(self, room: Room, told: Sequence[Any]) -> dict[str, Event]:
         """Verify and keep state events as outliers; those that were kept, or known before."""
