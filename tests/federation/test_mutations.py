@@ -1,6 +1,7 @@
 """Mutated transactions and answers: nothing of ours breaks, and the room goes on.
 
-More than the suite does: `MUTATION_SEED=1 MUTATION_ROUNDS=500 trial tests.federation.test_mutations`.
+To change more than the suite does:
+`MUTATION_SEED=1 MUTATION_ROUNDS=500 trial tests.federation.test_mutations`
 """
 
 import os
