@@ -3,8 +3,9 @@
 import atexit
 import shutil
 import time
+import traceback
 from collections.abc import Callable
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any, TypeVar
 from unittest import TestCase
@@ -17,7 +18,7 @@ from tests.interop.synapse_package import SynapseProcess
 
 T = TypeVar("T")
 V3 = "/_matrix/client/v3"
-_PATIENCE_S = 30
+_PATIENCE_S = 15
 _RETRIES = {
     "destination_min_retry_interval": "1s",
     "destination_retry_multiplier": 1,
@@ -38,9 +39,40 @@ class FederatingTestCase(TestCase):
         self.alice, self.bob = pair.alice, pair.bob
         self.gates = pair.gates
 
-    def both_ways(self) -> list[tuple["Person", "Person"]]:
-        """Who makes a room, and who comes to it from the other server."""
-        return [(self.alice, self.bob), (self.bob, self.alice)]
+    def newcomers(self) -> list["Person"]:
+        """One more person on each server."""
+        stamp = time.time_ns()
+        return [Person(self.ours, f"a{stamp}"), Person(self.theirs, f"b{stamp}")]
+
+
+Scenario = Callable[[Any, str, "Person", "Person"], None]
+
+
+def in_versions(*versions: str) -> Callable[[Scenario], Callable[[Any], None]]:
+    """A test for each of these room versions, and for rooms of both servers.
+
+    It is told the version, who makes the room, and who comes to it from the other server.
+    """
+
+    def decorate(scenario: Scenario) -> Callable[[Any], None]:
+        @wraps(scenario)
+        def test(case: FederatingTestCase) -> None:
+            failures = ""
+            for version in versions:
+                for people in ((case.alice, case.bob), (case.bob, case.alice)):
+                    try:
+                        scenario(case, version, *people)
+                    except Exception:
+                        place = f"version {version}, a room of {people[0].id}"
+                        failures += f"\n{place}:\n{traceback.format_exc()}"
+            if failures:
+                case.fail(failures)
+
+        # Else its signature were that of the scenario.
+        del test.__wrapped__
+        return test
+
+    return decorate
 
 
 class Pair:
@@ -212,11 +244,20 @@ def room_path(room_id: str, *parts: str) -> str:
     return "/rooms/" + "/".join(quote(part, safe="") for part in (room_id, *parts))
 
 
-def wait_for(what: str, found: Callable[[], T]) -> T:
+def wait_for(found: Callable[[], T], what: str = "") -> T:
     """The first true value that a look brings."""
     end = time.monotonic() + _PATIENCE_S
     while not (value := found()):
         if time.monotonic() > end:
-            raise AssertionError(f"In vain: {what}; last: {value!r}")
+            raise AssertionError(f"In vain: {what} {value!r}")
         time.sleep(0.05)
     return value
+
+
+def wait_to_see(look: Callable[[], T], expected: T) -> None:
+    """Look until it is what is expected."""
+    end = time.monotonic() + _PATIENCE_S
+    while (value := look()) != expected:
+        if time.monotonic() > end:
+            raise AssertionError(f"{value!r} instead of {expected!r}")
+        time.sleep(0.05)
