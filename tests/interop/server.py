@@ -172,6 +172,7 @@ class ServerProcess:
             "rc_joins": {"local": _NO_LIMIT, "remote": _NO_LIMIT},
             "rc_joins_per_room": _NO_LIMIT,
             "rc_room_creation": _NO_LIMIT,
+            "rc_presence": {"per_user": _NO_LIMIT},
             "rc_invites": dict.fromkeys(("per_room", "per_user", "per_issuer"), _NO_LIMIT),
         }
         if self._database is not None:

@@ -78,7 +78,7 @@ class QuestionTests(FederatingTestCase):
         listed = wait_for(lambda: self.listed(guest, owner, room))
         self.assertEqual((listed["name"], listed["num_joined_members"]), (name, 1))
         guest.ask("POST", f"/join/{quote(full)}", {})
-        wait_to_see(lambda: self.listed(guest, owner, room)["num_joined_members"], 2)
+        wait_to_see(lambda: owner.membership(room, guest), "join")
 
     def listed(self, guest: Person, owner: Person, room: str) -> Any:
         """How a room stands in the other server's directory."""
