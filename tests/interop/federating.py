@@ -115,7 +115,7 @@ class Pair:
 def running_pair() -> Pair:
     """The only one of this process, as a start takes seconds. It ends with the process."""
     directory = temporary_directory()
-    atexit.register(shutil.rmtree, directory) if not __import__('os').environ.get('KEEP') else print(directory)
+    atexit.register(shutil.rmtree, directory)
     pair = Pair(directory)
     atexit.register(pair.stop)
     pair.start()
@@ -140,6 +140,7 @@ def federate(server: ServerProcess, certificate: Path, key: Path) -> int:
         ip_range_blacklist=[],
         trusted_key_servers=[],
         allow_public_rooms_over_federation=True,
+        room_list_publication_rules=[{"action": "allow"}],
         federation=_RETRIES,
     )
     return port
@@ -254,7 +255,7 @@ def wait_for(found: Callable[[], T], what: str = "") -> T:
     return value
 
 
-def wait_to_see(look: Callable[[], T], expected: T) -> None:
+def wait_to_see(look: Callable[[], object], expected: object) -> None:
     """Look until it is what is expected."""
     end = time.monotonic() + _PATIENCE_S
     while (value := look()) != expected:

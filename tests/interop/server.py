@@ -193,4 +193,3 @@ def free_port() -> int:
 
 def temporary_directory() -> str:
     return tempfile.mkdtemp(prefix="homeserver-test-")
-

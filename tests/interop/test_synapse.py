@@ -116,7 +116,9 @@ class RoomTests(FederatingTestCase):
                 wait_for_membership(room, guest, "leave", owner)
             elif outcome == "refused":
                 owner.move("kick", room, guest)
-                guest.until_synced(lambda answer: room not in answer.get("rooms", {}).get("knock", {}))
+                guest.until_synced(
+                    lambda answer: room not in answer.get("rooms", {}).get("knock", {})
+                )
             else:
                 owner.move("invite", room, guest)
                 guest.until_synced(lambda answer: invitation(answer, room))
