@@ -47,7 +47,7 @@ class ToldHistory:
 
     async def event(self, server: str, event_id: str) -> bytes:
         """One event, refused ones too: other servers may have accepted them, or others that stand
-        on them. Raises `NotFound`, and `Forbidden` for what the server may not see."""
+        on them. Raises `NotFound`, and `Forbidden` for what the server may not see at all."""
         event = await self._events.get(event_id) if "\0" not in event_id else None
         if event is None:
             raise NotFound("There is no such event")
@@ -62,9 +62,10 @@ class ToldHistory:
             return event.json
         if not event.state_nid:
             raise NotFound("There is no such event")
-        if await self._visibility.hidden(visitor, [event]):
+        shown = await self._shown(visitor, [event])
+        if not shown:
             raise Forbidden(f"The server {server} may not see this event")
-        return event.json
+        return shown[0]
 
     async def before(
         self, server: str, room_id: str, event_ids: Sequence[str], limit: int

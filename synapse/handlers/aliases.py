@@ -60,12 +60,15 @@ class Aliases:
         self._server_name = server_name
         self._require_membership = require_membership
 
-    async def resolve(self, room_id_or_alias: str) -> str:
-        """The room id behind what may be an alias. Raises what `find` raises."""
+    async def resolve(self, room_id_or_alias: str) -> FoundRoom:
+        """The room behind what may be an alias. Raises what `find` raises.
+
+        A room id doesn't say which servers are in the room.
+        """
         if room_id_or_alias.startswith("#"):
-            return (await self.find(room_id_or_alias)).room_id
+            return await self.find(room_id_or_alias)
         if is_room_id(room_id_or_alias):
-            return room_id_or_alias
+            return FoundRoom(room_id_or_alias, ())
         raise InvalidParam(f"Not a room id or alias: {room_id_or_alias[:255]}")
 
     async def find(self, alias: str) -> FoundRoom:

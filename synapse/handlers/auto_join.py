@@ -8,6 +8,7 @@ from synapse.api.identifiers import domain_of, localpart_of
 from synapse.config.registration import RegistrationConfig
 from synapse.handlers.aliases import Aliases
 from synapse.handlers.auth import Requester
+from synapse.handlers.found_rooms import FoundRoom
 from synapse.handlers.membership import Memberships
 from synapse.handlers.room_creation import RoomCreation, RoomWish
 from synapse.rooms.cache import RoomCache
@@ -57,17 +58,18 @@ class AutoJoin:
 
     async def _join(self, requester: Requester, alias: str) -> None:
         try:
-            room_id = await self._aliases.resolve(alias)
+            found = await self._aliases.resolve(alias)
         except NotFound:
             if not self._may_create(alias):
                 raise
-            room_id = await self._create(requester, alias)
+            found = FoundRoom(await self._create(requester, alias), ())
+        room_id = found.room_id
         inviter = self._config.auto_join_mxid_localpart
         if inviter is not None and await self._is_for_invited(room_id):
             host = await self._as_requester(f"@{inviter}:{self._server_name}", False)
             if host.user_id != requester.user_id:
                 await self._memberships.invite(host, room_id, requester.user_id)
-        await self._memberships.join(requester, room_id)
+        await self._memberships.join(requester, room_id, servers=found.servers)
 
     def _may_create(self, alias: str) -> bool:
         is_alias_of_ours = alias.startswith("#") and domain_of(alias) == self._server_name

@@ -60,10 +60,9 @@ class RoomPreviews:
         that an alias names. Raises `NotFound`, also for a room that the requester may not see, and
         what `Aliases.find` raises.
         """
-        room_id = await self._aliases.resolve(room_id_or_alias)
-        if room_id_or_alias.startswith("#"):
-            via = [*via, *(await self._aliases.find(room_id_or_alias)).servers]
-        shown = await self.anywhere(requester, room_id, via)
+        found = await self._aliases.resolve(room_id_or_alias)
+        room_id = found.room_id
+        shown = await self.anywhere(requester, room_id, [*via, *found.servers])
         if shown is None:
             raise NotFound("Room not found")
         json = dict(shown.facts)

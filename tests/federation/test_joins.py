@@ -46,6 +46,26 @@ class JoinTests(SharedRoomTestCase):
                     assert arrived is not None
                     self.assertIsNotNone(arrived.pos)
 
+    async def test_an_alias_says_through_which_servers(self) -> None:
+        """The client names none, and the ids of rooms of version 12 don't either."""
+        await self.arrange()
+        knocking = {"type": "m.room.join_rules", "content": {"join_rule": "knock"}}
+        for action, version, state in (
+            ("join", "10", []),
+            ("join", "12", []),
+            ("knock", "12", [knocking]),
+        ):
+            with self.subTest(action=action, version=version):
+                name = f"{action}-{version}"
+                room_id = await self.create(
+                    room_version=version, room_alias_name=name, initial_state=state
+                )
+                alias = quote(f"#{name}:{ONE}")
+                answer = await self.ask("bob", "POST", f"{V3}/{action}/{alias}", {})
+                self.assertEqual(answer, {"room_id": room_id})
+                membership = await self.membership(ONE, room_id, self.user("bob"))
+                self.assertEqual(membership, action)
+
     async def test_leaving_and_coming_back(self) -> None:
         await self.arrange()
         for version in VERSIONS:

@@ -23,6 +23,10 @@ _NO_LIMIT = {"per_second": 1_000_000, "burst_count": 1_000_000}
 class ServerProcess:
     """One homeserver, with open registration, on a free port of loopback."""
 
+    # What runs it, and where that finds its modules.
+    python = sys.executable
+    module_path = str(ROOT)
+
     def __init__(
         self,
         directory: str,
@@ -52,18 +56,27 @@ class ServerProcess:
 
     def start(self, **environment: str) -> int:
         """Returns when the server answers: its process id."""
+        self.launch(**environment)
+        return self.wait_until_ready()
+
+    def launch(self, **environment: str) -> None:
+        """Begin to start it."""
         log = open(self.directory / "output.log", "ab")  # noqa: SIM115 (the process's)
         self._process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "synapse.app.homeserver"),
+                *(self.python, "-m", "synapse.app.homeserver"),
                 *("-c", "homeserver.yaml", "-c", "overrides.yaml"),
             ],
             cwd=self.directory,
-            env=_environment() | environment,
+            env=self._environment() | environment,
             stdout=log,
             stderr=log,
         )
         log.close()
+
+    def wait_until_ready(self) -> int:
+        """Returns when the server answers: its process id."""
+        assert self._process is not None, "it was launched"
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
@@ -132,12 +145,12 @@ class ServerProcess:
         if not (self.directory / "homeserver.yaml").exists():
             subprocess.run(
                 [
-                    *(sys.executable, "-m", "synapse.app.homeserver", "--generate-config"),
+                    *(self.python, "-m", "synapse.app.homeserver", "--generate-config"),
                     *("--server-name", self.server_name, "--report-stats=no"),
                     *("--config-path", "homeserver.yaml"),
                 ],
                 cwd=self.directory,
-                env=_environment(),
+                env=self._environment(),
                 check=True,
                 stdout=subprocess.DEVNULL,
             )
@@ -159,11 +172,16 @@ class ServerProcess:
             "rc_joins": {"local": _NO_LIMIT, "remote": _NO_LIMIT},
             "rc_joins_per_room": _NO_LIMIT,
             "rc_room_creation": _NO_LIMIT,
+            "rc_presence": {"per_user": _NO_LIMIT},
             "rc_invites": dict.fromkeys(("per_room", "per_user", "per_issuer"), _NO_LIMIT),
         }
         if self._database is not None:
             self._overrides["database"] = self._database
         self.configure()
+
+    def _environment(self) -> dict[str, str]:
+        environment = {key: value for key, value in os.environ.items() if key != VARIABLE}
+        return environment | {"PYTHONPATH": self.module_path}
 
 
 def free_port() -> int:
@@ -175,8 +193,3 @@ def free_port() -> int:
 
 def temporary_directory() -> str:
     return tempfile.mkdtemp(prefix="homeserver-test-")
-
-
-def _environment() -> dict[str, str]:
-    environment = {key: value for key, value in os.environ.items() if key != VARIABLE}
-    return environment | {"PYTHONPATH": str(ROOT)}

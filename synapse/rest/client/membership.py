@@ -41,9 +41,10 @@ class JoinRoomOrAlias(Resource):
 
     async def post(self, request: Request, room_id_or_alias: str) -> dict[str, Any]:
         requester = await self._auth.requester(request, allow_guest=True)
-        room_id = await self._aliases.resolve(room_id_or_alias)
-        await _join(self._memberships, requester, room_id, request, _servers(request))
-        return {"room_id": room_id}
+        found = await self._aliases.resolve(room_id_or_alias)
+        servers = [*_servers(request), *found.servers]
+        await _join(self._memberships, requester, found.room_id, request, servers)
+        return {"room_id": found.room_id}
 
 
 class Knock(Resource):
@@ -59,9 +60,10 @@ class Knock(Resource):
     async def post(self, request: Request, room_id_or_alias: str) -> dict[str, Any]:
         requester = await self._auth.requester(request)
         content = _reason_content(request)
-        room_id = await self._aliases.resolve(room_id_or_alias)
-        await self._memberships.knock(requester, room_id, content, servers=_servers(request))
-        return {"room_id": room_id}
+        found = await self._aliases.resolve(room_id_or_alias)
+        servers = [*_servers(request), *found.servers]
+        await self._memberships.knock(requester, found.room_id, content, servers=servers)
+        return {"room_id": found.room_id}
 
 
 class Invite(Resource):
