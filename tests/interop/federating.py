@@ -142,6 +142,8 @@ def federate(server: ServerProcess, certificate: Path, key: Path) -> int:
         allow_public_rooms_over_federation=True,
         room_list_publication_rules=[{"action": "allow"}],
         federation=_RETRIES,
+        # Synapse answers whole syncs from memory for two minutes otherwise.
+        caches={"sync_response_cache_duration": "0s"},
     )
     return port
 

@@ -95,6 +95,13 @@ class RoomTests(FederatingTestCase):
         names = [e["content"] for e in invited if e["type"] == "m.room.name"]
         self.assertEqual(names, [{"name": "A name"}])
 
+    @in_versions(*VERSIONS)
+    def test_an_invitation_is_taken_back(self, version: str, owner: Person, guest: Person) -> None:
+        room = owner.create(version, preset="private_chat", name="A name")
+        self.invite(owner, room, guest)
+        owner.move("kick", room, guest)
+        wait_for(lambda: invitation(guest.sync(), room) is None)
+
     @in_versions(*KNOCKING)
     def test_knocks_are_heard(self, version: str, owner: Person, guest: Person) -> None:
         room = owner.create(version, initial_state=[rule({"join_rule": "knock"})])
@@ -109,7 +116,7 @@ class RoomTests(FederatingTestCase):
                 wait_for_membership(room, guest, "leave", owner)
             elif outcome == "refused":
                 owner.move("kick", room, guest)
-                # The guest's server is not in the room, and neither side tells it of this.
+                # Synapse (1.163) neither tells the guest's server of this, nor hears of it.
                 wait_for_membership(room, guest, "leave", owner)
             else:
                 owner.move("invite", room, guest)

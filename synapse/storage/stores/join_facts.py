@@ -16,7 +16,7 @@ from synapse.storage.transaction import Reader
 _EVENTS = "SELECT e.event_nid, e.type_nid, e.auth, e.json FROM events e WHERE e.event_nid = ANY(?)"
 _MEMBER = "SELECT nid FROM names WHERE name = 'm.room.member'"
 _SERVERS = """
-    SELECT n.name, s.joined FROM room_servers s JOIN names n ON n.nid = s.server_nid
+    SELECT (SELECT n.name FROM names n WHERE n.nid = s.server_nid), s.joined FROM room_servers s
     WHERE s.room_nid = ? AND s.joined > 0"""
 
 _decode_auth = msgspec.msgpack.Decoder(list[int]).decode
