@@ -4,6 +4,7 @@ Node.js comes from PyPI with the other tools for tests, the library from npm, in
 `js/package-lock.json` names. Each scenario is a file in `js/scenarios`.
 """
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -53,9 +54,11 @@ class JsSdkTests(InteropTestCase):
 
 
 def _install() -> None:
-    lock = _JS / "package-lock.json"
-    if not _INSTALLED.exists() or _INSTALLED.stat().st_mtime < lock.stat().st_mtime:
-        _run("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=5")
+    wanted = _JS / "package-lock.json"
+    with open(wanted, "rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process may be testing, too
+        if not _INSTALLED.exists() or _INSTALLED.stat().st_mtime < wanted.stat().st_mtime:
+            _run("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=5")
 
 
 def _run(*command: str) -> None:
