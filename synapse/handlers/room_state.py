@@ -3,8 +3,7 @@
 Members see the state as it is now; those who have left see it as it was when they did.
 """
 
-from typing import Any
-
+import msgspec
 import orjson
 
 from synapse.api.errors import NotFound
@@ -21,6 +20,20 @@ from synapse.storage.stores.rooms import RoomStore
 from synapse.streams.tokens import timeline_token
 from synapse.util.breaks import Breaks
 from synapse.util.clock import Clock
+
+
+class _Content(msgspec.Struct, gc=False):
+    displayname: msgspec.Raw = msgspec.Raw(b"null")
+    avatar_url: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Member(msgspec.Struct, gc=False):
+    """What is wanted of a member event: the rest isn't parsed."""
+
+    content: _Content
+
+
+_decode_member = msgspec.json.Decoder(_Member).decode
 
 
 class RoomState:
@@ -97,7 +110,7 @@ class RoomState:
         events = await self._states.members_now(room, [Membership.JOIN])
         profiles: list[bytes] = []
         async for some in Breaks(self._clock).portions(events):
-            profiles.append(orjson.dumps({e.state_key: _profile(e) for e in some})[1:-1])
+            profiles += [orjson.dumps(e.state_key) + b":" + profile_in(e.json) for e in some]
         return b"{%b}" % b",".join(profiles)
 
     async def joined_rooms(self, requester: Requester) -> list[str]:
@@ -111,11 +124,14 @@ class RoomState:
         return room, reader
 
 
-def _profile(event: Event) -> dict[str, Any]:
+def profile_in(member_event: bytes) -> bytes:
+    """What a member event says of the user. Both are JSON objects."""
     # Not `event.content`, which would be kept with each of a hundred thousand.
-    content = orjson.loads(event.json)["content"]
-    return {
-        name: value
-        for name, key in (("display_name", "displayname"), ("avatar_url", "avatar_url"))
-        if isinstance(value := content.get(key), str)
-    }
+    content = _decode_member(member_event).content
+    fields = (
+        (b"display_name", bytes(content.displayname)),
+        (b"avatar_url", bytes(content.avatar_url)),
+    )
+    # Only what is text: other servers' events may have anything there.
+    texts = [b'"%b":%b' % (name, value) for name, value in fields if value[:1] == b'"']
+    return b"{%b}" % b",".join(texts)
