@@ -10,6 +10,7 @@ import math
 from typing import Protocol as Interface
 
 from twisted.internet import tcp
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -63,6 +64,9 @@ class HttpConnection(Protocol):
     # What Twisted calls.
 
     def connectionMade(self) -> None:
+        if isinstance(self.transport.getPeer(), IPv4Address | IPv6Address):
+            # Or the end of each piece of an answer waits until the client has confirmed the rest.
+            self.transport.setTcpNoDelay(True)
         self.outflow = Outflow(self.transport, self._client_took_data)
         self._reader = self._site.opened(self)
         self._advance()

@@ -148,6 +148,9 @@ class Connection:
     def getPeer(self) -> Peer:
         return Peer()
 
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        pass
+
     def _close(self) -> None:
         if not self.closed:
             self.closed = True
