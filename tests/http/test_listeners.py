@@ -5,8 +5,9 @@ import socket
 import stat
 import tempfile
 from typing import Any
+from unittest.mock import patch
 
-from twisted.internet import reactor
+from twisted.internet import reactor, tcp
 from twisted.internet.threads import deferToThread
 
 from synapse.config.listeners import ListenerConfig
@@ -49,6 +50,16 @@ class ListenerTests(TestCase):
             (port,) = self.open(port=0, bind_addresses=("127.0.0.1",))
         self.assertIn(f"Synapse now listening on TCP port {port}", logs.output[0])
         self.assertTrue((await self.ask(("127.0.0.1", port))).endswith(b"\r\n\r\nOK"))
+
+    async def test_answers_do_not_wait_to_be_confirmed(self) -> None:
+        with patch.object(tcp.Server, "setTcpNoDelay", autospec=True) as no_delay:
+            (port,) = self.open(port=0, bind_addresses=("127.0.0.1",))
+            await self.ask(("127.0.0.1", port))
+            path = os.path.join(self.directory.name, "socket")
+            self.open(path=path)
+            await self.ask(path, socket.AF_UNIX)
+        # Not for the Unix socket, which has no such option.
+        self.assertEqual([call.args[1] for call in no_delay.call_args_list], [True])
 
     async def test_all_addresses_of_both_families(self) -> None:
         with socket.socket() as probe:
