@@ -21,12 +21,17 @@ class PairTestCase(TestCase):
 
     def setUp(self) -> None:
         self.tls_ports = (free_port(), free_port())
-        self.one, self.two = (self._new_server(port) for port in self.tls_ports)
+        self.one = self._new_server(self.tls_ports[0], None)
+        self.two = self._new_server(self.tls_ports[1], self.database())
 
-    def _new_server(self, tls_port: int) -> ServerProcess:
+    def database(self) -> dict[str, Any] | None:
+        """What the second server keeps its data in: see `ServerProcess`."""
+        return None
+
+    def _new_server(self, tls_port: int, database: dict[str, Any] | None) -> ServerProcess:
         directory = temporary_directory()
         self.addCleanup(shutil.rmtree, directory)
-        server = ServerProcess(directory, server_name=f"localhost:{tls_port}")
+        server = ServerProcess(directory, database=database, server_name=f"localhost:{tls_port}")
         self.addCleanup(server.kill)
         return server
 
