@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from synapse.storage.database import Database
-from synapse.storage.stores.unread import ReadPoint, write_read_points
+from synapse.storage.stores.unread import read_up_to
 from synapse.storage.transaction import Transaction
 
 
@@ -74,34 +74,24 @@ class ReceiptStore:
             key = (receipt.room_nid, receipt.user_nid, receipt.receipt_type, receipt.thread_id)
             if key not in furthest or furthest[key][1] < pos:
                 furthest[key] = (receipt._replace(stream=stream), pos)
-        txn.execute_many(
+        wanted = [receipt for receipt, _ in furthest.values()]
+        touched = txn.execute_many(
             _UPSERT,
             [
                 (*key, r.event_nid, r.event_id, r.ts_ms, r.stream)
                 for key, (r, _) in furthest.items()
             ],
         )
-        # Positions are locked, so whatever has one from here on is of these.
-        accepted = set(txn.execute(_ACCEPTED, list({key[0] for key in furthest}), first))
-        moved = [receipt for receipt, _ in furthest.values() if (receipt.stream,) in accepted]
+        moved = wanted if touched == len(wanted) else _accepted(txn, wanted, first)
         if moved:
             moved.sort(key=lambda receipt: receipt.stream)
-            self._move_read_points(txn, moved)
+            read_up_to(txn, [(r.user_nid, r.room_nid, r.thread_id, r.event_nid) for r in moved])
             txn.after_commit(lambda: self._moved(moved))
 
-    def _move_read_points(self, txn: Transaction, receipts: list[Receipt]) -> None:
-        numbers = {
-            nid: (loud, shouts)
-            for nid, loud, shouts in txn.execute(
-                "SELECT event_nid, loud, shouts FROM events WHERE event_nid = ANY(?)",
-                list({receipt.event_nid for receipt in receipts}),
-            )
-        }
-        write_read_points(
-            txn,
-            [
-                ReadPoint(r.user_nid, r.room_nid, r.thread_id, r.event_nid, *numbers[r.event_nid])
-                for r in receipts
-                if r.event_nid in numbers
-            ],
-        )
+
+def _accepted(txn: Transaction, receipts: Sequence[Receipt], first: int) -> list[Receipt]:
+    """Those that went forwards. Positions are locked, so whatever has one from `first` on is of
+    this batch."""
+    room_nids = list({receipt.room_nid for receipt in receipts})
+    accepted = set(txn.execute(_ACCEPTED, room_nids, first))
+    return [receipt for receipt in receipts if (receipt.stream,) in accepted]

@@ -130,6 +130,15 @@ _UPSERT_POINT = """
     ON CONFLICT (user_nid, room_nid, thread_id) DO UPDATE SET
         event_nid = excluded.event_nid, loud = excluded.loud, shouts = excluded.shouts
     WHERE excluded.event_nid > read_points.event_nid"""
+# The same for events that are read, whose numbers are looked up on the way.
+_READ_UP_TO = """
+    INSERT INTO read_points (user_nid, room_nid, thread_id, event_nid, loud, shouts)
+    SELECT p.column1, p.column2, p.column3, e.event_nid, e.loud, e.shouts
+    FROM (VALUES (?, ?, ?, ?)) AS p JOIN events e ON e.event_nid = p.column4
+    WHERE true
+    ON CONFLICT (user_nid, room_nid, thread_id) DO UPDATE SET
+        event_nid = excluded.event_nid, loud = excluded.loud, shouts = excluded.shouts
+    WHERE excluded.event_nid > read_points.event_nid"""
 
 
 class UnreadStore:
@@ -237,6 +246,12 @@ def write_read_points(txn: Transaction, points: Sequence[ReadPoint]) -> None:
     """Move read points forwards; of several for one thread the newest counts."""
     newest = {point[:3]: point for point in sorted(points, key=lambda point: point.event_nid)}
     txn.execute_many(_UPSERT_POINT, list(newest.values()))
+
+
+def read_up_to(txn: Transaction, places: Sequence[tuple[int, int, str, int]]) -> None:
+    """Move read points forwards to events: (user_nid, room_nid, thread_id, event_nid)."""
+    newest = {place[:3]: place for place in sorted(places, key=lambda place: place[3])}
+    txn.execute_many(_READ_UP_TO, list(newest.values()))
 
 
 def take_back(txn: Transaction, event_nids: Sequence[int]) -> None:

@@ -123,6 +123,18 @@ class ReceiptTests(RoomTestCase):
                 self.assertEqual((await request.answered()).status, 200)
             self.assertEqual(await self.read(), [self.events[max(order)]])
 
+    async def test_both_kinds_of_receipts_at_once(self) -> None:
+        await self.arrange()
+        paths = [
+            self.receipt("m.read", self.events[1]),
+            self.receipt("m.read.private", self.events[2]),
+        ]
+        asked = [self.site.start("POST", path, {}, token=self.bob) for path in paths]
+        for request in asked:
+            self.assertEqual((await request.answered()).status, 200)
+        room = (await self.sync(self.bob))["rooms"]["join"][self.room_id]
+        self.assertEqual(room["unread_notifications"]["notification_count"], 0)
+
     async def test_a_receipt_behind_wakes_nobody(self) -> None:
         await self.arrange()
         await self.ok("POST", self.receipt("m.read", self.events[1]), {}, token=self.bob)
