@@ -79,10 +79,10 @@ class Pair:
     """Both servers, each behind a gate."""
 
     def __init__(self, directory: str) -> None:
-        certificate = Path(directory, "certificate.pem")
-        key = Path(directory, "key.pem")
-        key.write_text(new_private_key())
-        certificate.write_text(self_signed("localhost", key.read_text()))
+        self.certificate = Path(directory, "certificate.pem")
+        self.key = Path(directory, "key.pem")
+        self.key.write_text(new_private_key())
+        self.certificate.write_text(self_signed("localhost", self.key.read_text()))
         servers = []
         self.gates = []
         for kind in (ServerProcess, SynapseProcess):
@@ -90,7 +90,7 @@ class Pair:
             place.mkdir()
             port = free_port()
             server = kind(str(place), server_name=f"localhost:{port}")
-            self.gates.append(Gate(port, federate(server, certificate, key)))
+            self.gates.append(Gate(port, federate(server, self.certificate, self.key)))
             servers.append(server)
         self.ours, self.theirs = servers
 
