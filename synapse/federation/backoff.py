@@ -86,9 +86,11 @@ class Backoffs:
     def heard_from(self, server: str) -> None:
         """The server has sent a request: it may be tried again."""
         backoff = self._failing.get(server)
-        if backoff is None or not self.wait_ms(server):
-            return
-        if self._clock.now_ms() - backoff.last_failure_ms >= _HEARD_PAUSE_MS:
+        if backoff is None:
+            self._tell(server)  # somebody may pause between two tries
+        elif self.wait_ms(server) and (
+            self._clock.now_ms() - backoff.last_failure_ms >= _HEARD_PAUSE_MS
+        ):
             # The interval stays: if the server can't be reached now, it grows on.
             self._failing[server] = backoff._replace(
                 last_failure_ms=self._clock.now_ms() - backoff.retry_interval_ms

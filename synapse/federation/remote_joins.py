@@ -5,7 +5,7 @@ it is done the server is in the room, and whoever waited joins from within. Noth
 of a join that breaks off: the next try makes another event, wherever the room has got to.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -25,6 +25,8 @@ from synapse.util.turns import Turns
 
 # A room of a hundred thousand members has a state of some 70 MiB.
 _HOW = How(timeout_s=300.0, max_bytes=200 * MEBIBYTE, decode=read_told)
+# How long a server may take for what it has not heard from us yet.
+_CATCHING_UP_S = 10.0
 
 
 class RemoteJoins:
@@ -37,12 +39,17 @@ class RemoteJoins:
         candidates: Candidates,
         told_rooms: ToldRooms,
         inbound: Inbound,
+        *,
+        bring_up_to_date: Callable[[str, float], Awaitable[bool]],
     ) -> None:
+        """`bring_up_to_date` gives a server what waits for it, within so many seconds, and tells
+        whether there was something."""
         self._rooms = rooms
         self._handshakes = handshakes
         self._candidates = candidates
         self._told_rooms = told_rooms
         self._inbound = inbound
+        self._bring_up_to_date = bring_up_to_date
         self._turns: dict[str, Turns] = {}
         self._waiting: dict[str, int] = {}
 
@@ -81,6 +88,10 @@ class RemoteJoins:
         self, user_id: str, room_id: str, content: Mapping[str, Any], server: str
     ) -> str:
         join = await self._handshakes.event(server, room_id, user_id, content)
+        # Who left while the server was out of reach is still in the room for it, and the join would
+        # stand beside the leave: in the end one of them wins, on every server its own.
+        if await self._known(room_id) and await self._bring_up_to_date(server, _CATCHING_UP_S):
+            join = await self._handshakes.event(server, room_id, user_id, content)
         told = await self._handshakes.send(server, join, how=_HOW)
         verified = await self._told_rooms.join_of(server, join, told)
         room = await self._known(room_id)

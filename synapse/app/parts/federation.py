@@ -85,6 +85,9 @@ class Federation:
         self.inbox = Inbox(staging, rooms.cache, self.pdus, inbound, background, clock)
         self.signing = Signing(self.pdus, server_name=server_name, key=key)
         self.shown_state = ShownState(rooms.cache, self.pdus)
+        self.sending = FederationSending(
+            config, database, clock, background, transport, stores, streams, rooms, self.backoffs
+        )
         self.remote_rooms = self._remote_rooms(
             self.urgent_transport, clock, stores, rooms, keys, server_name, key
         )
@@ -99,9 +102,6 @@ class Federation:
             Withdrawals(rooms.cache, rooms.doorstep, stores.names, server_name=server_name),
             background,
             clock,
-        )
-        self.sending = FederationSending(
-            config, database, clock, background, transport, stores, streams, rooms, self.backoffs
         )
         self.destinations = Destinations(
             DestinationLists(database), self.backoffs, self.sending.sender
@@ -139,7 +139,14 @@ class Federation:
         )
         return RemoteRooms(
             transport,
-            RemoteJoins(rooms.cache, handshakes, candidates, told_rooms, self.inbound),
+            RemoteJoins(
+                rooms.cache,
+                handshakes,
+                candidates,
+                told_rooms,
+                self.inbound,
+                bring_up_to_date=self.sending.sender.bring_up_to_date,
+            ),
             invites,
             handshakes,
             candidates,

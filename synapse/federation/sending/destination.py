@@ -34,11 +34,13 @@ class Destination:
         "gap_to",
         "is_open",
         "pause",
+        "pauses_unheard",
         "position",
         "queue",
         "saved",
         "server",
         "timer",
+        "waiting",
         "working",
     )
 
@@ -53,6 +55,8 @@ class Destination:
         self.working = False
         self.timer: Timer | None = None  # when it is tried again
         self.pause: Deferred[None] | None = None  # the pause between two tries
+        self.pauses_unheard = False  # until the server is heard of, at most
+        self.waiting: list[Deferred[None]] = []  # for the end of what is under way
 
     @property
     def is_behind(self) -> bool:
@@ -73,6 +77,13 @@ class Destination:
         else:
             while self.queue and self.queue[0].position <= position:
                 self.queue.popleft()
+
+    def rest(self) -> None:
+        """Nothing is under way any more."""
+        self.working = False
+        waiting, self.waiting = self.waiting, []
+        for deferred in waiting:
+            deferred.callback(None)
 
     def fall_behind(self, position: int) -> None:
         """Let go of what waits; all up to `position` is distributed."""

@@ -113,6 +113,20 @@ class Sender:
         destination.working = True
         self._background.spawn("send to another server", self._work(destination))
 
+    async def bring_up_to_date(self, server: str, timeout_s: float) -> bool:
+        """Give a server what waits for it. True: it lacked something, and has it now."""
+        destination = self._destinations.get(server)
+        if destination is None or destination.confirmed() is None:
+            return False
+        self.wake(destination)
+        self._try_earlier(server)
+        if destination.working:
+            done: Deferred[None] = Deferred()
+            destination.waiting.append(done)
+            if not await self._clock.wait_for(done, timeout_s):
+                destination.waiting.remove(done)
+        return destination.confirmed() is None
+
     # The server's life.
 
     async def resume(self) -> None:
@@ -196,7 +210,7 @@ class Sender:
             self._leave_alone(destination, _AFTER_FAULT_MS)
             raise
         finally:
-            destination.working = False
+            destination.rest()
         if destination.queue or destination.edus:
             self.wake(destination)
 
@@ -273,6 +287,7 @@ class Sender:
         if isinstance(error, RemoteError) and error.retry_after_ms is not None:
             pause_s = max(pause_s, error.retry_after_ms / 1000)
         destination.pause = Deferred()
+        destination.pauses_unheard = isinstance(error, RequestFailed)
         try:
             longest_s = self._retries.max_long_retry_delay_ms / 1000
             await self._clock.wait_for(destination.pause, min(pause_s, longest_s))
@@ -286,7 +301,11 @@ class Sender:
 
     def _try_earlier(self, server: str) -> None:
         destination = self._destinations.get(server)
-        if destination is not None and destination.is_behind:
+        if destination is None:
+            return
+        if destination.pause is not None and destination.pauses_unheard:
+            destination.pause.callback(None)
+        elif destination.is_behind:
             self.wake(destination)
 
 
