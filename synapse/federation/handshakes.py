@@ -100,6 +100,20 @@ class Handshakes:
                 raise
         return await self._send(server, f"/_matrix/federation/v1/{name}", event, how)
 
+    async def knows(self, server: str, event_id: str) -> bool:
+        """Whether a server has an event of ours, as far as it can be asked."""
+        try:
+            await self._transport.request(
+                server,
+                "GET",
+                path_to("/_matrix/federation/v1/event", event_id),
+                timeout_s=_TEMPLATE_TIMEOUT_S,
+                max_bytes=_MAX_TEMPLATE_BYTES,
+            )
+        except RemoteError as error:
+            return error.status != 404
+        return True
+
     async def _send(self, server: str, prefix: str, event: Event, how: How) -> Any:
         return await self._transport.request(
             server,

@@ -10,6 +10,8 @@ from functools import partial
 from typing import Any
 
 from synapse.api.errors import Forbidden, MatrixError, NotFound
+from synapse.api.identifiers import domain_of
+from synapse.events.event import Event
 from synapse.federation.attempts import first_success
 from synapse.federation.candidates import Candidates
 from synapse.federation.handshakes import Handshakes, How
@@ -21,12 +23,15 @@ from synapse.federation.wire import MEBIBYTE
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.receiver import Verdict
 from synapse.rooms.room import HeadMoved, Room
+from synapse.storage.stores.events import EventStore
+from synapse.util.clock import Clock
 from synapse.util.turns import Turns
 
 # A room of a hundred thousand members has a state of some 70 MiB.
 _HOW = How(timeout_s=300.0, max_bytes=200 * MEBIBYTE, decode=read_told)
-# How long a server may take for what it has not heard from us yet.
-_CATCHING_UP_S = 10.0
+# How long a server may take to hear what it has missed, and then to take it up.
+_HEARING_S = 10.0
+_TAKING_UP_S = (0.0, 0.5, 1.0, 2.0, 4.0)
 
 
 class RemoteJoins:
@@ -39,7 +44,10 @@ class RemoteJoins:
         candidates: Candidates,
         told_rooms: ToldRooms,
         inbound: Inbound,
+        events: EventStore,
+        clock: Clock,
         *,
+        server_name: str,
         bring_up_to_date: Callable[[str, float], Awaitable[bool]],
     ) -> None:
         """`bring_up_to_date` gives a server what waits for it, within so many seconds, and tells
@@ -49,6 +57,9 @@ class RemoteJoins:
         self._candidates = candidates
         self._told_rooms = told_rooms
         self._inbound = inbound
+        self._events = events
+        self._clock = clock
+        self._server_name = server_name
         self._bring_up_to_date = bring_up_to_date
         self._turns: dict[str, Turns] = {}
         self._waiting: dict[str, int] = {}
@@ -88,10 +99,9 @@ class RemoteJoins:
         self, user_id: str, room_id: str, content: Mapping[str, Any], server: str
     ) -> str:
         join = await self._handshakes.event(server, room_id, user_id, content)
-        # Who left while the server was out of reach is still in the room for it, and the join would
-        # stand beside the leave: in the end one of them wins, on every server its own.
-        if await self._known(room_id) and await self._bring_up_to_date(server, _CATCHING_UP_S):
-            join = await self._handshakes.event(server, room_id, user_id, content)
+        room = await self._known(room_id)
+        if room is not None:
+            join = await self._after_what_we_said(room, user_id, content, server, join)
         told = await self._handshakes.send(server, join, how=_HOW)
         verified = await self._told_rooms.join_of(server, join, told)
         room = await self._known(room_id)
@@ -104,6 +114,30 @@ class RemoteJoins:
                 if room is None or not room.local_joined:
                     raise
         return await self._take_up(server, room, verified)
+
+    async def _after_what_we_said(
+        self, room: Room, user_id: str, content: Mapping[str, Any], server: str, join: Event
+    ) -> Event:
+        """The join, once the server knows all that happened here.
+
+        Who left while the server was out of reach is still in the room for it. The join would
+        stand beside the leave, and each server decide by itself which of them counts.
+        """
+        lacked = await self._bring_up_to_date(server, _HEARING_S)
+        if not lacked and not await self._is_beside_ours(room, join):
+            return join
+        ours = [tip for tip in room.tips if domain_of(tip.sender) == self._server_name]
+        for pause_s in _TAKING_UP_S:
+            await self._clock.sleep(pause_s)
+            if not ours or await self._handshakes.knows(server, ours[-1].event_id):
+                break
+        return await self._handshakes.event(server, room.room_id, user_id, content)
+
+    async def _is_beside_ours(self, room: Room, join: Event) -> bool:
+        """Whether it stands on what was here before the last that happened here."""
+        found = await self._events.get_many(join.prev_event_ids())
+        tips = {tip.event_id for tip in room.tips}
+        return any(e.pos is not None and e.event_id not in tips for e in found.values())
 
     async def _take_up(self, server: str, room: Room, join: Verified) -> str:
         """Put the join into a room that this server is in."""

@@ -72,8 +72,9 @@ class ComingBackTests(SharedRoomTestCase):
         self.network.log.clear()
         url = path(room_id, f"/join?via={ONE}")
         asked = self.network.sites[TWO].start("POST", url, {}, token=self.tokens["bob"])
-        while not self.requests("/send/"):
-            await Clock(reactor).sleep(0.001)
-        self.time.advance(10)
+        while not asked.sent:
+            await Clock(reactor).sleep(0.01)
+            self.time.advance(1)
         self.assertEqual((await asked.answered()).status, 200)
-        self.assertEqual(len(self.requests("make_join")), 1)
+        self.assertEqual(len(self.requests("make_join")), 2)
+        self.assertEqual(await self.membership(TWO, room_id, self.user("bob")), "join")
