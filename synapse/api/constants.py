@@ -25,6 +25,7 @@ class EventTypes:
     TOMBSTONE: Final = "m.room.tombstone"
     SERVER_ACL: Final = "m.room.server_acl"
     RETENTION: Final = "m.room.retention"
+    POLICY: Final = "m.room.policy"
     # What says nothing, and merges forks: known to others by Synapse's name.
     DUMMY: Final = "org.matrix.dummy_event"
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from synapse.app.parts.federation import Federation
+from synapse.federation.policy_servers import PolicyServers
 from synapse.storage.database import Database
 from synapse.util import caches
 
@@ -66,6 +67,25 @@ class FederationMetrics:
             ("pending_edus", "EDUs that do", sum(len(d.edus) for d in destinations)),
         ):
             yield GaugeMetricFamily(f"synapse_federation_transaction_queue_{name}", text, count)
+
+
+class PolicyMetrics:
+    """What came of asking policy servers for their signatures."""
+
+    def __init__(self, policy_servers: PolicyServers) -> None:
+        self._policy_servers = policy_servers
+
+    def collect(self) -> "Iterator[Metric]":
+        from prometheus_client.core import CounterMetricFamily
+
+        outcomes = CounterMetricFamily(
+            "synapse_policy_server_requests",
+            "Events for which a policy server's signature was wanted",
+            labels=["outcome"],
+        )
+        for outcome, count in self._policy_servers.outcomes.items():
+            outcomes.add_metric([outcome], count)
+        yield outcomes
 
 
 class CacheMetrics:

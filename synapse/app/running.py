@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 
 from synapse.app import process
 from synapse.app.chores import Chores
-from synapse.app.metrics import CacheMetrics, DatabaseMetrics, FederationMetrics
+from synapse.app.metrics import CacheMetrics, DatabaseMetrics, FederationMetrics, PolicyMetrics
 from synapse.app.parts.outbound import Outbound
 from synapse.app.resources.listeners import resources_of
 from synapse.app.wiring import Server
@@ -96,6 +96,7 @@ class Running:
         registry.register(DatabaseMetrics(self._database))
         registry.register(CacheMetrics())
         registry.register(FederationMetrics(self.server.federation))
+        registry.register(PolicyMetrics(self.server.rooms.policy_servers))
         ticks = TickTimes()
         if ticks.install(self._reactor):
             registry.register(ticks)

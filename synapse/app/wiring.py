@@ -68,11 +68,13 @@ class Server:
         self.stores = stores = Stores(config, database, clock)
         # Who waits for what: followers, typing, presence, receipts, account data.
         self.streams = streams = Streams(config, database, clock, background, stores)
-        # The rooms in memory: writing events, and who hears and sees them.
-        self.rooms = rooms = Rooms(config, database, clock, key, background, stores, streams)
-        # Keys of homeservers: ours, others', and whether these signed what they say.
         if transport is None:
             transport = Unconnected() if outbound is None else outbound.federation
+        # The rooms in memory: writing events, and who hears and sees them.
+        self.rooms = rooms = Rooms(
+            config, database, clock, key, background, stores, streams, transport
+        )
+        # Keys of homeservers: ours, others', and whether these signed what they say.
         self.keys = keys = Keys(config, database, clock, transport, [key, *other_keys], notary_keys)
         # Other homeservers: what they tell us, and what we ask them.
         self.federation = federation = Federation(

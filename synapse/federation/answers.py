@@ -56,13 +56,14 @@ async def ask(
         )
     except (RequestFailed, RemoteError) as error:
         logger.info("%s %s: %s", method, path, error)
-        raise _error_for_client(server, error) from None
+        raise error_for_client(server, error) from None
     if not isinstance(answer, dict):
         raise BadAnswer(server, "not an object")
     return answer
 
 
-def _error_for_client(server: str, error: RequestFailed | RemoteError) -> MatrixError:
+def error_for_client(server: str, error: RequestFailed | RemoteError) -> MatrixError:
+    """What a client is told of a request to a server that failed."""
     if isinstance(error, RequestFailed):
         if error.step is Step.BLOCKED:
             return Forbidden(f"This server does not talk with {server}")

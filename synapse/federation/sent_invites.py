@@ -23,6 +23,7 @@ from synapse.federation.signature_checks import SignatureChecks, Signed
 from synapse.federation.transport import path_to
 from synapse.federation.wire import Transport
 from synapse.http.client.errors import RequestFailed
+from synapse.rooms.approvals import Approvals
 from synapse.rooms.arrivals import Arrival
 from synapse.rooms.receiver import Receiver, Verdict
 from synapse.rooms.room import Room
@@ -44,6 +45,7 @@ class SentInvites:
         receiver: Receiver,
         shown_state: ShownState,
         checks: SignatureChecks,
+        approvals: Approvals,
         *,
         server_name: str,
     ) -> None:
@@ -52,16 +54,17 @@ class SentInvites:
         self._receiver = receiver
         self._shown_state = shown_state
         self._checks = checks
+        self._approvals = approvals
         self._server_name = server_name
 
     async def invite(self, room_id: str, draft: Draft) -> Event:
         """Add an invite of another server's user; the committed event.
 
-        Raises `Forbidden`, 403 `M_INVITE_BLOCKED`, 400 `M_INCOMPATIBLE_ROOM_VERSION`, and 502
-        `M_UNKNOWN` if the other server can't be reached.
+        Raises `Forbidden`, 403 `M_INVITE_BLOCKED`, 400 `M_INCOMPATIBLE_ROOM_VERSION`, 502
+        `M_UNKNOWN` if the other server can't be reached, and what the room's policy server does.
         """
         proposal = await self._writer.propose(room_id, draft)
-        event = proposal.event
+        event = await self._approvals.approve(proposal.room, proposal.event)
         server = domain_of(event.state_key or "")
         try:
             answer = await self._ask(server, proposal.room, event)

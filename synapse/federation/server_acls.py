@@ -5,9 +5,12 @@ Server-server API, "Server access control lists (ACLs)".
 
 from synapse.api.constants import EventTypes
 from synapse.api.errors import Forbidden
+from synapse.events.policy import POLICY_SLOT
 from synapse.events.server_acl import admits_server
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
+
+_ACL_SLOT = (EventTypes.SERVER_ACL, "")
 
 
 class ServerAcls:
@@ -18,7 +21,10 @@ class ServerAcls:
 
     async def admit(self, room: Room, server: str) -> bool:
         """Whether the room lets a server take part."""
-        acl = await self._rooms.current(room, EventTypes.SERVER_ACL)
+        if not room.knows(_ACL_SLOT):
+            # What comes into the room is asked about its policy next.
+            await self._rooms.state(room, [_ACL_SLOT, POLICY_SLOT])
+        acl = room.current(_ACL_SLOT)
         return acl is None or admits_server(acl.content, server)
 
     async def check(self, room: Room, server: str) -> None:

@@ -18,6 +18,7 @@ from synapse.federation.edus import Edus
 from synapse.federation.inbound import Inbound, stands_on_nothing
 from synapse.federation.inbox import Inbox
 from synapse.federation.pdus import Pdus, Refused, Verified
+from synapse.federation.policy_servers import PolicyServers
 from synapse.federation.server_acls import ServerAcls
 from synapse.federation.withdrawals import Withdrawals
 from synapse.rooms.cache import RoomCache
@@ -47,6 +48,7 @@ class Transactions:
         inbox: Inbox,
         edus: Edus,
         withdrawals: Withdrawals,
+        policy_servers: PolicyServers,
         background: Background,
         clock: Clock,
     ) -> None:
@@ -58,6 +60,7 @@ class Transactions:
         self._inbox = inbox
         self._edus = edus
         self._withdrawals = withdrawals
+        self._policy_servers = policy_servers
         self._background = background
         self._clock = clock
         # For the metrics.
@@ -153,7 +156,7 @@ class Transactions:
     ) -> Verdicts:
         verdicts: Verdicts = {one.event.event_id: {} for one in verified}
         done: Mapping[str, object] = {}
-        if not self._inbox.is_waiting(room.nid):
+        if not self._inbox.is_waiting(room.nid) and not await self._has_to_ask(room, verified):
             try:
                 done = await self._inbound.take_up_ready(room.room_id, verified)
             except MatrixError as error:
@@ -164,6 +167,13 @@ class Transactions:
             full = {"error": "Too many events of the room wait to be taken up"}
             verdicts.update((one.event.event_id, full) for one in rest)
         return verdicts
+
+    async def _has_to_ask(self, room: Room, verified: Sequence[Verified]) -> bool:
+        """Whether a policy server has to be asked: the transaction does not wait for that one."""
+        for one in verified:
+            if await self._policy_servers.must_ask(room, one.event):
+                return True
+        return False
 
 
 def _room_id_of(pdu: Any) -> str | None:

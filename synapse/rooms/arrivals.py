@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from synapse.api.errors import MatrixError
 from synapse.events.event import Event
 from synapse.storage.stores.forks import KnownState
 
@@ -18,3 +19,5 @@ class Arrival:
     # The event of another server that came into the room by this one: a join, by `send_join`. The
     # other servers in the room hear of it from us.
     is_passed_on: bool = False
+    # What the room's policy server says against it.
+    objection: MatrixError | None = None

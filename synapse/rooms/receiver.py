@@ -7,6 +7,8 @@ They go through the same phases as ours (`synapse.rooms.writer`), with these dif
                 by the state that follows from its `prev_events` (`synapse.rooms.standing`)
     authorise   by its auth events, by the state before it (else it is *rejected*), and by the
                 room's state as it is now (else it is *soft-failed*)
+    approve     by the room's policy server (else it is soft-failed, too); that one is asked before
+                all else, since nothing in the room should wait for it
     resolve     what the room's state becomes where forks meet
 
 Specification, server-server API, "Checks performed on receipt of a PDU".
@@ -14,10 +16,13 @@ Specification, server-server API, "Checks performed on receipt of a PDU".
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from enum import Enum
 
-from synapse.events.auth_rules import AuthError
+from synapse.api.errors import MatrixError
 from synapse.events.event import Event, StateMap
+from synapse.events.policy import POLICY_SLOT, policy_of
+from synapse.rooms.approvals import Approvals
 from synapse.rooms.arrivals import Arrival
 from synapse.rooms.asides import Aside, Asides
 from synapse.rooms.cache import RoomCache
@@ -61,6 +66,7 @@ class Receiver:
         asides: Asides,
         early_redactions: EarlyRedactions,
         commits: Commits,
+        approvals: Approvals,
         clock: Clock,
         *,
         weigh: Weigh,
@@ -73,6 +79,7 @@ class Receiver:
         self._asides = asides
         self._early_redactions = early_redactions
         self._commits = commits
+        self._approvals = approvals
         self._clock = clock
         self._weigh = weigh
         self._forked = forked
@@ -84,6 +91,7 @@ class Receiver:
         state that it stands on. Raises `NotFound` for an unknown room, `UnknownState`.
         """
         verdicts: dict[str, Verdict] = {}
+        arrivals = await self._shown(room_id, arrivals)
         for _ in range(_TRIES - 1):
             try:
                 await self._receive_once(room_id, arrivals, verdicts)
@@ -93,6 +101,24 @@ class Receiver:
         else:
             await self._receive_once(room_id, arrivals, verdicts)
         return [verdicts[arrival.event.event_id] for arrival in arrivals]
+
+    async def _shown(self, room_id: str, arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
+        """The arrivals with what the room's policy server says of them, if it has one."""
+        room = await self._rooms.get(room_id)
+        if policy_of(await self._rooms.current(room, *POLICY_SLOT)) is None:
+            return arrivals
+        known = await self._events.get_many([arrival.event.event_id for arrival in arrivals])
+        shown = []
+        for arrival in arrivals:
+            seen = known.get(arrival.event.event_id)
+            if seen is None or not seen.state_nid:
+                try:
+                    event = await self._approvals.approve(room, arrival.event)
+                    arrival = replace(arrival, event=event)
+                except MatrixError as objection:
+                    arrival = replace(arrival, objection=objection)
+            shown.append(arrival)
+        return shown
 
     async def _receive_once(
         self, room_id: str, arrivals: Sequence[Arrival], verdicts: dict[str, Verdict]
@@ -133,7 +159,8 @@ class Receiver:
             visit.pending[event.event_id] = Verdict.KNOWN
             return
         tips = {tip.event_id for tip in room.tips}
-        if known is None and arrival.before is None and tips == set(event.prev_event_ids()):
+        is_next = known is None and arrival.before is None and arrival.objection is None
+        if is_next and tips == set(event.prev_event_ids()):
             state = await self._rooms.state(room, slots_of_event(event))
             if why_not(arrival, state) is None:
                 await self._append(visit, arrival, state)
@@ -182,8 +209,9 @@ class Receiver:
         if error := why_not(arrival, state):
             await self._refuse(visit, arrival, before, Verdict.REJECTED, error)
             return
-        if error := why_not(arrival, await self._rooms.state(room, slots)):
-            await self._refuse(visit, arrival, before, Verdict.SOFT_FAILED, error)
+        error = why_not(arrival, await self._rooms.state(room, slots))
+        if objection := error or arrival.objection:
+            await self._refuse(visit, arrival, before, Verdict.SOFT_FAILED, objection)
             return
         tips = await self._standings.tips_with(room, event)
         fork = await self._standings.fork(room, event, before, arrival.auth_events, tips)
@@ -222,7 +250,7 @@ class Receiver:
         arrival: Arrival,
         before: KnownState,
         verdict: Verdict,
-        why: AuthError,
+        why: MatrixError,
     ) -> None:
         event = arrival.event
         logger.info("%s %s in %s: %s", event.event_id, verdict.value, event.room_id, why)

@@ -79,6 +79,7 @@ class Room:
         # What was handed over and is not committed yet.
         self.writes = Drain()
         self.lost = False
+        self._approvals: Turns | None = None
 
         self._state: dict[Slot, Event | None] = {}
         self._members: Cache[str, tuple[Event | None]] = Cache(_MEMBERS_KEPT)
@@ -120,6 +121,13 @@ class Room:
     def is_pending(self, event: Event) -> bool:
         """Whether a state event of the room still waits for its commit."""
         return self._pending.get(event.slot) is event
+
+    @property
+    def approvals(self) -> Turns:
+        """Who may show an event of ours to the room's policy server, if it has one."""
+        if self._approvals is None:
+            self._approvals = Turns()
+        return self._approvals
 
     # Moving on.
 

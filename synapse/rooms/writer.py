@@ -10,6 +10,9 @@ An event goes through named phases, each with one place:
     write       group commit, with all that is pending in other rooms (`synapse.rooms.persister`)
     announce    to everyone who reads the stream (`committed`)
 
+In rooms with a policy server, there is `approve` between `authorise` and `order`: see
+`synapse.rooms.approvals`.
+
 `write` is not waited for before the next event of the room is built on this one. Only where a
 room's graph has more ends than an event may name (`MAX_PREV_EVENTS`), the event stands on some of
 them, as those of other servers do (`synapse.rooms.standing`); a few events later they have met.
@@ -18,7 +21,7 @@ them, as those of other servers do (`synapse.rooms.standing`); a few events late
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -30,6 +33,8 @@ from synapse.events.auth_rules import check_auth
 from synapse.events.auth_selection import Slot, auth_slots, judging_slots
 from synapse.events.builder import build
 from synapse.events.event import Event, StateMap
+from synapse.events.policy import POLICY_SLOT
+from synapse.rooms.approvals import Approvals, is_asked
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.chunks import Beginning, Chunk, Entry, Redaction, numbers
 from synapse.rooms.commits import Commits
@@ -39,6 +44,7 @@ from synapse.rooms.redactions import redaction_of
 from synapse.rooms.room import HeadMoved, Room
 from synapse.rooms.standing import MAX_PREV_EVENTS, Standings
 from synapse.storage.stores.events import EventStore, replaced_unsigned
+from synapse.storage.stores.forks import KnownState
 from synapse.util.clock import Clock
 
 logger = logging.getLogger(__name__)
@@ -68,6 +74,8 @@ class Proposal:
     auth_events: Sequence[Event]
 
 
+# Finds in a room the event that already says it, if there is one.
+Unless = Callable[[Room], Event | None] | None
 # Of a room, what is to be said in it, and the state by which it is judged.
 Weigh = Callable[[Room, Draft, StateMap], Awaitable[Noise]]
 
@@ -81,6 +89,7 @@ class RoomWriter:
         events: EventStore,
         standings: Standings,
         commits: Commits,
+        approvals: Approvals,
         clock: Clock,
         *,
         server_name: str,
@@ -92,6 +101,7 @@ class RoomWriter:
         self._events = events
         self._standings = standings
         self._commits = commits
+        self._approvals = approvals
         self._clock = clock
         self._server_name = server_name
         self._domain = ":" + server_name
@@ -99,14 +109,12 @@ class RoomWriter:
         self._weigh = weigh
         self._newest_room_ms = 0
 
-    async def send(
-        self, room_id: str, draft: Draft, *, unless: Callable[[Room], Event | None] | None = None
-    ) -> Event:
+    async def send(self, room_id: str, draft: Draft, *, unless: Unless = None) -> Event:
         """Add one event; returns it when it is committed.
 
         `unless` may find, once the room is known, that an event already says it; its slots must be
         among the draft's auth slots or its own slot. Raises `NotFound` for an unknown room,
-        `AuthError`, and what the builder refuses.
+        `AuthError`, what the builder refuses, and what a policy server does.
         """
         for _ in range(_TRIES - 1):
             try:
@@ -116,7 +124,7 @@ class RoomWriter:
         return await self._send_once(room_id, draft, unless)
 
     async def _send_once(
-        self, room_id: str, draft: Draft, unless: Callable[[Room], Event | None] | None
+        self, room_id: str, draft: Draft, unless: Unless, approved: Proposal | None = None
     ) -> Event:
         room = await self._rooms.get(room_id)
         await room.turns.acquire()
@@ -130,14 +138,35 @@ class RoomWriter:
             # What is not yet committed may still fail: then it was not said.
             if unless is not None and (said := unless(room)) and not room.is_pending(said):
                 return said
-            chunk = await self._next(room, draft, state, target, noise)
-            # Handed over before the turn ends: the next event must not overtake this one.
-            written = Deferred.fromCoroutine(self._commits.commit(chunk))
-            await self._until_known(chunk)
+            if approved is None and is_asked(room, draft.type, draft.state_key):
+                # What comes next must not overtake it in this queue either.
+                queued = Deferred.fromCoroutine(room.approvals.acquire())
+            else:
+                queued = None
+                chunk = await self._next(room, draft, state, target, noise, approved)
+                # Handed over before the turn ends: the next event must not overtake this one.
+                written = Deferred.fromCoroutine(self._commits.commit(chunk))
+                await self._until_known(chunk)
         finally:
             room.turns.release()
+        if queued is not None:
+            return await self._send_approved(room, draft, unless, queued)
         await written
         return chunk.last
+
+    async def _send_approved(
+        self, room: Room, draft: Draft, unless: Unless, queued: Deferred[None]
+    ) -> Event:
+        """Add an event with the policy server's signature.
+
+        The room goes on while that one thinks; only what is ours waits, to keep its order.
+        """
+        await queued
+        try:
+            approved = await self._approved(room.room_id, draft)
+            return await self._send_once(room.room_id, draft, unless, approved)
+        finally:
+            room.approvals.release()
 
     async def propose(self, room_id: str, draft: Draft) -> Proposal:
         """Build an event on top of the room's newest ones, and write nothing.
@@ -161,10 +190,9 @@ class RoomWriter:
                     room, [event.event_id for event in prev_events]
                 )
                 state = await self._standings.events_of(before, slots_of(room, draft))
-            event, auth_events = self._build(room, draft, state, prev_events)
+            return self._build(room, draft, state, prev_events)
         finally:
             room.turns.release()
-        return Proposal(room, event, auth_events)
 
     async def create(
         self,
@@ -218,13 +246,17 @@ class RoomWriter:
         beginning = Beginning(self._clock.now_ms(), replaces=old.nid)
         first = self._build_room(version, drafts, room_id, beginning)
         tombstone.content["replacement_room"] = first.room.room_id
+        await self._gather(old, tombstone)
+        approved = None
+        if is_asked(old, tombstone.type, tombstone.state_key):
+            approved = await self._approved(old_room_id, tombstone)
         await old.turns.acquire()
         try:
             state = await self._gather(old, tombstone)
             noise = await self._weigh(old, tombstone, state)
             if old.lost or old.current((EventTypes.TOMBSTONE, "")) is not seen:
                 raise HeadMoved(old_room_id)
-            last = await self._next(old, tombstone, state, None, noise)
+            last = await self._next(old, tombstone, state, None, noise, approved)
             written = Deferred.fromCoroutine(self._commits.commit_together([first, last]))
             await self._until_known(last)
         finally:
@@ -252,10 +284,20 @@ class RoomWriter:
         self._end(chunk)
         return chunk
 
+    # approve
+
+    async def _approved(self, room_id: str, draft: Draft) -> Proposal:
+        proposal = await self.propose(room_id, draft)
+        event = await self._approvals.approve(proposal.room, proposal.event)
+        return replace(proposal, event=event)
+
     # gather
 
     async def _gather(self, room: Room, draft: Draft) -> StateMap:
         slots = slots_of(room, draft)
+        if not room.knows(POLICY_SLOT):
+            # In one look into the database.
+            await self._rooms.state(room, [POLICY_SLOT, *slots])
         return await self._rooms.state(room, slots)
 
     # build, authorise, order
@@ -264,12 +306,21 @@ class RoomWriter:
         return Chunk(room, room.head, numbers(room))
 
     async def _next(
-        self, room: Room, draft: Draft, state: StateMap, target: Event | None, noise: Noise
+        self,
+        room: Room,
+        draft: Draft,
+        state: StateMap,
+        target: Event | None,
+        noise: Noise,
+        approved: Proposal | None,
     ) -> Chunk:
         """A chunk of one event on top of the room's newest ones, or as many as it may name."""
         chunk = self._begin(room)
+        chunk.txn = draft.txn
         try:
-            if len(room.tips) <= MAX_PREV_EVENTS:
+            if approved is not None:
+                await self._put_anywhere(chunk, approved, draft, state, target, noise)
+            elif len(room.tips) <= MAX_PREV_EVENTS:
                 self._add(chunk, draft, state, target, noise)
             else:
                 await self._add_beside(chunk, draft, state, target, noise)
@@ -288,17 +339,45 @@ class RoomWriter:
     def _add(
         self, chunk: Chunk, draft: Draft, state: StateMap, target: Event | None, noise: Noise
     ) -> None:
-        room = chunk.room
-        event, auth_events = self._build(room, draft, state, room.tips)
+        self._put(
+            chunk, self._build(chunk.room, draft, state, chunk.room.tips), state, target, noise
+        )
+
+    async def _put_anywhere(
+        self,
+        chunk: Chunk,
+        approved: Proposal,
+        draft: Draft,
+        view: StateMap,
+        target: Event | None,
+        noise: Noise,
+    ) -> None:
+        room, event = chunk.room, approved.event
+        check_auth(event, view, signed_by=self._signed_by)
+        prev_event_ids = event.prev_event_ids()
+        if {tip.event_id for tip in room.tips} == set(prev_event_ids):
+            self._put(chunk, approved, view, target, noise)
+            return
+        # Others have said something meanwhile.
+        await room.writes.empty()
+        before = await self._standings.state_before(room, prev_event_ids)
+        state = await self._standings.events_of(before, slots_of(room, draft))
+        check_auth(event, state, signed_by=self._signed_by)
+        await self._put_beside(chunk, approved, before, state, target, noise)
+
+    def _put(
+        self, chunk: Chunk, built: Proposal, state: StateMap, target: Event | None, noise: Noise
+    ) -> None:
+        """Put an event on top of the room's newest ones."""
+        room, event = chunk.room, built.event
         self._redact(chunk, event, target, state)
         replaced = room.current(event.slot) if event.state_key is not None else None
         _tell_replaced(event, replaced)
         moves = moves_of(change_by(room, event, is_local=self._is_ours(event)))
         outgoing = is_outgoing(room, state, moves)
         chunk.entries.append(
-            Entry(event, auth_events, replaced, noise, moves=moves, is_outgoing=outgoing)
+            Entry(event, built.auth_events, replaced, noise, moves=moves, is_outgoing=outgoing)
         )
-        chunk.txn = draft.txn
         room.append(event, is_local=self._is_ours(event))
 
     async def _add_beside(
@@ -309,11 +388,24 @@ class RoomWriter:
         prev_events = await self._standings.some_tips(room, view)
         before = await self._standings.state_before(room, [e.event_id for e in prev_events])
         state = await self._standings.events_of(before, slots_of(room, draft))
-        event, auth_events = self._build(room, draft, state, prev_events)
+        built = self._build(room, draft, state, prev_events)
         # Others will hold it against the room's state, too.
-        check_auth(event, view, signed_by=self._signed_by)
+        check_auth(built.event, view, signed_by=self._signed_by)
+        await self._put_beside(chunk, built, before, state, target, noise)
+
+    async def _put_beside(
+        self,
+        chunk: Chunk,
+        built: Proposal,
+        before: KnownState,
+        state: StateMap,
+        target: Event | None,
+        noise: Noise,
+    ) -> None:
+        """Put an event into the room that stands on a state of its own."""
+        room, event = chunk.room, built.event
         tips = await self._standings.tips_with(room, event)
-        fork = await self._standings.fork(room, event, before, auth_events, tips)
+        fork = await self._standings.fork(room, event, before, built.auth_events, tips)
         changes = await self._standings.changes(room, event, fork)
         if room.lost:
             raise HeadMoved(room.room_id)
@@ -323,14 +415,21 @@ class RoomWriter:
         moves = moves_of(changes)
         outgoing = is_outgoing(room, state, moves)
         chunk.entries.append(
-            Entry(event, auth_events, replaced, noise, fork, moves=moves, is_outgoing=outgoing)
+            Entry(
+                event,
+                built.auth_events,
+                replaced,
+                noise,
+                fork,
+                moves=moves,
+                is_outgoing=outgoing,
+            )
         )
-        chunk.txn = draft.txn
         room.append_beside(event, tips, changes, has_gap=False)
 
     def _build(
         self, room: Room, draft: Draft, state: StateMap, prev_events: Sequence[Event]
-    ) -> tuple[Event, list[Event]]:
+    ) -> Proposal:
         """The event, which its state allows, and its auth events."""
         wanted = auth_slots(draft.type, draft.state_key, draft.sender, draft.content, room.version)
         auth_events = [state[slot] for slot in wanted if slot in state]
@@ -351,7 +450,7 @@ class RoomWriter:
             event_id_localpart=secrets.token_urlsafe(18) if room.version.events_have_ids else None,
         )
         check_auth(event, state, signed_by=self._signed_by)
-        return event, auth_events
+        return Proposal(room, event, auth_events)
 
     def _redact(self, chunk: Chunk, event: Event, target: Event | None, state: StateMap) -> None:
         if target is not None:

@@ -3,6 +3,7 @@
 import binascii
 
 _TO_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+_FROM_URL_SAFE = str.maketrans("-_", "+/")
 
 
 def encode(data: bytes) -> bytes:
@@ -13,6 +14,11 @@ def encode(data: bytes) -> bytes:
 def encode_url_safe(data: bytes) -> bytes:
     """The same with `-` and `_` for the last two symbols."""
     return encode(data).translate(_TO_URL_SAFE)
+
+
+def from_url_safe(text: str) -> str:
+    """The same text in the usual alphabet, in which `decode` reads it."""
+    return text.translate(_FROM_URL_SAFE)
 
 
 def decode(text: str) -> bytes:

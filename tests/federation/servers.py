@@ -24,6 +24,7 @@ from synapse.federation.authentication import authorization
 from synapse.federation.errors import RemoteError, error_of
 from synapse.http.client.answer import Answer as ClientAnswer
 from synapse.http.client.errors import RequestFailed, Step
+from synapse.http.resource import Resource
 from synapse.http.routing import Router
 from synapse.storage.engines.base import Engine
 from synapse.util import canonicaljson
@@ -181,6 +182,7 @@ class FederationTestCase(StoreTestCase):
             *answering_resources(server),
             *openid_resources(server),
             *key_resources(self.clock, server.keys),
+            *self.more_resources(server),
         ]
         self.servers[name] = server
         self.network.sites[name] = FakeSite(Router(resources), check=check_answer)
@@ -190,6 +192,10 @@ class FederationTestCase(StoreTestCase):
         self.addCleanup(server.streams.presence_changes.close)
         self.addCleanup(server.keys.ring.close)
         return server
+
+    def more_resources(self, server: Server) -> list[Resource]:
+        """What a server of the test answers besides."""
+        return []
 
     def config(self, name: str) -> HomeserverConfig:
         return default_config(name)

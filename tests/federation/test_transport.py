@@ -101,6 +101,14 @@ class RequestTests(TransportTestCase):
         )
         self.assertEqual(origin, "us.example")
 
+    async def test_only_a_policy_server_may_have_our_own_name(self) -> None:
+        server = self.server_at("us.example", "192.0.2.1", 8448, ANSWER)
+        await self.transport.request("us.example", "POST", "/_matrix/policy/v1/sign", json={})
+        self.assertEqual(len(server.requests), 1)
+        with self.assertRaises(RequestFailed) as raised:
+            await self.transport.request("us.example", "GET", "/_matrix/federation/v1/version")
+        self.assertIs(raised.exception.step, Step.BLOCKED)
+
     async def test_content_that_is_canonical_already(self) -> None:
         server = self.server_at("a.example", "192.0.2.1", 8448, ANSWER)
         body = b'{"pdus":[{"depth":1}]}'

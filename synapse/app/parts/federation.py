@@ -100,6 +100,7 @@ class Federation:
             self.inbox,
             Edus(_taken_up(stores, streams, rooms, self.acls, clock)),
             Withdrawals(rooms.cache, rooms.doorstep, stores.names, server_name=server_name),
+            rooms.policy_servers,
             background,
             clock,
         )
@@ -135,6 +136,7 @@ class Federation:
             rooms.receiver,
             self.shown_state,
             keys.signature_checks,
+            rooms.policy_servers,
             server_name=server_name,
         )
         return RemoteRooms(

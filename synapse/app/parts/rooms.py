@@ -8,6 +8,8 @@ from synapse.config.homeserver import HomeserverConfig
 from synapse.config.retention import RetentionConfig
 from synapse.crypto.signing import SigningKey
 from synapse.events.retention import RetentionRules
+from synapse.federation.policy_servers import PolicyServers
+from synapse.federation.wire import Transport
 from synapse.handlers.listeners import Listeners
 from synapse.handlers.own_memberships import OwnMemberships
 from synapse.handlers.retention import Retention
@@ -53,6 +55,7 @@ class Rooms:
         background: Background,
         stores: Stores,
         streams: Streams,
+        transport: Transport,
     ) -> None:
         server_name = config.server.server_name
         self.cache = RoomCache(stores.rooms, stores.events, stores.states, cache_size=_ROOMS_KEPT)
@@ -92,11 +95,15 @@ class Rooms:
             ForkStore(database),
             server_name=server_name,
         )
+        self.server_store = RoomServerStore(database)
+        self.servers = RoomServers(self.server_store, stores.members, server_name=server_name)
+        self.policy_servers = PolicyServers(transport, self.cache, self.servers, clock)
         self.writer = RoomWriter(
             self.cache,
             stores.events,
             self.standings,
             commits,
+            self.policy_servers,
             clock,
             server_name=server_name,
             key=key,
@@ -123,6 +130,7 @@ class Rooms:
             self.asides,
             self.early_redactions,
             commits,
+            self.policy_servers,
             clock,
             weigh=self.listeners.weigh,
             forked=self.fork_merging.forked,
@@ -157,8 +165,6 @@ class Rooms:
         self.visibility = Visibility(
             self.cache, stores.members, stores.events, stores.states, stores.flips, self.retention
         )
-        self.server_store = RoomServerStore(database)
-        self.servers = RoomServers(self.server_store, stores.members, server_name=server_name)
         self.own_memberships = OwnMemberships(self.cache, stores.members, stores.events)
 
     def _push_rules_moved(self, user_nid: int, position: int, room_nids: Sequence[int]) -> None:
