@@ -1,7 +1,8 @@
 """What users take along when a room was replaced by another one: tags, direct chats, push rules.
 
 Client-server API, "Room Upgrades", server behaviour: done when a user enters the new room. Both
-rooms must name each other, so that no room can pass itself off as another one's successor.
+rooms must name each other, so that no room can pass itself off as another one's successor. If it
+was another server that replaced the room, this server's names for it follow then, too.
 """
 
 import logging
@@ -22,6 +23,7 @@ from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
 from synapse.storage.stores.account_data import AccountDataStore
 from synapse.storage.stores.push_rules import PushRuleStore
+from synapse.storage.stores.rooms import RoomStore
 
 logger = logging.getLogger(__name__)
 
@@ -34,9 +36,14 @@ class RoomSuccession:
     """Moves users' settings from rooms to those that replace them."""
 
     def __init__(
-        self, rooms: RoomCache, account_data: AccountDataStore, push_rules: PushRuleStore
+        self,
+        rooms: RoomCache,
+        store: RoomStore,
+        account_data: AccountDataStore,
+        push_rules: PushRuleStore,
     ) -> None:
         self._rooms = rooms
+        self._store = store
         self._account_data = account_data
         self._push_rules = push_rules
 
@@ -45,10 +52,12 @@ class RoomSuccession:
 
         The join is done, so what fails here is told to the log alone.
         """
-        old_id = await self.predecessor(room)
-        if old_id is None:
+        old = await self._predecessor(room)
+        if old is None:
             return
+        old_id = old.room_id
         try:
+            await self._store.move_names(old.nid, room.nid)
             await self._take_tags(user_nid, old_id, room.room_id)
             await self._take_direct(user_nid, old_id, room.room_id)
             await self._take_rules(user_id, user_nid, old_id, room.room_id)
@@ -57,6 +66,10 @@ class RoomSuccession:
 
     async def predecessor(self, room: Room) -> str | None:
         """The id of the room that this one replaces, if that one says so too."""
+        old = await self._predecessor(room)
+        return None if old is None else old.room_id
+
+    async def _predecessor(self, room: Room) -> Room | None:
         create = await self._rooms.current(room, EventTypes.CREATE)
         named = None if create is None else create.content.get("predecessor")
         old_id = named.get("room_id") if isinstance(named, dict) else None
@@ -69,7 +82,7 @@ class RoomSuccession:
         tombstone = await self._rooms.current(old, EventTypes.TOMBSTONE)
         if tombstone is None or tombstone.content.get("replacement_room") != room.room_id:
             return None
-        return old_id
+        return old
 
     async def _take_tags(self, user_nid: int, old_id: str, new_id: str) -> None:
         tags = await self._account_data.content(user_nid, old_id, TAG)

@@ -18,6 +18,7 @@ from synapse.rooms.rows import Rows, Tip, names_in, positions, slots_in
 from synapse.storage.database import Database
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.names import Names
+from synapse.storage.stores.rooms import move_names
 from synapse.storage.stores.server_notices import add_notices_room
 from synapse.storage.stores.slots import Slots
 from synapse.storage.stores.states import StateStore
@@ -119,19 +120,10 @@ class Persister:
                 raise AliasInUse(alias)
 
     def _move_names(self, txn: Transaction, chunks: list[Chunk]) -> None:
-        """Give rooms the names by which those are found that they replace."""
         for chunk in chunks:
             replaced = None if chunk.beginning is None else chunk.beginning.replaces
-            if replaced is None:
-                continue
-            nid = chunk.room.nid
-            txn.execute("UPDATE room_aliases SET room_nid = ? WHERE room_nid = ?", nid, replaced)
-            if txn.execute(
-                "UPDATE rooms SET published = 0 WHERE room_nid = ? AND published = 1"
-                " RETURNING room_nid",
-                replaced,
-            ):
-                txn.execute("UPDATE rooms SET published = 1 WHERE room_nid = ?", nid)
+            if replaced is not None:
+                move_names(txn, replaced, chunk.room.nid)
 
     def _add_notices_rooms(self, txn: Transaction, chunks: list[Chunk]) -> None:
         for chunk in chunks:

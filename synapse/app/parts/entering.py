@@ -76,7 +76,9 @@ class Entering:
             server_name=server_name,
             always_allowed=access.notices_user.user_ids,
         )
-        succession = RoomSuccession(rooms.cache, streams.account_data_store, rooms.push_rule_store)
+        succession = RoomSuccession(
+            rooms.cache, stores.rooms, streams.account_data_store, rooms.push_rule_store
+        )
         self.memberships = Memberships(
             rooms.cache,
             rooms.writer,

@@ -157,6 +157,17 @@ class RoomStore:
         """Whether the alias was free."""
         return await self._database.write(_add_alias, (alias, room_nid, creator_nid))
 
+    async def move_names(self, old_nid: int, new_nid: int) -> None:
+        """See `move_names`; nothing is written if the old room has none."""
+        found = await self._database.fetch(
+            """SELECT 1 FROM room_aliases WHERE room_nid = ?
+               UNION ALL SELECT 1 FROM rooms WHERE room_nid = ? AND published = 1""",
+            old_nid,
+            old_nid,
+        )
+        if found:
+            await self._database.write(_move_names, (old_nid, new_nid))
+
     async def remove_alias(self, alias: str) -> None:
         await self._database.write(_remove_alias, (alias,))
 
@@ -176,6 +187,21 @@ def _add_alias(txn: Transaction, items: list[tuple[str, int, int]]) -> list[bool
         )
         for item in items
     ]
+
+
+def move_names(txn: Transaction, old_nid: int, new_nid: int) -> None:
+    """Give a room the names by which the one is found that it replaces."""
+    txn.execute("UPDATE room_aliases SET room_nid = ? WHERE room_nid = ?", new_nid, old_nid)
+    if txn.execute(
+        "UPDATE rooms SET published = 0 WHERE room_nid = ? AND published = 1 RETURNING room_nid",
+        old_nid,
+    ):
+        txn.execute("UPDATE rooms SET published = 1 WHERE room_nid = ?", new_nid)
+
+
+def _move_names(txn: Transaction, items: list[tuple[int, int]]) -> None:
+    for item in items:
+        move_names(txn, *item)
 
 
 def _remove_alias(txn: Transaction, items: list[tuple[str]]) -> None:
