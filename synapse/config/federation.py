@@ -31,20 +31,21 @@ class FederationRetries:
     client_timeout_ms: int = option(
         Duration("60s"),
         60 * 1000,
-        "How long a transaction may take.",
+        "How long a transaction may take, and any other request to a homeserver for which nobody "
+        "waits who would lose patience sooner.",
         key="client_timeout",
     )
     max_short_retry_delay_ms: int = option(
         Duration("2s"),
         2 * 1000,
-        "Does nothing: what a client waits for is not asked twice; another server is asked, if "
-        "there is one.",
+        "The longest pause before a request is tried again for which a client waits.",
         key="max_short_retry_delay",
     )
     max_short_retries: int = option(
         Integer(),
         3,
-        "Does nothing, like max_short_retry_delay.",
+        "How often such a request is tried again if only one server can answer it, and that one "
+        "was not out of reach before.",
     )
     max_long_retry_delay_ms: int = option(
         Duration("60s"),
@@ -91,6 +92,12 @@ class FederationConfig:
         (),
         "Never talk with these servers.",
         example='["spam.example.com"]',
+    )
+    federation_whitelist_endpoint_enabled: bool = option(
+        BOOLEAN,
+        False,
+        "Tell users which servers federation_domain_whitelist names, at "
+        "/_synapse/client/v1/config/federation_whitelist.",
     )
     federation_ip_range_blacklist: tuple[IPv4Network | IPv6Network, ...] | None = option(
         ListOf(IpRange()),

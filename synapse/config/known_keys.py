@@ -11,7 +11,7 @@ from synapse.config.place import Place, show
 
 # Accepted, and named once in the log. Whoever builds what a key is for takes it out of here.
 _NOT_SUPPORTED_YET = """
-    modules user_agent_suffix use_frozen_dicts
+    modules use_frozen_dicts
     restrict_public_rooms_to_local_users gc_thresholds gc_min_interval
     manhole manhole_settings
     matrix_authentication_service
@@ -23,8 +23,7 @@ _NOT_SUPPORTED_YET = """
     next_link_domain_whitelist templates enable_ephemeral_messages
     redaction_allowed_period include_profile_updates_in_sync
 
-    use_insecure_ssl_client_just_for_testing_do_not_use
-    federation_whitelist_endpoint_enabled federation_metrics_domains
+    federation_metrics_domains
 
     rc_registration_token_validity rc_3pid_validation rc_media_create
     rc_key_requests

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from synapse.config.composed import ListOf
-from synapse.config.kinds import Kind, Text
+from synapse.config.kinds import BOOLEAN, Kind, Pattern, Text
 from synapse.config.options import option
 from synapse.config.place import Place
 
@@ -103,6 +103,19 @@ class OutboundConfig:
         "Hosts that are reached without a proxy: names (each with all names below it), addresses, "
         'ranges of addresses, or "*". Unless given, what the environment variable no_proxy names.',
         example='["master.example.com", "10.1.0.0/16"]',
+    )
+    user_agent_suffix: str | None = option(
+        Pattern("[!-~][ -~]{0,200}", "a text of printable ASCII characters", '"(by example.com)"'),
+        None,
+        "What the User-Agent of requests to other servers ends with.",
+        example='"(by example.com)"',
+    )
+    use_insecure_ssl_client_just_for_testing_do_not_use: bool = option(
+        BOOLEAN,
+        False,
+        "Believe whatever certificate identity servers and push gateways show. For tests: "
+        "anybody who can redirect this server's packets can be any of them. Homeservers are "
+        "believed by federation_verify_certificates.",
     )
 
 

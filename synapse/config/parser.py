@@ -44,6 +44,7 @@ def parse(
     _warn_about_unread(settings)
     _check_tls(config, settings)
     _check_process(config, settings)
+    _warn_of_blind_trust(config, settings)
     _check_key_servers(config.keys, settings)
     if not config.listeners:
         settings.place("listeners").key("listeners").warn(
@@ -160,6 +161,15 @@ def _check_key_servers(keys: KeysConfig, settings: Settings) -> None:
         place.warn(
             f"holds {DEFAULT_KEY_SERVER}, as it does unless given: what that server says about the "
             "keys of others is believed. If this is meant, add suppress_key_server_warning: true"
+        )
+
+
+def _warn_of_blind_trust(config: HomeserverConfig, settings: Settings) -> None:
+    key = "use_insecure_ssl_client_just_for_testing_do_not_use"
+    if config.outbound.use_insecure_ssl_client_just_for_testing_do_not_use:
+        settings.place(key).key(key).warn(
+            "is true: any certificate is believed, so identity servers and push gateways may be "
+            "impostors"
         )
 
 

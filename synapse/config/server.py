@@ -85,7 +85,8 @@ class ServerConfig:
         BOOLEAN,
         False,
         "Answer /.well-known/matrix/server with <server_name>:443, so that other servers connect "
-        "to port 443.",
+        "to port 443. Has no effect if server_name has a port or is an address: then nobody looks "
+        "for that file.",
     )
     extra_well_known_client_content: dict[str, Any] = option(
         JsonObject("{m.example: {url: https://example.com}}"),

@@ -29,7 +29,7 @@ class LimitedTransport:
         query: Mapping[str, str | Sequence[str]] | None = None,
         json: Mapping[str, Any] | None = None,
         body: bytes | None = None,
-        timeout_s: float = 60.0,
+        timeout_s: float | None = None,
         max_bytes: int = 10 * MEBIBYTE,
         decode: Callable[[bytes], Any] | None = None,
     ) -> Any:

@@ -48,13 +48,16 @@ class FederationTransport:
         *,
         server_name: str,
         key: SigningKey,
+        timeout_s: float,
     ) -> None:
+        """`timeout_s` is for requests that don't say how long they may take."""
         self._client = client
         self._discovery = discovery
         self._partners = partners
         self._reactor = reactor
         self._server_name = server_name
         self._key = key
+        self._timeout_s = timeout_s
 
     async def request(
         self,
@@ -65,7 +68,7 @@ class FederationTransport:
         query: Query | None = None,
         json: Mapping[str, Any] | None = None,
         body: bytes | None = None,
-        timeout_s: float = 60.0,
+        timeout_s: float | None = None,
         max_bytes: int = 10 * MEBIBYTE,
         decode: Callable[[bytes], Any] | None = None,
     ) -> Any:
@@ -75,6 +78,8 @@ class FederationTransport:
         `decode` reads the body in the place of the JSON parser.
         Raises `RequestFailed` if there is no answer that can be used, and `RemoteError` if the
         answer is an error. `timeout_s` is for all of it, finding the server too."""
+        if timeout_s is None:
+            timeout_s = self._timeout_s
         # A policy server may stand behind our own name.
         is_ours = destination == self._server_name and path.startswith(_POLICY)
         refusal = None if is_ours else self._partners.refusal(destination)

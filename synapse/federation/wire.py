@@ -20,12 +20,13 @@ class Transport(Protocol):
         query: Mapping[str, str | Sequence[str]] | None = None,
         json: Mapping[str, Any] | None = None,
         body: bytes | None = None,
-        timeout_s: float = 60.0,
+        timeout_s: float | None = None,
         max_bytes: int = 10 * MEBIBYTE,
         decode: Callable[[bytes], Any] | None = None,
     ) -> Any:
         """The JSON of the answer. Raises `RequestFailed` and `RemoteError`.
 
+        `timeout_s` is for all of it; unless given, it is `client_timeout` of the configuration.
         `body` is what `json` says, as canonical JSON, for who has it at hand. `decode` reads the
         answer in the place of the JSON parser: for large ones.
         """

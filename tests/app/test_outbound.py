@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import synapse
 from synapse.app.parts.outbound import Outbound
 from synapse.crypto.signing import SigningKey
 from synapse.http.client.errors import Step
@@ -56,6 +57,20 @@ class OutboundTests(TestCase):
         self.assertTrue(peer.received.startswith(b"CONNECT far.example:443 HTTP/1.1\r\n"))
         self.assertIn(b"Proxy-Authorization: Basic bWU6cMOkc3M=\r\n", peer.received)
         self.assertEqual(self.get(outbound.client, "https://near.example/").error.step, Step.DNS)
+
+    def test_who_we_are(self) -> None:
+        suffix = {"user_agent_suffix": "(by example)"}
+        outbound = self.outbound(ip_range_whitelist=["10.0.0.0/8"], **suffix)
+        self.get(outbound.client)
+        agent = f"User-Agent: Synapse/{synapse.__version__} (by example)\r\n"
+        self.assertIn(agent.encode(), self.network.accept().received)
+
+    def test_certificates_of_those_who_are_no_homeservers(self) -> None:
+        key = "use_insecure_ssl_client_just_for_testing_do_not_use"
+        for is_blind in (False, True):
+            outbound = self.outbound(**{key: is_blind})
+            self.assertEqual(outbound.client.trust.is_exempt("id.example"), is_blind)
+            self.assertFalse(outbound.federation_client.trust.is_exempt("id.example"))
 
     def test_closing_closes_what_was_made(self) -> None:
         outbound = self.outbound(ip_range_whitelist=["10.0.0.0/8"])

@@ -26,8 +26,6 @@ WITHOUT_EFFECT = {
     "enable_metrics",
     "form_secret",
     "macaroon_secret_key",
-    "max_short_retries",
-    "max_short_retry_delay_ms",
 }
 
 

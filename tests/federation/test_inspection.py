@@ -48,6 +48,7 @@ class InspectionTestCase(InternetTestCase):
             self.internet,
             server_name="us.example",
             key=key_of("us.example"),
+            timeout_s=60.0,
         )
         clock = Clock(self.internet)
         return Inspection(client, well_known, srv, discovery, transport, clock, self.internet)

@@ -45,6 +45,7 @@ class TransportTestCase(InternetTestCase):
             self.internet,
             server_name="us.example",
             key=KEY,
+            timeout_s=60.0,
         )
 
     async def get(self, destination: str = "a.example", **options: Any) -> Any:

@@ -8,6 +8,7 @@ from synapse.app.parts.outbound import Outbound
 from synapse.app.resources.keys import key_resources
 from synapse.app.resources.listeners import client_resources
 from synapse.app.wiring import Server
+from synapse.config.federation import FederationConfig, FederationRetries
 from synapse.config.homeserver import HomeserverConfig
 from synapse.config.ratelimiting import (
     FederationLimits,
@@ -42,6 +43,8 @@ def default_config(server_name: str = SERVER_NAME) -> HomeserverConfig:
     """Open to everybody, with cheap password hashes and no rate limits."""
     return HomeserverConfig(
         server=ServerConfig(server_name=server_name),
+        # The clock stands still while a test waits for an answer.
+        federation=FederationConfig(retries=FederationRetries(max_short_retries=0)),
         registration=RegistrationConfig(
             enable_registration=True,
             enable_registration_without_verification=True,

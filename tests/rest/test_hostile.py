@@ -257,7 +257,8 @@ class EveryEndpointTestCase(RoomTestCase):
 
     async def arrange(self) -> None:
         notices = ServerNoticesConfig(system_mxid_localpart="notices")
-        self.start(replace(self.config, server_notices=notices))
+        federation = replace(self.config.federation, federation_whitelist_endpoint_enabled=True)
+        self.start(replace(self.config, server_notices=notices, federation=federation))
         # One who may try everything.
         self.token = await self.admin("alice")
         self.room_id = await self.create_public(self.token, room_alias_name="home")

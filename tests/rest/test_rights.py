@@ -142,6 +142,7 @@ OWN = {
     *("OneDevice DELETE", "DeleteDevices"),
     # What the server tells of itself, and of what everybody may know.
     *("Capabilities", "RetentionConfiguration", "PublicRoomsResource", "ReportUser"),
+    "FederationWhitelist",
     *("Protocols", "OneProtocol", "LocationOfAlias", "UserOfId"),
     # Whom and what one finds is what these are about: see their own tests.
     *("SearchResource", "UserDirectorySearch", "MutualRoomsResource", "UnstableMutualRooms"),

@@ -44,7 +44,8 @@ class Asking:
             background,
             clock,
         )
-        self.profiles = RemoteProfiles(transport, clock)
-        self.aliases = RemoteAliases(transport, clock)
-        self.rooms = RemoteRooms(transport, clock)
-        self.directories = RemoteDirectories(transport)
+        patient = federation.patient_transport
+        self.profiles = RemoteProfiles(patient, clock)
+        self.aliases = RemoteAliases(patient, clock)
+        self.rooms = RemoteRooms(patient, clock)
+        self.directories = RemoteDirectories(patient)

@@ -28,6 +28,7 @@ from synapse.federation.remote_joins import RemoteJoins
 from synapse.federation.remote_rooms import RemoteRooms
 from synapse.federation.sent_invites import SentInvites
 from synapse.federation.server_acls import ServerAcls
+from synapse.federation.short_retries import ShortRetries
 from synapse.federation.shown_state import ShownState
 from synapse.federation.signed_events import Signing
 from synapse.federation.told_rooms import ToldRooms
@@ -62,6 +63,10 @@ class Federation:
         # How others are asked: servers that can't be reached lately are asked only if it is urgent.
         self.transport = LimitedTransport(transport, self.backoffs)
         self.urgent_transport = LimitedTransport(transport, self.backoffs, is_urgent=True)
+        # The same for what nobody but the one server can answer.
+        self.patient_transport = ShortRetries(
+            self.urgent_transport, self.backoffs, clock, config.federation.retries
+        )
         self.peers = Peers(
             keys.ring,
             Partners(
@@ -131,7 +136,7 @@ class Federation:
             server_name=server_name,
         )
         invites = SentInvites(
-            transport,
+            self.patient_transport,
             rooms.writer,
             rooms.receiver,
             self.shown_state,

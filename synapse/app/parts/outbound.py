@@ -46,7 +46,8 @@ class Outbound:
     @cached_property
     def client(self) -> HttpClient:
         """For addresses that users or other servers name: identity servers, push gateways."""
-        return self._new_client(self._rules, Trust())
+        is_blind = self._config.outbound.use_insecure_ssl_client_just_for_testing_do_not_use
+        return self._new_client(self._rules, Trust(exempt=("*",) if is_blind else ()))
 
     @cached_property
     def federation(self) -> FederationTransport:
@@ -64,6 +65,7 @@ class Outbound:
             self._reactor,
             server_name=server_name,
             key=self._key,
+            timeout_s=config.federation.retries.client_timeout_ms / 1000,
         )
 
     @cached_property
@@ -101,10 +103,11 @@ class Outbound:
             client.close()
 
     def _new_client(self, rules: IpRules, trust: Trust) -> HttpClient:
+        agent = (f"Synapse/{synapse.__version__}", self._config.outbound.user_agent_suffix)
         client = HttpClient(
             self._reactor,
             self._resolver,
-            user_agent=f"Synapse/{synapse.__version__}",
+            user_agent=" ".join(filter(None, agent)),
             rules=rules,
             proxies=self._proxies,
             trust=trust,

@@ -6,6 +6,7 @@ from synapse.handlers.auth import Auth
 from synapse.http.resource import Resource
 from synapse.rest.admin.server_version import ServerVersion
 from synapse.rest.client.capabilities import Capabilities
+from synapse.rest.client.federation_whitelist import FederationWhitelist
 from synapse.rest.client.retention import RetentionConfiguration
 from synapse.rest.client.versions import Versions
 from synapse.rest.web import Welcome
@@ -24,6 +25,7 @@ def about_resources(config: HomeserverConfig, auth: Auth, users: Users) -> list[
             forgets_rooms_on_leave=config.rooms.forget_rooms_on_leave,
             max_event_delay_ms=max_event_delay_ms,
         ),
+        FederationWhitelist(auth, config.federation),
         RetentionConfiguration(auth, config.retention),
         ServerVersion(),
         WellKnownClient(config.server),

@@ -4,6 +4,7 @@ from typing import Any
 
 from synapse.api.errors import NotFound
 from synapse.config.server import ServerConfig, SupportContact
+from synapse.http.discovery.addresses import direct_address, parse_server_name
 from synapse.http.request import Request
 from synapse.http.resource import Resource
 from synapse.http.response import Json
@@ -30,12 +31,18 @@ class WellKnownClient(Resource):
 
 
 class WellKnownServer(Resource):
-    """`GET /.well-known/matrix/server`: federation goes to port 443, if so configured"""
+    """`GET /.well-known/matrix/server`: federation goes to port 443, if so configured
+
+    Nobody looks for the file of a name with a port, or of an address: those say all there is to
+    say.
+    """
 
     PATHS = ("/.well-known/matrix/server",)
 
     def __init__(self, config: ServerConfig) -> None:
-        self._server = f"{config.server_name}:443" if config.serve_server_wellknown else None
+        name = parse_server_name(config.server_name)
+        is_delegated = config.serve_server_wellknown and direct_address(name) is None
+        self._server = f"{name.text}:443" if is_delegated else None
 
     async def get(self, request: Request) -> Json:
         if self._server is None:

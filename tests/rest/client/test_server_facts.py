@@ -1,7 +1,12 @@
 """What the server says about itself: versions, capabilities, well-known files, its front page."""
 
+from dataclasses import replace
+
 from synapse import __version__
 from synapse.config.server import SupportConfig, SupportContact
+from synapse.http.routing import Router
+from synapse.rest.well_known import WellKnownServer
+from tests.http.client import FakeSite
 from tests.rest.base import RestTestCase
 
 
@@ -63,6 +68,34 @@ class ServerFactsTests(RestTestCase):
         self.reconfigure(server={"serve_server_wellknown": True})
         answer = await self.fetch("GET", "/.well-known/matrix/server")
         self.assertEqual(answer.json, {"m.server": "test:443"})
+
+    async def test_names_that_say_all_there_is_to_say_are_not_delegated(self) -> None:
+        for name in ("test:8449", "192.0.2.1", "[2001:db8::1]", "[2001:db8::1]:8449"):
+            config = replace(self.config.server, server_name=name, serve_server_wellknown=True)
+            site = FakeSite(Router([WellKnownServer(config)]))
+            answer = await site.fetch("GET", "/.well-known/matrix/server")
+            self.assertEqual((answer.status, answer.json["errcode"]), (404, "M_NOT_FOUND"))
+
+    async def test_the_federation_whitelist(self) -> None:
+        path = "/_synapse/client/v1/config/federation_whitelist"
+        token = await self.register("alice")
+        answer = await self.fetch("GET", path, token=token)
+        self.assertEqual((answer.status, answer.json["errcode"]), (404, "M_NOT_FOUND"))
+        for whitelist, told in (
+            (None, {"whitelist_enabled": False, "whitelist": []}),
+            ((), {"whitelist_enabled": True, "whitelist": []}),
+            (("b.test", "a.test"), {"whitelist_enabled": True, "whitelist": ["a.test", "b.test"]}),
+        ):
+            self.reconfigure(
+                federation={
+                    "federation_whitelist_endpoint_enabled": True,
+                    "federation_domain_whitelist": whitelist,
+                }
+            )
+            answer = await self.fetch("GET", path, token=token)
+            self.assertEqual((answer.status, answer.json), (200, told))
+        answer = await self.fetch("GET", path)
+        self.assertEqual((answer.status, answer.json["errcode"]), (401, "M_MISSING_TOKEN"))
 
     async def test_well_known_support(self) -> None:
         contact = SupportContact(role="m.role.security", matrix_id="@admin:test")
