@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from synapse.app.parts.federation import Federation
-from synapse.federation.policy_servers import PolicyServers
 from synapse.storage.database import Database
 from synapse.util import caches
 
@@ -37,55 +35,6 @@ class DatabaseMetrics:
             "The newest committed position of the stream",
             self._database.position,
         )
-
-
-class FederationMetrics:
-    """What was sent to other servers, what came from them, and what waits."""
-
-    def __init__(self, federation: Federation) -> None:
-        self._federation = federation
-
-    def collect(self) -> "Iterator[Metric]":
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-
-        sent, received = self._federation.sending.dispatch, self._federation.transactions
-        for name, text, count in (
-            ("client_sent_transactions", "Transactions that servers got", sent.transactions),
-            ("client_sent_pdu_destinations_count", "Events in these", sent.pdus),
-            ("client_sent_edus", "EDUs in these", sent.edus),
-            ("server_received_pdus", "Events in transactions of other servers", received.pdus),
-            ("server_received_edus", "EDUs in these", received.edus),
-        ):
-            yield CounterMetricFamily(f"synapse_federation_{name}", text, count)
-        destinations = self._federation.sending.sender.destinations
-        for name, text, count in (
-            (
-                "pending_pdus",
-                "Events that wait for a server",
-                sum(len(d.queue) for d in destinations),
-            ),
-            ("pending_edus", "EDUs that do", sum(len(d.edus) for d in destinations)),
-        ):
-            yield GaugeMetricFamily(f"synapse_federation_transaction_queue_{name}", text, count)
-
-
-class PolicyMetrics:
-    """What came of asking policy servers for their signatures."""
-
-    def __init__(self, policy_servers: PolicyServers) -> None:
-        self._policy_servers = policy_servers
-
-    def collect(self) -> "Iterator[Metric]":
-        from prometheus_client.core import CounterMetricFamily
-
-        outcomes = CounterMetricFamily(
-            "synapse_policy_server_requests",
-            "Events for which a policy server's signature was wanted",
-            labels=["outcome"],
-        )
-        for outcome, count in self._policy_servers.outcomes.items():
-            outcomes.add_metric([outcome], count)
-        yield outcomes
 
 
 class CacheMetrics:

@@ -9,7 +9,8 @@ from twisted.internet.defer import Deferred
 
 from synapse.app import process
 from synapse.app.chores import Chores
-from synapse.app.metrics import CacheMetrics, DatabaseMetrics, FederationMetrics, PolicyMetrics
+from synapse.app.federation_metrics import ReceivingMetrics, RequestsToServers, SendingMetrics
+from synapse.app.metrics import CacheMetrics, DatabaseMetrics
 from synapse.app.parts.outbound import Outbound
 from synapse.app.resources.listeners import resources_of
 from synapse.app.wiring import Server
@@ -95,8 +96,10 @@ class Running:
         registry.register(metrics)
         registry.register(DatabaseMetrics(self._database))
         registry.register(CacheMetrics())
-        registry.register(FederationMetrics(self.server.federation))
-        registry.register(PolicyMetrics(self.server.rooms.policy_servers))
+        federation = self.server.federation
+        registry.register(SendingMetrics(federation))
+        registry.register(ReceivingMetrics(federation, self.server.rooms, self.server.clock))
+        registry.register(RequestsToServers(self._outbound))
         ticks = TickTimes()
         if ticks.install(self._reactor):
             registry.register(ticks)

@@ -99,6 +99,13 @@ class FederationConfig:
         "Tell users which servers federation_domain_whitelist names, at "
         "/_synapse/client/v1/config/federation_whitelist.",
     )
+    federation_metrics_domains: tuple[str, ...] = option(
+        ListOf(ServerName()),
+        (),
+        "Servers of which the metrics tell when the last event was sent to them, and when the last "
+        "one was received from them.",
+        example='["matrix.org", "example.com"]',
+    )
     federation_ip_range_blacklist: tuple[IPv4Network | IPv6Network, ...] | None = option(
         ListOf(IpRange()),
         None,

@@ -23,8 +23,6 @@ _NOT_SUPPORTED_YET = """
     next_link_domain_whitelist templates enable_ephemeral_messages
     redaction_allowed_period include_profile_updates_in_sync
 
-    federation_metrics_domains
-
     rc_registration_token_validity rc_3pid_validation rc_media_create
     rc_key_requests
 

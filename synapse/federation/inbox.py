@@ -16,10 +16,11 @@ from synapse.federation.errors import RemoteError
 from synapse.federation.inbound import Inbound
 from synapse.federation.pdus import Pdus, Refused, Verified
 from synapse.federation.remote_graph import Unanswered
+from synapse.federation.traffic import Traffic
 from synapse.http.client.errors import RequestFailed, Step
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
-from synapse.storage.stores.staging import NewlyStaged, StagedEvent, StagingStore
+from synapse.storage.stores.staging import NewlyStaged, StagedEvent, StagingStore, Waiting
 from synapse.util.background import Background
 from synapse.util.clock import Clock, Timer
 
@@ -35,6 +36,7 @@ _TRIES = 3
 # that we have the event. But not if so many events of a room wait that new ones find no place.
 _PATIENT_TRIES = 40
 _FEW = 100
+_MOST_COUNTED = 10_000
 _FIRST_PAUSE_S = 10.0
 _LONGEST_PAUSE_S = 3600.0
 
@@ -48,6 +50,7 @@ class Inbox:
         rooms: RoomCache,
         pdus: Pdus,
         inbound: Inbound,
+        traffic: Traffic,
         background: Background,
         clock: Clock,
     ) -> None:
@@ -55,12 +58,15 @@ class Inbox:
         self._rooms = rooms
         self._pdus = pdus
         self._inbound = inbound
+        self._traffic = traffic
         self._background = background
         self._clock = clock
         self._working: set[int] = set()
         # When rooms try again what came to nothing, if that is all that waits in them.
         self._timers: dict[int, Timer] = {}
         self._stopped = False
+        # For the metrics, as of the last look.
+        self.waiting = Waiting(0, None)
 
     def is_waiting(self, room_nid: int) -> bool:
         """Whether events of the room wait here, so that newer ones have to get in line."""
@@ -79,6 +85,10 @@ class Inbox:
         )
         self._work_on(room.nid)
         return True
+
+    async def count(self) -> None:
+        """Look how many events wait, and since when."""
+        self.waiting = await self._staging.waiting(_MOST_COUNTED)
 
     async def resume(self) -> None:
         """Go on with what the last stop interrupted."""
@@ -132,8 +142,10 @@ class Inbox:
             logger.info("%s is refused: %s", staged.event_id, one.reason)
             await self._staging.done([staged.stage_nid])
             return
+        started_s = self._clock.monotonic()
         try:
             await self._inbound.take_up(staged.origin, room, one)
+            self._traffic.took_up(1, self._clock.monotonic() - started_s)
         except (RequestFailed, RemoteError, Unanswered, MatrixError) as error:
             logger.info("%s can't be taken up yet: %s", staged.event_id, error)
             if staged.tries + 1 < await self._most_tries(room, error):

@@ -20,6 +20,7 @@ from synapse.federation.inbox import Inbox
 from synapse.federation.pdus import Pdus, Refused, Verified
 from synapse.federation.policy_servers import PolicyServers
 from synapse.federation.server_acls import ServerAcls
+from synapse.federation.traffic import Traffic
 from synapse.federation.withdrawals import Withdrawals
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
@@ -49,6 +50,7 @@ class Transactions:
         edus: Edus,
         withdrawals: Withdrawals,
         policy_servers: PolicyServers,
+        traffic: Traffic,
         background: Background,
         clock: Clock,
     ) -> None:
@@ -61,6 +63,7 @@ class Transactions:
         self._edus = edus
         self._withdrawals = withdrawals
         self._policy_servers = policy_servers
+        self._traffic = traffic
         self._background = background
         self._clock = clock
         # For the metrics.
@@ -90,6 +93,7 @@ class Transactions:
             answer = {"pdus": await self._take_up(origin, pdus)}
             self.pdus += len(pdus)
             self.edus += len(edus)
+            self._traffic.received(origin, pdus, edus)
             if edus:
                 self._background.spawn("take up EDUs", self._edus.take_up(origin, edus))
             await self._staging.answered(*key, self._clock.now_ms(), orjson.dumps(answer))
@@ -157,8 +161,10 @@ class Transactions:
         verdicts: Verdicts = {one.event.event_id: {} for one in verified}
         done: Mapping[str, object] = {}
         if not self._inbox.is_waiting(room.nid) and not await self._has_to_ask(room, verified):
+            started_s = self._clock.monotonic()
             try:
                 done = await self._inbound.take_up_ready(room.room_id, verified)
+                self._traffic.took_up(len(done), self._clock.monotonic() - started_s)
             except MatrixError as error:
                 # The room is too busy just now; they wait like those that need more.
                 logger.info("Events of %s have to wait: %s", room.room_id, error)

@@ -5,13 +5,14 @@ remembers nothing of how a destination fared: whoever backs off from destination
 `request`, and tells by its errors what happened (see `synapse.federation.errors`).
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from synapse.crypto.signing import SigningKey
 from synapse.federation.authentication import authorization
-from synapse.federation.errors import error_of
+from synapse.federation.errors import RemoteError, error_of
 from synapse.federation.partners import Partners
 from synapse.http.client.answer import Answer
 from synapse.http.client.client import HttpClient
@@ -58,6 +59,9 @@ class FederationTransport:
         self._server_name = server_name
         self._key = key
         self._timeout_s = timeout_s
+        # For the metrics: by method, and by what came of it.
+        self.requests: Counter[str] = Counter()
+        self.outcomes: Counter[str] = Counter(dict.fromkeys(OUTCOMES, 0))
 
     async def request(
         self,
@@ -78,27 +82,51 @@ class FederationTransport:
         `decode` reads the body in the place of the JSON parser.
         Raises `RequestFailed` if there is no answer that can be used, and `RemoteError` if the
         answer is an error. `timeout_s` is for all of it, finding the server too."""
-        if timeout_s is None:
-            timeout_s = self._timeout_s
-        # A policy server may stand behind our own name.
-        is_ours = destination == self._server_name and path.startswith(_POLICY)
-        refusal = None if is_ours else self._partners.refusal(destination)
+        self.requests[method] += 1
+        refusal = self._refusal(destination, path)
         if refusal is not None:
+            self.outcomes[_outcome(Step.BLOCKED)] += 1
             raise RequestFailed(Step.BLOCKED, refusal)
-        progress = Progress()
-        progress.now(Step.DNS, f"finding out where {destination} is")
-        uri = f"{path}?{urlencode(query, doseq=True)}" if query else path
-        if json is not None:
-            body = _canonical(json)
-        work = self._ask(destination, method, uri, body, max_bytes, progress)
         try:
-            answer = await bounded(self._reactor, timeout_s, progress, work)
+            answer = await self._request(
+                destination,
+                method,
+                f"{path}?{urlencode(query, doseq=True)}" if query else path,
+                body if json is None else _canonical(json),
+                self._timeout_s if timeout_s is None else timeout_s,
+                max_bytes,
+            )
             if not answer.is_success:
                 raise error_of(destination, answer)
-            return answer.json() if decode is None else decode(answer.body)
+            value = answer.json() if decode is None else decode(answer.body)
         except RequestFailed as failure:
+            self.outcomes["timeout" if failure.timed_out else _outcome(failure.step)] += 1
             failure.where = destination
             raise
+        except RemoteError:
+            self.outcomes["error"] += 1
+            raise
+        self.outcomes["success"] += 1
+        return value
+
+    def _refusal(self, destination: str, path: str) -> str | None:
+        # A policy server may stand behind our own name.
+        is_ours = destination == self._server_name and path.startswith(_POLICY)
+        return None if is_ours else self._partners.refusal(destination)
+
+    async def _request(
+        self,
+        destination: str,
+        method: str,
+        uri: str,
+        body: bytes | None,
+        timeout_s: float,
+        max_bytes: int,
+    ) -> Answer:
+        progress = Progress()
+        progress.now(Step.DNS, f"finding out where {destination} is")
+        work = self._ask(destination, method, uri, body, max_bytes, progress)
+        return await bounded(self._reactor, timeout_s, progress, work)
 
     async def _ask(
         self,
@@ -143,6 +171,15 @@ class FederationTransport:
             ),
             proxy=self._client.proxies.for_("https", address.host, address.port),
         )
+
+
+def _outcome(step: Step) -> str:
+    return step.name.lower()
+
+
+# What comes of requests: an answer, one that is an error, no answer in time; else the step at which
+# they failed.
+OUTCOMES = ("success", "error", "timeout", *map(_outcome, Step))
 
 
 def path_to(prefix: str, *segments: str) -> str:

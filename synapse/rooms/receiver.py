@@ -83,6 +83,8 @@ class Receiver:
         self._clock = clock
         self._weigh = weigh
         self._forked = forked
+        # For the metrics.
+        self.soft_failed = 0
 
     async def receive(self, room_id: str, arrivals: Sequence[Arrival]) -> list[Verdict]:
         """Take up events, in this order; returns when they are committed.
@@ -257,6 +259,7 @@ class Receiver:
         event.rejected = verdict is Verdict.REJECTED
         event.soft_failed = verdict is Verdict.SOFT_FAILED
         await self._asides.keep(visit.room.nid, [Aside(event, arrival.auth_events, before)])
+        self.soft_failed += event.soft_failed
         visit.pending[event.event_id] = verdict
 
     # What redactions do, whichever of the two comes first.

@@ -7,7 +7,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 
 from synapse.api.errors import LimitExceeded, MatrixError
-from synapse.app.metrics import PolicyMetrics
+from synapse.app.federation_metrics import ReceivingMetrics
 from synapse.crypto.signing import SigningKey
 from synapse.util.clock import Clock
 from tests.federation.policing import KEY, POLICY, PolicyTestCase
@@ -100,7 +100,8 @@ class OwnEventTests(PolicyTestCase):
             "alice", "PUT", path(self.room_id, "/send/m.room.message/1"), {"body": "x"}
         )
         self.assertEqual(refusal, (403, "M_FORBIDDEN"))
-        metrics = collecting(PolicyMetrics(self.servers[ONE].rooms.policy_servers))
+        server = self.servers[ONE]
+        metrics = collecting(ReceivingMetrics(server.federation, server.rooms, self.clock))
         name, invalid = "synapse_policy_server_requests_total", {"outcome": "invalid"}
         self.assertEqual(metrics.get_sample_value(name, invalid), 7)
 

@@ -32,6 +32,7 @@ from synapse.federation.short_retries import ShortRetries
 from synapse.federation.shown_state import ShownState
 from synapse.federation.signed_events import Signing
 from synapse.federation.told_rooms import ToldRooms
+from synapse.federation.traffic import Traffic
 from synapse.federation.transactions import Transactions
 from synapse.federation.wire import Transport
 from synapse.federation.withdrawals import Withdrawals
@@ -86,12 +87,24 @@ class Federation:
             self.transport, self.pdus, self.outliers, stores.events, stores.slots, stores.states
         )
         staging = StagingStore(database)
+        self.traffic = Traffic(clock, config.federation.federation_metrics_domains)
         self.inbound = inbound = Inbound(rooms.cache, stores.events, rooms.receiver, self.graph)
-        self.inbox = Inbox(staging, rooms.cache, self.pdus, inbound, background, clock)
+        self.inbox = Inbox(
+            staging, rooms.cache, self.pdus, inbound, self.traffic, background, clock
+        )
         self.signing = Signing(self.pdus, server_name=server_name, key=key)
         self.shown_state = ShownState(rooms.cache, self.pdus)
         self.sending = FederationSending(
-            config, database, clock, background, transport, stores, streams, rooms, self.backoffs
+            config,
+            database,
+            clock,
+            background,
+            transport,
+            stores,
+            streams,
+            rooms,
+            self.backoffs,
+            self.traffic,
         )
         self.remote_rooms = self._remote_rooms(
             self.urgent_transport, clock, stores, rooms, keys, server_name, key
@@ -106,6 +119,7 @@ class Federation:
             Edus(_taken_up(stores, streams, rooms, self.acls, clock)),
             Withdrawals(rooms.cache, rooms.doorstep, stores.names, server_name=server_name),
             rooms.policy_servers,
+            self.traffic,
             background,
             clock,
         )

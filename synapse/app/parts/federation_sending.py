@@ -13,6 +13,7 @@ from synapse.federation.sending.ephemeral import ReceiptSending, TypingSending
 from synapse.federation.sending.presence import PresenceSending
 from synapse.federation.sending.sender import Sender
 from synapse.federation.sending.transaction import Dispatch
+from synapse.federation.traffic import Traffic
 from synapse.federation.wire import Transport
 from synapse.storage.database import Database
 from synapse.storage.errors import Overloaded, Unavailable
@@ -38,12 +39,14 @@ class FederationSending:
         streams: Streams,
         rooms: Rooms,
         backoffs: Backoffs,
+        traffic: Traffic,
     ) -> None:
         self._clock = clock
         server_name, retries = config.server.server_name, config.federation.retries
         self.dispatch = Dispatch(
             transport,
             clock,
+            traffic,
             server_name=server_name,
             timeout_s=retries.client_timeout_ms / 1000,
         )
@@ -74,9 +77,9 @@ class FederationSending:
             servers_per_second=config.federation.rr_transactions_per_room_per_second,
         )
         streams.recent_receipts.listen(receipts.moved)
-        self._presence: PresenceSending | None = None
+        self.presence: PresenceSending | None = None
         if config.presence.is_shown:
-            self._presence = PresenceSending(
+            self.presence = PresenceSending(
                 sender,
                 distributor,
                 stores.destinations,
@@ -97,11 +100,11 @@ class FederationSending:
                 logger.warning("Nothing is sent to other servers yet: %s", error)
                 await self._clock.sleep(_RETRY_S)
         self.sender.start()
-        if self._presence is not None:
-            self._presence.start()
+        if self.presence is not None:
+            self.presence.start()
 
     def stop(self) -> None:
         """Begin nothing more; then, when what runs has ended, `sender.save`."""
         self.sender.stop()
-        if self._presence is not None:
-            self._presence.stop()
+        if self.presence is not None:
+            self.presence.stop()

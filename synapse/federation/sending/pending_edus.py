@@ -26,6 +26,11 @@ class PendingEdus:
     def __len__(self) -> int:
         return len(self._typists) + len(self._receipts) + len(self._presences)
 
+    @property
+    def presences(self) -> int:
+        """Of how many users it is to be told how they are."""
+        return len(self._presences)
+
     def add_typing(self, room_id: str, user_id: str, typing: bool) -> None:
         _put(self._typists, (room_id, user_id), typing, _MOST_TYPISTS)
 

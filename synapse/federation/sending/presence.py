@@ -52,8 +52,14 @@ class PresenceSending:
         self._repeater: Timer | None = None
         self._is_started = False
         self._is_telling = False
+        self.told = 0  # for the metrics: users, for each server
         changes.listen(self._changed)
         distributor.listen(self._arrived)
+
+    @property
+    def waiting(self) -> int:
+        """Of how many users no server has been told yet how they are now."""
+        return len(self._moved)
 
     def start(self) -> None:
         """Tell, from now on, and repeat what others would else forget."""
@@ -119,6 +125,7 @@ class PresenceSending:
                 by_server.setdefault(server, []).append((user.user_id, content))
             await breaks.take()
         for server, told in by_server.items():
+            self.told += len(told)
             self._sender.tell(server, partial(_add, told))
             await breaks.take()
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from synapse.federation.errors import RemoteError
 from synapse.federation.sending.destination import Item
+from synapse.federation.traffic import Traffic
 from synapse.federation.wire import MEBIBYTE, Transport
 from synapse.http.client.errors import RequestFailed
 from synapse.util.clock import Clock
@@ -41,10 +42,17 @@ class Dispatch:
     """Makes transactions and sends them."""
 
     def __init__(
-        self, transport: Transport, clock: Clock, *, server_name: str, timeout_s: float
+        self,
+        transport: Transport,
+        clock: Clock,
+        traffic: Traffic,
+        *,
+        server_name: str,
+        timeout_s: float,
     ) -> None:
         self._transport = transport
         self._clock = clock
+        self._traffic = traffic
         self._origin = server_name.encode()
         self._timeout_s = timeout_s
         # Unlike those of the process before this one.
@@ -97,6 +105,7 @@ class Dispatch:
         self.transactions += 1
         self.pdus += transaction.pdu_count
         self.edus += transaction.edu_count
+        self._traffic.sent(server, transaction.body)
         _tell_refusals(server, answer)
 
 

@@ -28,6 +28,13 @@ class NewlyStaged(NamedTuple):
     received_ms: int
 
 
+class Waiting(NamedTuple):
+    """How many events wait, and when the first of them was received."""
+
+    number: int
+    oldest_ms: int | None
+
+
 class StagingStore:
     """Reads and writes them."""
 
@@ -58,6 +65,15 @@ class StagingStore:
             limit,
         )
         return 0 if row is None else row[0]
+
+    async def waiting(self, limit: int) -> Waiting:
+        """What waits, in all rooms; it is counted up to a limit."""
+        row = await self._database.fetch_one(
+            """SELECT count(*), min(received_ms) FROM
+               (SELECT received_ms FROM staged_events ORDER BY stage_nid LIMIT ?) AS oldest""",
+            limit,
+        )
+        return Waiting(0, None) if row is None else Waiting(*row)
 
     async def rooms(self) -> list[int]:
         """The rooms in which events wait."""

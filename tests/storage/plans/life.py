@@ -304,6 +304,7 @@ class LifeTestCase(FederatedLifeTestCase):
         await store.stage([NewlyStaged(room.nid, "$event", origin, b"{}", 0)])
         (staged,) = await store.next(room.nid, 10)
         await store.count(room.nid, 10)
+        await store.waiting(10)
         await store.tried(staged.stage_nid)
         await store.done([staged.stage_nid])
         await store.answered(origin, "transaction", 0, b"{}")
