@@ -22,6 +22,11 @@ class MatrixError(Exception):
         """The response's JSON object."""
         return {"errcode": self.errcode, "error": self.message, **self.extra}
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether this server is to blame, and not who asks, nor another server that is asked."""
+        return self.status >= 500 and self.status not in (502, 504)
+
     def __str__(self) -> str:
         return f"{self.status} {self.errcode}: {self.message}"
 

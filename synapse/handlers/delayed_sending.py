@@ -7,6 +7,7 @@ the event: who repeats what a crash interrupted between the two last steps gets 
 import logging
 
 import orjson
+from twisted.internet.defer import Deferred, DeferredList
 
 from synapse.api.errors import MatrixError
 from synapse.events.client_format import DELAYED_TXN
@@ -20,12 +21,15 @@ from synapse.storage.stores.delayed_events import DelayedEvent, DelayedEventStor
 from synapse.storage.stores.users import UserStore
 from synapse.util.background import Background
 from synapse.util.clock import Clock, Timer
+from synapse.util.turns import TurnsByKey
 
 logger = logging.getLogger(__name__)
 
 _CLAIMED_AT_ONCE = 20
 # When the database can't be reached, or the server is too busy.
 _RETRY_MS = 5_000
+# For rooms in which sending takes long; it goes on, behind the others.
+_PATIENCE_S = 2.0
 # Timers of reactors don't reach further than this for certain.
 _LONGEST_SLEEP_MS = 24 * 3600 * 1000
 _KEPT_MS = 7 * 24 * 3600 * 1000
@@ -56,6 +60,7 @@ class DelayedSending:
         self._timer: Timer | None = None
         self._wakes_ms = 0
         self._is_sending = False
+        self._turns = TurnsByKey()  # rooms in which events are being sent
         self._is_stopped = False
         # Whether there may be claims that nobody acts on, of this process or of one before it.
         self._has_lost_claims = True
@@ -94,7 +99,7 @@ class DelayedSending:
         try:
             await self._finalise(event, event_id=await self._send(event))
         except BaseException as error:
-            if isinstance(error, MatrixError) and error.status < 500:
+            if isinstance(error, MatrixError) and not error.is_ours:
                 await self._store.release(event.delay_id)
                 self.wake_at(event.scheduled_ms + event.delay_ms)
             else:
@@ -128,12 +133,41 @@ class DelayedSending:
                 self.wake_at(next_ms)
 
     async def _send_all(self, events: list[DelayedEvent]) -> bool:
-        """Send events one after the other; False if that is not possible at the moment."""
+        """Send events; False if that is not possible at the moment.
+
+        A room whose policy server takes its time is not waited for.
+        """
+        by_room: dict[str, list[DelayedEvent]] = {}
+        for event in events:
+            by_room.setdefault(event.room_id, []).append(event)
+        sent = [
+            Deferred.fromCoroutine(self._send_in_turn(room_id, of_room))
+            for room_id, of_room in by_room.items()
+        ]
+        ended: Deferred[None] = Deferred()
+        self._background.spawn("send delayed events in rooms", _after_all(sent, ended))
+        if not await self._clock.wait_for(ended, _PATIENCE_S):
+            logger.info("Sending delayed events in some room takes long")
+        return all(each.result is True for each in sent if each.called)
+
+    async def _send_in_turn(self, room_id: str, events: list[DelayedEvent]) -> bool:
+        async with self._turns.of(room_id):
+            try:
+                if await self._send_in_room(events):
+                    return True
+            except Exception:
+                logger.exception("Sending delayed events in %s failed", room_id)
+        self._has_lost_claims = True
+        self.wake_at(self._clock.now_ms() + _RETRY_MS)
+        return False
+
+    async def _send_in_room(self, events: list[DelayedEvent]) -> bool:
+        """Send a room's events one after the other; False if that is not possible at the moment."""
         for event in events:
             try:
                 event_id = await self._send(event)
             except MatrixError as error:
-                if error.status >= 500:
+                if error.is_ours:
                     logger.warning("Sending delayed events later, after: %s", error)
                     return False
                 await self._finalise(event, error=error)
@@ -181,3 +215,10 @@ class DelayedSending:
         await self._store.finalise(
             Finalisation(event.delay_id, event.user_nid, self._clock.now_ms(), event_id, json)
         )
+
+
+async def _after_all(sent: list[Deferred[bool]], ended: Deferred[None]) -> None:
+    """Fire `ended` when all are done, if somebody still waits for that."""
+    await DeferredList(sent)
+    if not ended.called:
+        ended.callback(None)

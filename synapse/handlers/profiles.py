@@ -172,7 +172,7 @@ class Profiles:
         try:
             await self._memberships.update_profile(user_id, room_nid)
         except MatrixError as error:
-            if error.status >= 500:
+            if error.is_ours:
                 raise  # the next start of the server tries again
             logger.info("The room %d does not take %s's profile: %s", room_nid, user_id, error)
 

@@ -12,8 +12,6 @@ no answer, is told of the room that exists, and the rest is done.
 import logging
 from typing import Any
 
-from twisted.internet.defer import DeferredLock
-
 from synapse.api.constants import EventTypes, Membership
 from synapse.api.errors import BadJson, Forbidden, InvalidParam, MatrixError, NotFound
 from synapse.api.identifiers import is_room_id, is_user_id
@@ -33,6 +31,7 @@ from synapse.rooms.writer import Draft, RoomWriter
 from synapse.storage.stores.profiles import ProfileStore
 from synapse.storage.stores.rooms import RoomStore
 from synapse.storage.stores.states import StateStore
+from synapse.util.turns import TurnsByKey
 
 logger = logging.getLogger(__name__)
 
@@ -65,8 +64,8 @@ class RoomUpgrades:
         self._closing = closing
         self._limit = limit
         self._server_name = server_name
-        # Upgrades are rare and short: in one order, a repeated request finds what the first made.
-        self._lock = DeferredLock()
+        # A room's upgrades come one after the other: a repeated request finds what the first made.
+        self._turns = TurnsByKey()
 
     async def upgrade(
         self, requester: Requester, room_id: str, new_version: str, creators: list[str]
@@ -86,11 +85,8 @@ class RoomUpgrades:
             creators = []
         creators = _checked_creators(requester, creators)
         await self._check_rights(await room_of_member(self._rooms, room_id), requester.user_id)
-        await self._lock.acquire()
-        try:
+        async with self._turns.of(room_id):
             new = await self._replace(requester.user_id, room_id, version, creators)
-        finally:
-            self._lock.release()
         await self._closing.replaced(requester.user_id, await self._rooms.get(room_id), new)
         await self._succession.joined(requester.user_id, requester.user_nid, new)
         return new.room_id

@@ -1,6 +1,8 @@
-"""`Turns`: a lock for coroutines whose waiters may be many."""
+"""`Turns`: a lock for coroutines whose waiters may be many; `TurnsByKey`: one for each key."""
 
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from twisted.internet.defer import Deferred
 
@@ -39,3 +41,26 @@ class Turns:
             self._taken = True
             self._waiting.popleft().callback(None)
         self._passing_on = False
+
+
+class TurnsByKey:
+    """`async with turns.of(room_id): …`, one at a time for each key."""
+
+    def __init__(self) -> None:
+        self._turns: dict[str, Turns] = {}
+        self._users: dict[str, int] = {}
+
+    @asynccontextmanager
+    async def of(self, key: str) -> AsyncIterator[None]:
+        turns = self._turns.setdefault(key, Turns())
+        self._users[key] = self._users.get(key, 0) + 1
+        try:
+            await turns.acquire()
+            try:
+                yield
+            finally:
+                turns.release()
+        finally:
+            self._users[key] -= 1
+            if not self._users[key]:
+                del self._users[key], self._turns[key]

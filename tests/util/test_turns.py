@@ -2,7 +2,7 @@
 
 from twisted.internet.defer import CancelledError, Deferred
 
-from synapse.util.turns import Turns
+from synapse.util.turns import Turns, TurnsByKey
 from tests.case import TestCase
 
 
@@ -63,3 +63,26 @@ class TurnsTests(TestCase):
         self.enter("c")
         self.gates["a"].callback(None)
         self.assertEqual(self.log, ["a", "b", "c", "d"])
+
+
+class TurnsByKeyTests(TestCase):
+    def test_one_at_a_time_for_each_key(self) -> None:
+        turns, gate, log = TurnsByKey(), Deferred[None](), list[str]()
+
+        async def work(key: str, name: str, wait: Deferred[None] | None = None) -> None:
+            async with turns.of(key):
+                log.append(name)
+                if wait is not None:
+                    await wait
+
+        Deferred.fromCoroutine(work("a", "first", gate))
+        gone = Deferred.fromCoroutine(work("a", "never"))
+        Deferred.fromCoroutine(work("a", "second"))
+        Deferred.fromCoroutine(work("b", "other"))
+        gone.addErrback(lambda failure: failure.trap(CancelledError))
+        gone.cancel()
+        self.assertEqual(log, ["first", "other"])
+        gate.callback(None)
+        self.assertEqual(log, ["first", "other", "second"])
+        # Nothing is kept for keys that nobody uses.
+        self.assertEqual((turns._turns, turns._users), ({}, {}))

@@ -4,10 +4,14 @@ from typing import Any
 from unittest.mock import patch
 from urllib.parse import quote
 
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+
 from synapse.config.ratelimiting import RateLimit
 from synapse.handlers import delayed_events
 from synapse.storage.errors import Unavailable
 from synapse.storage.stores.delayed_events import DelayedEventStore
+from synapse.util.clock import Clock
 from tests.rest.rooms import V3, RoomTestCase, bodies, room_path
 
 ALICE = "@alice:test"
@@ -281,6 +285,43 @@ class CrashTests(DelayedEventTestCase):
         for delay_id in (*delay_ids, last):
             self.assertIn("event_id", await self.lookup(delay_id))
         self.assertEqual(sorted(await self.sent()), ["0", "1", "2", "3"])
+
+    async def arrange_policed(self) -> str:
+        """The room has a policy server that can't be reached; another room has none."""
+        await self.arrange()
+        policy = {"via": "test", "public_keys": {"ed25519": "x"}}
+        await self.set_state(self.alice, self.room_id, "m.room.policy", policy)
+        other = await self.create_public(self.bob)
+        await self.join(self.alice, other)
+        return other
+
+    async def test_a_policy_server_that_is_away_harms_only_its_room(self) -> None:
+        other = await self.arrange_policed()
+        refused = await self.schedule()
+        self.room_id = other
+        await self.schedule()
+        await self.pass_time(11)
+        self.assertEqual(await self.sent(), ["later"])
+        error = (await self.lookup(refused))["error"]
+        self.assertEqual(error["error"], "The server test can't be reached")
+
+    async def test_rooms_do_not_wait_for_the_policy_server_of_another_one(self) -> None:
+        other = await self.arrange_policed()
+        self.network.waits_for = Deferred()
+        held = await self.schedule()
+        self.room_id = other
+        await self.schedule("at the same time")
+        await self.schedule("later", delay_ms=12_000)
+        for _ in range(500):
+            if len(await self.sent()) == 2:
+                break
+            self.advance(0.1)
+            await Clock(reactor).sleep(0.002)  # for the database's threads
+        self.assertEqual(await self.sent(), ["at the same time", "later"])
+        self.assertNotIn("error", await self.lookup(held))
+        self.network.waits_for.callback(None)
+        await self.finish_background()
+        self.assertIn("error", await self.lookup(held))
 
     async def test_an_unexpected_fault_harms_only_its_event(self) -> None:
         await self.arrange()

@@ -156,6 +156,18 @@ class ProfileTests(RoomTestCase):
             )
         self.assertEqual(await self.membership(bob, left, ALICE), "leave")
 
+    async def test_a_room_that_cannot_be_told_does_not_hold_up_the_others(self) -> None:
+        await self.arrange()
+        rooms = [await self.create_public(self.alice) for _ in range(3)]
+        policy = {"via": "test", "public_keys": {"ed25519": "x"}}  # nobody is there
+        await self.set_state(self.alice, rooms[0], "m.room.policy", policy)
+        await self.put("displayname", "Alice")
+        await self.finish_background()
+        for room_id, name in zip(rooms, ("alice", "Alice", "Alice"), strict=True):
+            content = await self.content(self.alice, room_id, "m.room.member", ALICE)
+            self.assertEqual(content["displayname"], name)
+        self.assertEqual(await self.server.stores.profiles.unspread(), [])
+
     async def test_what_a_stop_of_the_server_interrupted_goes_on(self) -> None:
         await self.arrange()
         room_id = await self.create(self.alice)
