@@ -27,6 +27,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from synapse.api.constants import EventTypes
+from synapse.api.errors import LimitExceeded
 from synapse.api.room_versions import RoomVersion
 from synapse.crypto.signing import SigningKey
 from synapse.events.auth_rules import check_auth
@@ -50,6 +51,9 @@ from synapse.util.clock import Clock
 logger = logging.getLogger(__name__)
 
 _TRIES = 10
+# In a room whose policy server takes its time.
+_MOST_UNAPPROVED = 100
+_APPROVAL_PAUSE_MS = 10_000
 
 
 @dataclass(slots=True)
@@ -139,6 +143,8 @@ class RoomWriter:
             if unless is not None and (said := unless(room)) and not room.is_pending(said):
                 return said
             if approved is None and is_asked(room, draft.type, draft.state_key):
+                if room.approvals.waiting >= _MOST_UNAPPROVED:
+                    raise LimitExceeded(_APPROVAL_PAUSE_MS)
                 # What comes next must not overtake it in this queue either.
                 queued = Deferred.fromCoroutine(room.approvals.acquire())
             else:

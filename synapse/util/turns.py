@@ -22,6 +22,11 @@ class Turns:
         self._waiting: deque[Deferred[None]] = deque()
         self._passing_on = False
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        return len(self._waiting)
+
     async def acquire(self) -> None:
         """Returns when it is one's turn; who is cancelled gives up the place."""
         if self._taken or self._waiting:

@@ -6,7 +6,7 @@ import orjson
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
-from synapse.api.errors import Forbidden
+from synapse.api.errors import Forbidden, LimitExceeded
 from synapse.api.room_versions import ROOM_VERSIONS
 from synapse.app.wiring import Server
 from synapse.crypto.signing import SigningKey
@@ -153,6 +153,19 @@ class ApprovalTests(ReceiverTestCase):
             left.append(len((await self.current_room()).tips))
         self.assertEqual(left, [21, 12, 3, 1])
         await self.assert_consistent()
+
+    async def test_no_more_than_a_hundred_wait(self) -> None:
+        await self.begin("12")
+        thinks = self.let_it_think()
+        sent = [Deferred.fromCoroutine(self.say(self.room_id, str(n))) for n in range(101)]
+        await self.until_asked()
+        with self.assertRaises(LimitExceeded):
+            await self.say(self.room_id, "too many")
+        thinks.callback(None)
+        for each in sent:
+            await each
+        await self.say(self.room_id, "and now")
+        self.assert_is_a_line(await self.timeline(self.room_id))
 
     async def test_a_redaction(self) -> None:
         for version in VERSIONS:
