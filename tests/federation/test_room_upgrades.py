@@ -87,6 +87,21 @@ class RoomUpgradeTests(SharedRoomTestCase):
         rule = await self.ask("bob", "GET", rules + quote(new))
         self.assertEqual(rule["actions"], [])
 
+    async def test_they_follow_as_well_if_the_tombstone_comes_late(self) -> None:
+        await self.arrange(ONE, TWO)  # and nothing is sent but by the test
+        old = await self.create(room_version="10")
+        await self.join("bob", old, ONE)
+        tags = {"tags": {"m.favourite": {"order": 0.5}}}
+        mine = f"{V3}/user/{quote(self.user('bob'))}/rooms"
+        await self.ask("bob", "PUT", f"{mine}/{quote(old)}/account_data/m.tag", tags)
+        new = await self.upgrade("alice", old, "12")
+        await self.join("bob", new, ONE)
+        url = f"{mine}/{quote(new)}/account_data/m.tag"
+        self.assertEqual(await self.refused("bob", "GET", url), (404, "M_NOT_FOUND"))
+        tombstone = (await self.state_ids(ONE, old))["m.room.tombstone", ""]
+        await self.carry(ONE, TWO, tombstone)
+        self.assertEqual(await self.ask("bob", "GET", url), tags)
+
     async def test_who_may_enter_by_another_room_still_may(self) -> None:
         await self.arrange_sending()
         space = await self.create(creation_content={"type": "m.space"})

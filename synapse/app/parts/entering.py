@@ -11,6 +11,7 @@ from synapse.handlers.aliases import Aliases
 from synapse.handlers.directory_rules import DirectoryRules
 from synapse.handlers.elsewhere import Elsewhere
 from synapse.handlers.invite_permission import InvitePermission
+from synapse.handlers.late_tombstones import LateTombstones
 from synapse.handlers.membership import Memberships
 from synapse.handlers.membership_limits import MembershipLimits
 from synapse.handlers.ratelimits import RateLimiter
@@ -79,6 +80,15 @@ class Entering:
         succession = RoomSuccession(
             rooms.cache, stores.rooms, streams.account_data_store, rooms.push_rule_store
         )
+        late_tombstones = LateTombstones(
+            rooms.cache,
+            stores.members,
+            stores.names,
+            succession,
+            background,
+            server_name=server_name,
+        )
+        rooms.announcer.listen(late_tombstones.committed)
         self.memberships = Memberships(
             rooms.cache,
             rooms.writer,
