@@ -84,11 +84,7 @@ class PolicyServers:
         # It takes part by its own will only.
         if not await self._servers.is_in(room, policy.via):
             return event
-        try:
-            signed = signed_by(event, policy, await self._ask(policy.via, event))
-        except MatrixError as error:
-            logger.info("%s in %s is not recommended: %s", event.event_id, room.room_id, error)
-            raise
+        signed = signed_by(event, policy, await self._ask(policy.via, event))
         if signed is None:
             self.outcomes["invalid"] += 1
             logger.info("%s signs %s with another key, or not at all", policy.via, event.event_id)
@@ -114,9 +110,11 @@ class PolicyServers:
                 server, "POST", PATH, body=event.json, timeout_s=_TIMEOUT_S, max_bytes=_MAX_BYTES
             )
         except RequestFailed as failure:
+            logger.info("%s in %s is not signed: %s", event.event_id, event.room_id, failure)
             self._unreached(server)
             raise error_for_client(server, failure) from None
         except RemoteError as error:
+            logger.info("%s in %s is not signed: %s", event.event_id, event.room_id, error)
             if error.status >= 500:
                 self._unreached(server)
                 raise error_for_client(server, error) from None
