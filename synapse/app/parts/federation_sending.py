@@ -51,6 +51,7 @@ class FederationSending:
             self.dispatch,
             stores.destinations,
             Backlog(stores.destinations, stores.events),
+            stores.outbox,
             backoffs,
             clock,
             background,

@@ -17,6 +17,7 @@ from synapse.storage.stores.delayed_events import DelayedEventStore
 from synapse.storage.stores.destination_lists import DestinationLists
 from synapse.storage.stores.event_graph import EventGraph
 from synapse.storage.stores.members import Membership
+from synapse.storage.stores.outbox import NewLetter
 from synapse.storage.stores.room_servers import RoomServerStore
 from synapse.storage.stores.staging import NewlyStaged, StagingStore
 from synapse.storage.stores.unread import UnreadStore
@@ -290,8 +291,22 @@ class LifeTestCase(FederatedLifeTestCase):
         await lists.servers("remote", "destination", backwards=False, skip=0, limit=10)
         await lists.server("remote.example")
         await lists.rooms("remote.example", backwards=False, skip=0, limit=10)
+        await self._post("remote.example")
         sending.stop()
         await self._hear_from_other_servers(room, dave, join.event_id)
+
+    async def _post(self, server: str) -> None:
+        """What the server must not miss."""
+        outbox = self.server.stores.outbox
+
+        def put(txn: Transaction, items: list[str]) -> None:
+            outbox.put(txn, [NewLetter(server, txn.stream(), b"{}") for server in items])
+
+        await self.database.write(put, server)
+        await outbox.servers()
+        await outbox.page(server, 10, 1_000)
+        await outbox.trim(server)
+        await outbox.sent(server, 1)
 
     async def _hear_from_other_servers(self, room: Room, user_id: str, event_id: str) -> None:
         """An event beside the newest one, and events that wait for what they stand on."""
