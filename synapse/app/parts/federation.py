@@ -62,13 +62,14 @@ class Federation:
         # How others are asked: servers that can't be reached lately are asked only if it is urgent.
         self.transport = LimitedTransport(transport, self.backoffs)
         self.urgent_transport = LimitedTransport(transport, self.backoffs, is_urgent=True)
+        self.partners = Partners(
+            server_name,
+            allowed=config.federation.federation_domain_whitelist,
+            denied=config.federation.federation_domain_blacklist,
+        )
         self.peers = Peers(
             keys.ring,
-            Partners(
-                server_name,
-                allowed=config.federation.federation_domain_whitelist,
-                denied=config.federation.federation_domain_blacklist,
-            ),
+            self.partners,
             clock,
             server_name=server_name,
             heard_from=self.backoffs.heard_from,

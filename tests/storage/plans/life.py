@@ -16,6 +16,7 @@ from synapse.storage.stores import directory
 from synapse.storage.stores.delayed_events import DelayedEventStore
 from synapse.storage.stores.destination_lists import DestinationLists
 from synapse.storage.stores.event_graph import EventGraph
+from synapse.storage.stores.inbox import InboxStore
 from synapse.storage.stores.members import Membership
 from synapse.storage.stores.outbox import NewLetter
 from synapse.storage.stores.room_servers import RoomServerStore
@@ -63,6 +64,7 @@ class LifeTestCase(FederatedLifeTestCase):
         await self._federate()
         await self._let_servers_in()
         await self._use_directories()
+        await self._send_to_devices()
         await self._delay_events()
         await self._send_notices()
         await self._restart()
@@ -108,6 +110,15 @@ class LifeTestCase(FederatedLifeTestCase):
         await self.get(alice, f"{V3}/notifications", limit=1)
         await self.ok("DELETE", f"{path}/subscription", token=alice)
         await self.get(alice, f"{UNSTABLE}/io.element.msc4308/thread_subscriptions", dir="b")
+
+    async def _send_to_devices(self) -> None:
+        path = f"{V3}/sendToDevice/org.example.hello"
+        for number in range(101):
+            messages: Any = {BOB: {"*": {}}, "@dave:remote.example": {"D": {}}}
+            await self.put(self.alice, f"{path}/{number}", {"messages": messages})
+        token = (await self.sync(self.bob))["next_batch"]
+        await self.sync(self.bob, since=token)
+        await InboxStore(self.database).trim(1)
 
     async def _use_directories(self) -> None:
         alias = f"{V3}/directory/room/%23other:test"
