@@ -13,6 +13,9 @@ _MINUTE_S = 60.0
 _HOUR_MS = 3600 * 1000
 # How long another server may repeat a transaction.
 _ANSWERS_KEPT_MS = 24 * _HOUR_MS
+# The same for messages to devices: a server that lost our answer may have been away before it tries
+# again.
+_MESSAGE_IDS_KEPT_MS = 14 * 24 * _HOUR_MS
 
 
 class Chores:
@@ -70,6 +73,10 @@ class Chores:
             server.background.spawn(
                 "forget answers to transactions",
                 server.federation.transactions.forget_answers(now_ms - _ANSWERS_KEPT_MS),
+            )
+            server.background.spawn(
+                "forget ids of messages to devices",
+                server.streams.device_message_store.forget_ids(now_ms - _MESSAGE_IDS_KEPT_MS),
             )
             server.background.spawn(
                 "forget OpenID tokens", server.stores.openid.forget_expired(now_ms)

@@ -11,6 +11,7 @@ from synapse.app.parts.access import Access
 from synapse.app.parts.answering import Answering
 from synapse.app.parts.asking import Asking
 from synapse.app.parts.attention import Attention
+from synapse.app.parts.device_messages import device_messages
 from synapse.app.parts.discovery import Discovery
 from synapse.app.parts.entering import Entering
 from synapse.app.parts.federation import Federation
@@ -105,6 +106,8 @@ class Server:
         self.sending = Sending(
             config, database, clock, background, stores, streams, rooms, entering
         )
+        # Messages from device to device.
+        self.device_messages = device_messages(config, clock, stores, streams, federation)
         # What the server itself tells its users.
         self.server_notices = server_notices(
             config, clock, stores, streams, rooms, access, entering

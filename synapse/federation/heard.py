@@ -3,8 +3,8 @@
 Server-server API, "Typing Notifications", "Receipts", "Presence". A server tells of its own users
 only, in rooms in which they are, and whose list of servers (`m.room.server_acl`) admits it.
 
-`m.direct_to_device`, `m.device_list_update` and `m.signing_key_update` are for encryption: nobody
-takes them up yet. Who does is named beside these, in `synapse.app.parts.federation`.
+`m.device_list_update` and `m.signing_key_update` are for encryption: nobody takes them up yet. Who
+does is named beside these, in `synapse.app.parts.federation`.
 """
 
 from collections.abc import Iterator

@@ -2,8 +2,8 @@
 
 Server-server API, "Transactions". The answer says of each event whether we have it, or why not. An
 event that needs nothing more is committed by then; one that does waits in the inbox, which is in
-the database: either way it is not lost once it is answered. A transaction that comes again is
-answered as it was the first time.
+the database: either way it is not lost once it is answered. Neither are messages to devices. A
+transaction that comes again is answered as it was the first time.
 """
 
 import logging
@@ -90,6 +90,8 @@ class Transactions:
             if before is not None:
                 answer: dict[str, Any] = orjson.loads(before)
                 return answer
+            # First of all: events may be encrypted with keys that come along.
+            await self._edus.keep(origin, edus)
             answer = {"pdus": await self._take_up(origin, pdus)}
             self.pdus += len(pdus)
             self.edus += len(edus)

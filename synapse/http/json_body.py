@@ -21,6 +21,7 @@ JsonValue: TypeAlias = Any
 _T = TypeVar("_T")
 
 _ABSENT: Any = object()
+_BLANKS = (b" ", b"\n", b"\t", b"\r")
 
 
 class JsonObject:
@@ -153,7 +154,8 @@ def _count_keys(value: Any, depth: int) -> int:
 
 
 def _has_spaced_colon(body: bytes) -> bool:
-    return b" :" in body or b"\n:" in body or b"\t:" in body or b"\r:" in body
+    # One byte is found twenty times as fast as two, and most bodies have no white space at all.
+    return any(blank in body and blank + b":" in body for blank in _BLANKS)
 
 
 def _refuse_doubled_keys(body: bytes) -> None:

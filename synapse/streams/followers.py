@@ -39,7 +39,7 @@ class Follower:
         # The serial up to which news of presence may be told to clients that wait.
         self.presence = 0
         self.used_ms = 0
-        self._waiters: list[Deferred[None]] = []
+        self._waiters: dict[Deferred[None], int] = {}  # for which device each waits; 0: for none
         # Who waits until the rooms are known; None: they are.
         self.loading: list[Deferred[None]] | None = []
         self.changed_while_loading: set[int] = set()
@@ -65,16 +65,28 @@ class Follower:
         newest = next(reversed(self.touched.values()), 0)
         return newest > position
 
-    def wait(self) -> Deferred[None]:
-        """Fires when something moved for the user. Cancel it to stop waiting."""
-        waiter: Deferred[None] = Deferred(self._waiters.remove)
-        self._waiters.append(waiter)
+    def wait(self, device_nid: int = 0) -> Deferred[None]:
+        """Fires when something moved for the user, or for the device. Cancel it to stop waiting."""
+        waiter: Deferred[None] = Deferred(lambda waiter: self._forget([waiter]))
+        self._waiters[waiter] = device_nid
         return waiter
 
     def wake(self) -> None:
-        waiters, self._waiters = self._waiters, []
+        self._wake(list(self._waiters))
+
+    def wake_device(self, device_nid: int) -> None:
+        """Wake only those who wait for one of the user's devices."""
+        self._wake([waiter for waiter, nid in self._waiters.items() if nid == device_nid])
+
+    def _wake(self, waiters: "list[Deferred[None]]") -> None:
+        self._forget(waiters)
         for waiter in waiters:
-            waiter.callback(None)
+            if not waiter.called:  # or one that was woken before it has cancelled it
+                waiter.callback(None)
+
+    def _forget(self, waiters: "list[Deferred[None]]") -> None:
+        for waiter in waiters:
+            self._waiters.pop(waiter, None)
 
     @property
     def is_waiting(self) -> bool:
@@ -92,6 +104,7 @@ class Followers:
         self._by_user: dict[int, Follower] = {}
         self._by_room: dict[int, dict[int, Follower]] = {}
         self._moved: dict[int, Follower] = {}  # to be woken
+        self._moved_devices: dict[int, Follower] = {}  # the same for one device each
         # Who waits for a room without being its follower, and those whose room has moved.
         self._watchers: dict[int, list[Deferred[None]]] = {}
         self._called: list[Deferred[None]] = []
@@ -161,6 +174,12 @@ class Followers:
             follower.own = max(follower.own, position)
             self._moved[user_nid] = follower
 
+    def device_moved(self, user_nid: int, device_nid: int) -> None:
+        """Something came that only one device of the user is told of."""
+        follower = self._by_user.get(user_nid)
+        if follower is not None and follower.is_waiting:
+            self._moved_devices[device_nid] = follower
+
     def membership_changed(
         self, user_nid: int, room_nid: int, membership: Membership, position: int
     ) -> None:
@@ -182,6 +201,9 @@ class Followers:
         moved, self._moved = self._moved, {}
         for follower in moved.values():
             follower.wake()
+        devices, self._moved_devices = self._moved_devices, {}
+        for device_nid, follower in devices.items():
+            follower.wake_device(device_nid)
         called, self._called = self._called, []
         for watcher in called:
             if not watcher.called:  # or one that was woken before it has cancelled it

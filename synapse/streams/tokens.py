@@ -2,6 +2,7 @@
 
 `s123_45`: all that was committed up to position 123, and what lives in memory only (typing,
 presence) up to serial 45 (`Serials`).
+`s123_45_d100`: the same, but of the messages to the client's device only those up to position 100.
 Opaque to clients, and valid for ever. The `pos` of sliding sync begins with one, and names its
 connection behind it (`s123_45_0123456789ab_7`): it is a token too, wherever one is wanted.
 """
@@ -11,7 +12,9 @@ from dataclasses import dataclass
 
 from synapse.api.errors import InvalidParam
 
-_SYNC = re.compile(r"s([0-9]{1,18})_([0-9]{1,18})(?:_[0-9a-f]{12}_[0-9]{1,18})?", re.ASCII)
+_SYNC = re.compile(
+    r"s([0-9]{1,18})_([0-9]{1,18})(?:_d([0-9]{1,18})|_[0-9a-f]{12}_[0-9]{1,18})?", re.ASCII
+)
 _TIMELINE = re.compile(r"t(-?[0-9]{1,18})", re.ASCII)
 
 
@@ -21,6 +24,7 @@ class SyncToken:
 
     position: int
     typing: int
+    to_device: int | None = None  # None: as far as the position
 
     @classmethod
     def parse(cls, text: str) -> "SyncToken":
@@ -28,10 +32,17 @@ class SyncToken:
         match = _SYNC.fullmatch(text)
         if match is None:
             raise InvalidParam(f"Not a token of this server: {text[:100]!r}")
-        return cls(int(match[1]), int(match[2]))
+        to_device = None if match[3] is None else int(match[3])
+        return cls(int(match[1]), int(match[2]), to_device)
 
     def __str__(self) -> str:
-        return f"s{self.position}_{self.typing}"
+        behind = "" if self.to_device is None else f"_d{self.to_device}"
+        return f"s{self.position}_{self.typing}{behind}"
+
+    @property
+    def messages(self) -> int:
+        """Up to where messages to the device are told."""
+        return self.position if self.to_device is None else self.to_device
 
 
 def timeline_token(pos: int) -> str:

@@ -10,6 +10,7 @@ from nio import (
     RoomGetStateEventResponse,
     RoomMessagesResponse,
     RoomMessageText,
+    ToDeviceMessage,
 )
 
 from tests.interop.nio_people import PASSWORD, NioTestCase, Seen, failed, ok, room_of_two, say, sync
@@ -27,6 +28,9 @@ class NioTests(NioTestCase):
 
     def test_profiles_typing_receipts_and_redactions_arrive(self) -> None:
         self.play(_look_alive)
+
+    def test_messages_to_devices_arrive_once(self) -> None:
+        self.play(_send_to_devices)
 
     def test_leaving_kicking_and_banning(self) -> None:
         self.play(_part)
@@ -48,6 +52,26 @@ async def _share_a_room(alice: AsyncClient, bob: AsyncClient) -> None:
         assert set(room.users) == {alice.user_id, bob.user_id}
         members = ok(await client.joined_members(room_id), JoinedMembersResponse)
         assert len(members.members) == 2
+
+
+async def _send_to_devices(alice: AsyncClient, bob: AsyncClient) -> None:
+    since = (await sync(bob)).next_batch
+    for number in range(150):
+        content = {"number": number}
+        device_id = bob.device_id if number else "*"
+        message = ToDeviceMessage("org.example.number", bob.user_id, device_id, content)
+        ok(await alice.to_device(message))
+    numbers: list[int] = []
+    while len(numbers) < 150:
+        news = await sync(bob, since=since, timeout=10_000)
+        since = news.next_batch
+        assert len(news.to_device_events) <= 100
+        for event in news.to_device_events:
+            assert event.sender == alice.user_id
+            numbers.append(event.source["content"]["number"])
+    assert numbers == list(range(150)), numbers
+    for token in (since, None):  # they are confirmed, so nobody is told again
+        assert (await sync(bob, since=token)).to_device_events == []
 
 
 async def _read_history(alice: AsyncClient, bob: AsyncClient) -> None:

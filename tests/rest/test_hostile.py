@@ -222,6 +222,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "state_key": "k",
     },
     "SendServerNoticeOnce": {"user_id": "@alice:test", "content": {"body": "b"}},
+    "SendToDevice": {"messages": {"@bob:test": {"D": {"a": "b"}}, "@x:elsewhere": {"*": {}}}},
     "ReadMarkersResource": {"m.fully_read": "$x", "m.read": "$x", "m.read.private": "$x"},
 }
 

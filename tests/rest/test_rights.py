@@ -140,6 +140,8 @@ OWN = {
     "ThreadSubscriptionChanges",
     # UI authentication, by the account's own password; the tests of devices try others'.
     *("OneDevice DELETE", "DeleteDevices"),
+    # Everybody may send to whomever.
+    "SendToDevice",
     # What the server tells of itself, and of what everybody may know.
     *("Capabilities", "RetentionConfiguration", "PublicRoomsResource", "ReportUser"),
     "FederationWhitelist",
@@ -153,6 +155,7 @@ GUESTS_MAY = {
     *("State", "Context", "OneEvent", "StateWithKey", "StateWithoutKey", "RoomMessages", "Members"),
     *("RoomInitialSync", "SyncResource", "Events", "JoinRoom", "Leave", "SendEvent", "WhoAmI"),
     *("ProfileField PUT", "ProfileField DELETE", "DeviceList", "OneDevice GET", "OneDevice PUT"),
+    "SendToDevice",
     # Beyond the list: how a client signs out, finds a room and shows it.
     *("Logout", "LogoutAll", "Capabilities", "JoinRoomOrAlias", "JoinedRooms", "JoinedMembers"),
     *("UploadFilter", "OneFilter", "AliasesOfRoom", "PublicRoomsResource", "Hierarchy"),

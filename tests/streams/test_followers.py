@@ -37,6 +37,17 @@ class FollowerTests(RoomsTestCase):
         self.assertEqual(follower.rooms_touched_since(before), [rooms[0].nid, rooms[2].nid])
         self.assertEqual(follower.rooms_touched_since(first.nid), [rooms[0].nid])
 
+    async def test_what_one_device_is_told_wakes_no_other(self) -> None:
+        await self.create_room()
+        follower, followers = await self.follow(), self.server.streams.followers
+        waiters = {device_nid: follower.wait(device_nid) for device_nid in (0, 1, 2)}
+        followers.device_moved(follower.user_nid, 1)
+        followers.wake()
+        self.assertEqual([nid for nid, one in waiters.items() if one.called], [1])
+        followers.user_moved(follower.user_nid, 1)
+        followers.wake()
+        self.assertEqual([nid for nid, one in waiters.items() if one.called], [0, 1, 2])
+
     async def test_who_waits_is_woken_once(self) -> None:
         room = await self.create_room()
         follower = await self.follow()

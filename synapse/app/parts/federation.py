@@ -12,10 +12,11 @@ from synapse.crypto.signing import SigningKey
 from synapse.federation.backoff import Backoffs
 from synapse.federation.candidates import Candidates
 from synapse.federation.destinations import Destinations
-from synapse.federation.edus import Edus, TakeUp
+from synapse.federation.edus import Edus, Keep, TakeUp
 from synapse.federation.floods import Floods
 from synapse.federation.handshakes import Handshakes
 from synapse.federation.heard import PresenceHeard, ReceiptsHeard, RoomMembers, TypingHeard
+from synapse.federation.heard_messages import MessagesHeard
 from synapse.federation.inbound import Inbound
 from synapse.federation.inbox import Inbox
 from synapse.federation.limited import LimitedTransport
@@ -68,13 +69,14 @@ class Federation:
         self.patient_transport = ShortRetries(
             self.urgent_transport, self.backoffs, clock, config.federation.retries
         )
+        self.partners = Partners(
+            server_name,
+            allowed=config.federation.federation_domain_whitelist,
+            denied=config.federation.federation_domain_blacklist,
+        )
         self.peers = Peers(
             keys.ring,
-            Partners(
-                server_name,
-                allowed=config.federation.federation_domain_whitelist,
-                denied=config.federation.federation_domain_blacklist,
-            ),
+            self.partners,
             clock,
             server_name=server_name,
             heard_from=self.backoffs.heard_from,
@@ -116,7 +118,10 @@ class Federation:
             self.acls,
             inbound,
             self.inbox,
-            Edus(_taken_up(stores, streams, rooms, self.acls, clock)),
+            Edus(
+                _taken_up(stores, streams, rooms, self.acls, clock),
+                _kept(stores, streams, clock, server_name),
+            ),
             Withdrawals(rooms.cache, rooms.doorstep, stores.names, server_name=server_name),
             rooms.policy_servers,
             self.traffic,
@@ -186,7 +191,7 @@ class Federation:
 def _taken_up(
     stores: Stores, streams: Streams, rooms: Rooms, acls: ServerAcls, clock: Clock
 ) -> Mapping[str, TakeUp]:
-    """Who takes up which EDUs."""
+    """Who takes up which EDUs, of those that may be lost."""
     present = RoomMembers(rooms.cache, acls)
     receipts = ReceiptsHeard(present, stores.events, stores.names, streams.receipt_store, clock)
     return {
@@ -194,3 +199,11 @@ def _taken_up(
         "m.receipt": receipts.take_up,
         "m.presence": PresenceHeard(streams.presence, clock).take_up,
     }
+
+
+def _kept(stores: Stores, streams: Streams, clock: Clock, server_name: str) -> Mapping[str, Keep]:
+    """Who takes up which of those that must not be."""
+    messages = MessagesHeard(
+        streams.device_message_store, stores.names, clock, server_name=server_name
+    )
+    return {"m.direct_to_device": messages.take_up}

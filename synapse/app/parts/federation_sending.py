@@ -54,6 +54,7 @@ class FederationSending:
             self.dispatch,
             stores.destinations,
             Backlog(stores.destinations, stores.events),
+            stores.outbox,
             backoffs,
             clock,
             background,

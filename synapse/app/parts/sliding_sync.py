@@ -65,6 +65,7 @@ def sliding_sync(
         streams.receipt_store,
         news.ephemeral,
         settings.thread_subscriptions,
+        streams.to_device,
     )
     return SlidingSync(
         database,

@@ -9,6 +9,7 @@ from synapse.storage.stores.flips import FlipStore
 from synapse.storage.stores.members import MemberStore
 from synapse.storage.stores.names import Names
 from synapse.storage.stores.openid import OpenIdStore
+from synapse.storage.stores.outbox import OutboxStore
 from synapse.storage.stores.presence import PresenceStore
 from synapse.storage.stores.profiles import ProfileStore
 from synapse.storage.stores.relations import RelationStore
@@ -40,6 +41,7 @@ class Stores:
         self.profiles = ProfileStore(database, self.names)
         self.devices = DeviceStore(database)
         self.destinations = DestinationStore(database, self.names)
+        self.outbox = OutboxStore(database, self.names)
         self.tokens = TokenStore(database)
         self.openid = OpenIdStore(database)
         self.presence = PresenceStore(database)

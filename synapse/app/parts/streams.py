@@ -5,11 +5,15 @@ from synapse.config.homeserver import HomeserverConfig
 from synapse.handlers.ignored_users import IgnoredUsers
 from synapse.handlers.presence import Presence
 from synapse.handlers.ratelimits import RateLimiter
+from synapse.handlers.sync.to_device import ToDevice
 from synapse.storage.database import Database
 from synapse.storage.stores.account_data import AccountDataStore
+from synapse.storage.stores.device_messages import DeviceMessageStore
+from synapse.storage.stores.inbox import InboxStore
 from synapse.storage.stores.receipts import ReceiptStore
 from synapse.storage.stores.thread_subscriptions import ThreadSubscriptionStore
 from synapse.streams.followers import Followers
+from synapse.streams.inboxes import Inboxes
 from synapse.streams.presence_changes import PresenceChanges
 from synapse.streams.receipts import RecentReceipts
 from synapse.streams.serials import Serials
@@ -50,6 +54,11 @@ class Streams:
         self.thread_subscription_store = ThreadSubscriptionStore(
             database, self.followers.user_moved
         )
+        self.inboxes = Inboxes(InboxStore(database), self.followers, background)
+        self.device_message_store = DeviceMessageStore(
+            database, stores.outbox, delivered=self.inboxes.delivered
+        )
+        self.to_device = ToDevice(self.inboxes)
         # Not before all of a commit is told: its position covers what was not told yet, too.
         database.on_commit(lambda position: self.followers.wake())
 

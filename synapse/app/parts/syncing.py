@@ -68,6 +68,7 @@ class Syncing:
             joined,
             news.elsewhere,
             presence,
+            streams.to_device,
             clock,
             excluded_rooms=config.rooms.exclude_rooms_from_sync,
         )

@@ -18,6 +18,7 @@ from synapse.config.listeners import ListenerConfig
 from synapse.http.health import Health, Metrics
 from synapse.http.resource import Resource
 from synapse.metrics.exposition import Registry
+from synapse.rest.client.device_messages import SendToDevice
 
 
 def resources_of(server: Server, listener: ListenerConfig, registry: Registry) -> list[Resource]:
@@ -46,6 +47,7 @@ def client_resources(server: Server) -> list[Resource]:
         *setting_resources(auth, server.settings),
         *room_resources(config, auth, server.entering),
         *event_resources(auth, server.sending, server.reading),
+        SendToDevice(auth, server.device_messages),
         *sync_resources(
             config,
             auth,

@@ -5,6 +5,9 @@ can't be reached, *falls behind*: its queue is dropped, and what is kept is how 
 everything (`position`). What it lacks is then read from the database, page by page. When the last
 page is near, the queue is opened again, and `gap_to` says up to where the database is to be read
 before it.
+
+EDUs that may be missed wait in memory as well (`edus`). Those that must not be are in the outbox,
+in the database; what is kept here is that something is there (`mail`).
 """
 
 from collections import deque
@@ -33,6 +36,8 @@ class Destination:
         "edus",
         "gap_to",
         "is_open",
+        "mail",
+        "mail_count",
         "pause",
         "pauses_unheard",
         "position",
@@ -48,6 +53,8 @@ class Destination:
         self.server = server
         self.queue: deque[Item] = deque()  # those that are under way included
         self.edus = PendingEdus()
+        self.mail = 0  # the outbox holds EDUs for it, the newest at this position; 0: none
+        self.mail_count = 0  # how many were added since the outbox was trimmed
         self.is_open = True  # new events come into the queue
         self.gap_to: int | None = None
         self.position = 0  # as long as it is behind: all up to here is sent
@@ -61,6 +68,10 @@ class Destination:
     @property
     def is_behind(self) -> bool:
         return not self.is_open or self.gap_to is not None
+
+    @property
+    def has_edus(self) -> bool:
+        return bool(self.edus) or self.mail > 0
 
     def confirmed(self) -> int | None:
         """Up to where all is sent; None: whatever was distributed."""

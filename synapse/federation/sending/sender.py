@@ -5,6 +5,9 @@ again, after longer and longer pauses; then the server is left alone (`Backoffs`
 for it is in the stream. Nothing is written for each event and server: every few seconds, how far
 those are that lack something, and how far all others (see `Destination.confirmed`). What a crash
 makes forgotten is sent twice; that harms nobody, since events are known by their ids.
+
+EDUs that must not be missed wait in the outbox, which is in the database, until their server has
+them. Those know themselves again as well.
 """
 
 import logging
@@ -16,7 +19,7 @@ from twisted.internet.defer import Deferred
 from synapse.config.federation import FederationRetries
 from synapse.federation.backoff import Backoffs
 from synapse.federation.errors import RemoteError
-from synapse.federation.sending.backlog import Backlog
+from synapse.federation.sending.backlog import Backlog, Page
 from synapse.federation.sending.destination import Destination
 from synapse.federation.sending.pending_edus import PendingEdus
 from synapse.federation.sending.places import Places
@@ -29,6 +32,7 @@ from synapse.federation.sending.transaction import (
 )
 from synapse.http.client.errors import RequestFailed
 from synapse.storage.stores.destinations import DestinationStore
+from synapse.storage.stores.outbox import Letter, OutboxStore
 from synapse.util.background import Background
 from synapse.util.breaks import Breaks
 from synapse.util.clock import Clock, Timer
@@ -42,6 +46,10 @@ _DOUBTFUL_PLACES = 50
 _SAVE_S = 5.0
 _ROWS_AT_ONCE = 500
 _AFTER_FAULT_MS = 60_000
+# Of the outbox, in one transaction.
+_MOST_MAIL_BYTES = 2 * 1024 * 1024
+# After how many EDUs the outbox of a server is looked at that takes none.
+_TRIM_EVERY = 500
 
 
 class Sender:
@@ -52,6 +60,7 @@ class Sender:
         dispatch: Dispatch,
         store: DestinationStore,
         backlog: Backlog,
+        outbox: OutboxStore,
         backoffs: Backoffs,
         clock: Clock,
         background: Background,
@@ -60,6 +69,7 @@ class Sender:
         self._dispatch = dispatch
         self._store = store
         self._backlog = backlog
+        self._outbox = outbox
         self._backoffs = backoffs
         self._clock = clock
         self._background = background
@@ -76,6 +86,7 @@ class Sender:
         # Up to where events were distributed.
         self.position = 0
         backoffs.listen(self._try_earlier)
+        outbox.listen(self._posted)
 
     def destination(self, server: str) -> Destination:
         """The server, which may be new."""
@@ -127,6 +138,16 @@ class Sender:
                 destination.waiting.remove(done)
         return destination.confirmed() is None
 
+    def _posted(self, server: str, position: int) -> None:
+        """The outbox holds something for a server."""
+        destination = self.destination(server)
+        destination.mail = max(destination.mail, position)
+        destination.mail_count += 1
+        if destination.mail_count >= _TRIM_EVERY:
+            destination.mail_count = 0
+            self._background.spawn("trim an outbox", self._outbox.trim(server))
+        self.wake(destination)
+
     # The server's life.
 
     async def resume(self) -> None:
@@ -142,6 +163,8 @@ class Sender:
                     destination.is_open = False
                     self._unsettled[row.server] = destination
             after = rows[-1].server_nid
+        for server, newest in (await self._outbox.servers()).items():
+            self._posted(server, newest)
         self.position = self._saved = await self._store.position()
 
     def start(self) -> None:
@@ -171,7 +194,7 @@ class Sender:
                 changed[server] = confirmed
             elif confirmed is None:
                 del self._unsettled[server]
-                if not destination.working and not destination.edus:
+                if not destination.working and not destination.has_edus:
                     del self._destinations[server]
         if changed or position != self._saved:
             await self._store.save(position, changed)
@@ -198,11 +221,7 @@ class Sender:
         _cancel(destination)
         try:
             while not self._stopped:
-                transaction = None
-                if destination.is_behind:
-                    transaction = await self._missed(destination)
-                if transaction is None:
-                    transaction = self._queued(destination)
+                transaction = await self._next(destination)
                 if transaction is None or not await self._deliver(destination, transaction):
                     break
         except BaseException:
@@ -211,20 +230,36 @@ class Sender:
             raise
         finally:
             destination.rest()
-        if destination.queue or destination.edus:
+        if destination.queue or (destination.has_edus and not destination.is_behind):
             self.wake(destination)
 
-    def _queued(self, destination: Destination) -> Transaction | None:
-        """What waits in memory; None: nothing."""
-        queue, edus = destination.queue, destination.edus
-        if not queue and not edus:
+    async def _next(self, destination: Destination) -> Transaction | None:
+        """What is to be sent next; None: nothing."""
+        mail = await self._mail(destination)
+        page = await self._missed(destination) if destination.is_behind else None
+        if page is None:  # then what waits in memory
+            items = list(islice(destination.queue, MAX_PDUS))
+            page = Page(items, items[-1].position if items else 0)
+        edus = [letter.edu for letter in mail]
+        if destination.edus:
+            edus += destination.edus.take(MAX_EDUS - len(mail))
+        if not page.items and not edus:
             return None
-        items = list(queue) if len(queue) <= MAX_PDUS else list(islice(queue, MAX_PDUS))
-        told = edus.take(MAX_EDUS) if edus else ()
-        return self._dispatch.transaction(items, told, items[-1].position if items else 0)
+        mail_up_to = mail[-1].position if mail else 0
+        return self._dispatch.transaction(page.items, edus, page.up_to, mail_up_to)
 
-    async def _missed(self, destination: Destination) -> Transaction | None:
-        """What a server that is behind lacks; None: it has caught up."""
+    async def _mail(self, destination: Destination) -> list[Letter]:
+        """The next EDUs of the outbox."""
+        if not destination.mail:
+            return []
+        newest = destination.mail
+        mail = await self._outbox.page(destination.server, MAX_EDUS, _MOST_MAIL_BYTES)
+        if not mail and destination.mail == newest:
+            destination.mail = 0
+        return mail
+
+    async def _missed(self, destination: Destination) -> Page | None:
+        """The events that a server that is behind lacks; None: it has caught up."""
         breaks = Breaks(self._clock)
         while destination.is_behind:
             up_to = destination.gap_to or self.position
@@ -233,8 +268,7 @@ class Sender:
             if not destination.is_open and page.up_to >= up_to:
                 destination.open(self.position)
             if page.items:
-                edus = destination.edus.take(MAX_EDUS)
-                return self._dispatch.transaction(page.items, edus, page.up_to)
+                return page
             destination.sent(page.up_to)
             await breaks.take()
         return None
@@ -252,7 +286,7 @@ class Sender:
                 return False
             error = await self._try(server, transaction)
             if error is None:
-                destination.sent(transaction.up_to)
+                await self._sent(destination, transaction)
                 return True
             if is_blocked(error):
                 break
@@ -262,6 +296,13 @@ class Sender:
         self._backoffs.failed(server)
         self._leave_alone(destination, self._backoffs.wait_ms(server))
         return False
+
+    async def _sent(self, destination: Destination, transaction: Transaction) -> None:
+        destination.sent(transaction.up_to)
+        if transaction.mail_up_to:
+            await self._outbox.sent(destination.server, transaction.mail_up_to)
+            if destination.mail <= transaction.mail_up_to:
+                destination.mail = 0
 
     async def _try(
         self, server: str, transaction: Transaction

@@ -27,13 +27,17 @@ _CONTENT_REFUSED = frozenset({400, 413})
 class Transaction:
     """What one request holds. It stays the same, with its id, however often it is tried."""
 
-    __slots__ = ("body", "edu_count", "path", "pdu_count", "up_to")
+    __slots__ = ("body", "edu_count", "mail_up_to", "path", "pdu_count", "up_to")
 
-    def __init__(self, txn_id: str, body: bytes, up_to: int, pdus: int, edus: int) -> None:
+    def __init__(
+        self, txn_id: str, body: bytes, up_to: int, mail_up_to: int, pdus: int, edus: int
+    ) -> None:
         self.path = "/_matrix/federation/v1/send/" + txn_id
         self.body = body
         # Once this is sent, all up to here is; 0: there are only EDUs in it.
         self.up_to = up_to
+        # And all of the outbox up to here; 0: there is nothing of it.
+        self.mail_up_to = mail_up_to
         self.pdu_count = pdus
         self.edu_count = edus
 
@@ -65,7 +69,9 @@ class Dispatch:
         self.pdus = 0
         self.edus = 0
 
-    def transaction(self, items: Sequence[Item], edus: Sequence[bytes], up_to: int) -> Transaction:
+    def transaction(
+        self, items: Sequence[Item], edus: Sequence[bytes], up_to: int, mail_up_to: int = 0
+    ) -> Transaction:
         """What is sent consists of stored bytes: canonical JSON of canonical JSON."""
         self._count += 1
         if edus:
@@ -76,7 +82,8 @@ class Dispatch:
             if latest != self._latest:
                 self._latest, self._latest_body = latest, self._body(items, (), latest[0])
             body = self._latest_body
-        return Transaction(f"{self._prefix}-{self._count}", body, up_to, len(items), len(edus))
+        txn_id = f"{self._prefix}-{self._count}"
+        return Transaction(txn_id, body, up_to, mail_up_to, len(items), len(edus))
 
     def _body(self, items: Sequence[Item], edus: Sequence[bytes], now_ms: int) -> bytes:
         return b'{%b"origin":"%b","origin_server_ts":%d,"pdus":[%b]}' % (

@@ -9,12 +9,18 @@ import orjson
 from synapse.events.filtering import EventFilter
 from synapse.handlers.push_rules import PushRules
 from synapse.handlers.sliding_sync.connections import Told
-from synapse.handlers.sliding_sync.request import THREADS, ExtensionConfig, SlidingRequest
+from synapse.handlers.sliding_sync.request import (
+    THREADS,
+    TO_DEVICE,
+    ExtensionConfig,
+    SlidingRequest,
+)
 from synapse.handlers.sliding_sync.required_state import ANY
 from synapse.handlers.sliding_sync.room_list import RoomList
 from synapse.handlers.sliding_sync.windows import Windows
 from synapse.handlers.sync.ephemeral import Ephemeral, receipt_event
 from synapse.handlers.sync.personal import PersonalNews, personal_news, push_rule_news
+from synapse.handlers.sync.to_device import MOST_MESSAGES, ToDevice
 from synapse.handlers.thread_subscriptions import ThreadSubscriptions
 from synapse.storage.stores.account_data import AccountDataStore
 from synapse.storage.stores.receipts import ReceiptStore
@@ -78,18 +84,25 @@ class Extensions:
         receipts: ReceiptStore,
         ephemeral: Ephemeral,
         thread_subscriptions: ThreadSubscriptions,
+        to_device: ToDevice,
     ) -> None:
         self._account_data = account_data
         self._push_rules = push_rules
         self._receipts = receipts
         self._ephemeral = ephemeral
         self._thread_subscriptions = thread_subscriptions
+        self._to_device = to_device
+
+    def may_have_messages(self, request: SlidingRequest, since: int) -> bool:
+        """Whether there are messages to tell to a device that wants them."""
+        is_wanted = TO_DEVICE in request.extensions
+        return is_wanted and self._to_device.may_have_news(request.requester, since)
 
     async def extra(self, scope: Scope, follower: Follower) -> Extra:
         extra = Extra()
         wanted = scope.request.extensions
-        if (config := wanted.get("to_device")) is not None:
-            extra.parts["to_device"] = _to_device(config, scope.token)
+        if (config := wanted.get(TO_DEVICE)) is not None:
+            await self._add_messages(extra, scope, config)
         if "e2ee" in wanted:
             extra.parts["e2ee"] = _e2ee()
         if (config := wanted.get(THREADS)) is not None:
@@ -101,6 +114,21 @@ class Extensions:
         if (config := wanted.get("typing")) is not None:
             _add(extra, "typing", await self._typing_of(scope, config))
         return extra
+
+    async def _add_messages(self, extra: Extra, scope: Scope, config: ExtensionConfig) -> None:
+        """These have a token of their own, by which the client confirms them."""
+        requester, limit = scope.request.requester, min(config.limit, MOST_MESSAGES)
+        upto = scope.token.position
+        # One from the future, from before a backup was restored, confirms nothing.
+        since = 0 if config.since is None or config.since > upto else config.since
+        await self._to_device.confirmed(requester, since)
+        news = await self._to_device.news(requester, since, upto, limit)
+        told = upto if news.told_up_to is None else news.told_up_to
+        extra.parts[TO_DEVICE] = {
+            "next_batch": str(SyncToken(told, 0)),
+            "events": [orjson.Fragment(event) for event in news.events],
+        }
+        extra.has_news |= bool(news.events)
 
     async def _add_threads(
         self, extra: Extra, scope: Scope, config: ExtensionConfig, follower: Follower
@@ -208,10 +236,6 @@ class Extensions:
 def _add(extra: Extra, name: str, rooms: dict[str, Any]) -> None:
     extra.parts[name] = {"rooms": rooms}
     extra.has_news |= bool(rooms)
-
-
-def _to_device(config: ExtensionConfig, token: SyncToken) -> dict[str, Any]:
-    return {"next_batch": config.since or str(token), "events": []}
 
 
 def _e2ee() -> dict[str, Any]:

@@ -101,18 +101,22 @@ class SlidingSync:
                 continue  # the rooms changed while the answer was made
             if answer.has_news or told.token is None:
                 break
-            if not await self._wait(follower, deadline, token):
+            if not await self._wait(follower, request, deadline, token):
                 break
         news = News(token, answer.sent, answer.shown)
         return answer.to_json(request, connection.answer(news))
 
-    async def _wait(self, follower: Follower, deadline: float, token: SyncToken) -> bool:
+    async def _wait(
+        self, follower: Follower, request: SlidingRequest, deadline: float, token: SyncToken
+    ) -> bool:
         left = deadline - self._clock.monotonic()
         if left <= 0:
             return False
         if follower.has_news_since(token.position) or self._typing.serial != token.typing:
             return True  # it came while the answer was made
-        return await wait_for(self._clock, follower, left)
+        if self._extensions.may_have_messages(request, token.position):
+            return True
+        return await wait_for(self._clock, follower, left, request.requester.device_nid)
 
     async def _build(
         self, follower: Follower, request: SlidingRequest, told: Told, token: SyncToken

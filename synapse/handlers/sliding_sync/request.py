@@ -6,8 +6,10 @@ from typing import Any
 from synapse.api.errors import BadJson, InvalidParam
 from synapse.handlers.auth import Requester
 from synapse.handlers.sliding_sync.required_state import ANY, RequiredState
+from synapse.handlers.sync.to_device import MOST_MESSAGES
 from synapse.http.json_body import JsonObject
 from synapse.rooms.room import Slot
+from synapse.streams.tokens import SyncToken
 
 _MAX_LISTS = 100
 _MAX_RANGES = 20
@@ -20,7 +22,9 @@ _MAX_NAME = 255
 
 EXTENSIONS = ("to_device", "e2ee", "account_data", "receipts", "typing")
 THREADS = "io.element.msc4308.thread_subscriptions"
-_CHANGES = 100  # of thread subscriptions, where the client says nothing else
+TO_DEVICE = "to_device"
+# How much is told where the client says nothing else: changes of thread subscriptions, messages.
+_LIMITS = {THREADS: 100, TO_DEVICE: MOST_MESSAGES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +76,10 @@ class ListConfig:
 class ExtensionConfig:
     """An enabled extension."""
 
-    since: str | None
+    since: int | None  # of `to_device`: the position up to which the client has the messages
     lists: frozenset[str]  # names of lists, or `*`
     rooms: frozenset[str]  # ids of subscribed rooms, or `*`
-    limit: int = _CHANGES
+    limit: int = 0  # of those that have one
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,14 +214,16 @@ def _extensions(body: JsonObject) -> dict[str, ExtensionConfig]:
         config = extensions.optional_object(name)
         if config is None or not config.optional_boolean("enabled"):
             continue
-        since = config.optional_string("since") if name == "to_device" else None
+        since = config.optional_string("since") if name == TO_DEVICE else None
         lists, rooms = _names(config, "lists"), _names(config, "rooms")
-        limit = config.optional_integer("limit", _CHANGES) if name == THREADS else _CHANGES
-        if limit < 1:
-            raise InvalidParam(f"'extensions.{name}.limit' must be above 0")
+        limit = _LIMITS.get(name, 0)
+        if limit:
+            limit = config.optional_integer("limit", limit)
+            if limit < 1:
+                raise InvalidParam(f"'extensions.{name}.limit' must be above 0")
         everything = frozenset([ANY])
         found[name] = ExtensionConfig(
-            since,
+            SyncToken.parse(since).messages if since else None,
             everything if lists is None else lists,
             everything if rooms is None else rooms,
             limit,

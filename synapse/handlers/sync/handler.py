@@ -9,6 +9,7 @@ from synapse.handlers.sync.joined import JoinedRooms
 from synapse.handlers.sync.personal import PersonalNews, personal_news, push_rule_news
 from synapse.handlers.sync.presence import PresenceInSync
 from synapse.handlers.sync.request import SyncRequest
+from synapse.handlers.sync.to_device import ToDevice, ToDeviceNews
 from synapse.handlers.sync.waiting import wait_for
 from synapse.rooms.cache import RoomCache
 from synapse.storage.database import Database
@@ -44,20 +45,25 @@ class _Answer:
     leave: list[bytes] = field(default_factory=list)
     account_data: list[bytes] = field(default_factory=list)
     presence: list[bytes] = field(default_factory=list)
+    to_device: ToDeviceNews = field(default_factory=ToDeviceNews)
     # The newest change of the user's memberships that was met, if the answer leaves it out.
     overtaken_by: int = 0
 
     @property
     def is_empty(self) -> bool:
         rooms = self.join or self.invite or self.knock or self.leave
-        return not (rooms or self.account_data or self.presence)
+        return not (rooms or self.account_data or self.presence or self.to_device.events)
 
     def to_json(self, token: SyncToken) -> bytes:
+        if self.to_device.told_up_to is not None:
+            token = replace(token, to_device=self.to_device.told_up_to)
         members = [b'"next_batch":"%b"' % str(token).encode(), _NO_KEYS]
         if self.account_data:
             members.append(b'"account_data":{"events":[%b]}' % b",".join(self.account_data))
         if self.presence:
             members.append(b'"presence":{"events":[%b]}' % b",".join(self.presence))
+        if self.to_device.events:
+            members.append(b'"to_device":{"events":[%b]}' % b",".join(self.to_device.events))
         kinds = (
             (b"join", self.join),
             (b"invite", self.invite),
@@ -96,6 +102,7 @@ class Sync:
         joined: JoinedRooms,
         elsewhere: RoomsElsewhere,
         presence: PresenceInSync,
+        to_device: ToDevice,
         clock: Clock,
         *,
         excluded_rooms: tuple[str, ...] = (),
@@ -112,6 +119,7 @@ class Sync:
         self._joined = joined
         self._elsewhere = elsewhere
         self._presence = presence
+        self._to_device = to_device
         self._clock = clock
         self._excluded_rooms = frozenset(excluded_rooms)
 
@@ -120,6 +128,7 @@ class Sync:
         requester = request.requester
         follower = await self._followers.follow(requester.user_id, requester.user_nid)
         deadline = self._clock.monotonic() + min(request.timeout_ms, _MAX_TIMEOUT_MS) / 1000
+        request = await self._with_messages_confirmed(request)
         unannounced = 0  # a change of the user's memberships that was waited for in vain
         while True:
             token = SyncToken(self._database.position, self._typing.serial)
@@ -142,10 +151,20 @@ class Sync:
                     return answer.to_json(token)
                 # What was looked at held nothing that the filter lets through.
                 request = replace(request, since=token)
-            if not await self._wait(follower, deadline, token):
+            if not await self._wait(follower, request, deadline, token):
                 # The token says that all presence until now has been told.
                 presence = await self._presence.news(follower, request)
                 return _Answer(presence=presence).to_json(token)
+
+    async def _with_messages_confirmed(self, request: SyncRequest) -> SyncRequest:
+        """The client has the messages to its device that its token says it was told."""
+        since = request.since
+        if since is not None and since.messages > self._database.position:
+            # From before a backup was restored: it confirms nothing of what waits now.
+            return replace(request, since=replace(since, to_device=0))
+        if since is not None:
+            await self._to_device.confirmed(request.requester, since.messages)
+        return request
 
     def _may_have_news(self, follower: Follower, request: SyncRequest) -> bool:
         since = request.since
@@ -154,18 +173,24 @@ class Sync:
             return True
         if self._presence.has_news(follower, request):
             return True
+        if self._to_device.may_have_news(request.requester, since.messages):
+            return True
         return any(
             room_nid in follower.rooms for room_nid in self._typing.rooms_since(since.typing)
         )
 
-    async def _wait(self, follower: Follower, deadline: float, token: SyncToken) -> bool:
+    async def _wait(
+        self, follower: Follower, request: SyncRequest, deadline: float, token: SyncToken
+    ) -> bool:
         """Until something moves for the user: True, or time is up: False."""
         left = deadline - self._clock.monotonic()
         if left <= 0:
             return False
         if follower.has_news_since(token.position) or self._typing.serial != token.typing:
             return True  # it came while the answer was made
-        return await wait_for(self._clock, follower, left)
+        if self._to_device.may_have_news(request.requester, token.position):
+            return True
+        return await wait_for(self._clock, follower, left, request.requester.device_nid)
 
     async def _build(self, follower: Follower, request: SyncRequest, upto: int) -> _Answer:
         since = 0 if request.since is None else request.since.position
@@ -199,6 +224,8 @@ class Sync:
                 await self._add_older_account_data(personal, new, request, upto)
             answer.join += await self._joined.whole(new, request, upto, personal)
         answer.presence = await self._presence.news(follower, request, [r.room_nid for r in new])
+        told = 0 if request.since is None else request.since.messages
+        answer.to_device = await self._to_device.news(request.requester, told, upto)
         for row in changed:
             await self._add_elsewhere(answer, row, request, since, upto, personal)
         if not whole:

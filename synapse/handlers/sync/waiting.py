@@ -6,9 +6,9 @@ from synapse.streams.followers import Follower
 from synapse.util.clock import Clock
 
 
-async def wait_for(clock: Clock, follower: Follower, seconds: float) -> bool:
-    """Until something moves for the user: True, or time is up: False."""
-    woken = follower.wait()
+async def wait_for(clock: Clock, follower: Follower, seconds: float, device_nid: int = 0) -> bool:
+    """Until something moves for the user, or the device: True, or time is up: False."""
+    woken = follower.wait(device_nid)
     timed_out: list[bool] = []
     timer = clock.call_later(seconds, _time_out, woken, timed_out)
     try:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from synapse.storage.database import Database
+from synapse.storage.stores.inbox import forget_inboxes
 from synapse.storage.transaction import Transaction
 
 
@@ -101,6 +102,7 @@ class DeviceStore:
                 user_nid,
                 device_nids,
             )
+        forget_inboxes(txn, device_nids)
         return device_nids
 
     def _seen(self, txn: Transaction, sightings: list[Sighting]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from synapse.storage.database import Database
 from synapse.storage.stores.directory_changes import tell_directory
+from synapse.storage.stores.inbox import forget_inboxes
 from synapse.storage.stores.members import Membership
 from synapse.storage.stores.names import Names
 from synapse.storage.transaction import Transaction
@@ -61,6 +62,7 @@ _DEACTIVATE = """
         erased = CASE WHEN ? = 1 THEN 1 ELSE erased END
     WHERE user_nid = ?
 """
+_DEVICES = "SELECT device_nid FROM devices WHERE user_nid = ?"
 # What a closed account no longer needs, in tables that are keyed by user.
 _PRIVATE = (
     "access_tokens",
@@ -195,6 +197,8 @@ class UserStore:
         for item in items:
             txn.execute(_DEACTIVATE, int(item.erase), item.user_nid)
             txn.execute(_UNFINISHED_FROM_NOW, item.user_nid)
+            devices = txn.execute(_DEVICES, item.user_nid)
+            forget_inboxes(txn, [device_nid for (device_nid,) in devices])
             for table in (*_PRIVATE, "profiles") if item.erase else _PRIVATE:
                 txn.execute(f"DELETE FROM {table} WHERE user_nid = ?", item.user_nid)
 

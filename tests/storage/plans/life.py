@@ -16,7 +16,9 @@ from synapse.storage.stores import directory
 from synapse.storage.stores.delayed_events import DelayedEventStore
 from synapse.storage.stores.destination_lists import DestinationLists
 from synapse.storage.stores.event_graph import EventGraph
+from synapse.storage.stores.inbox import InboxStore
 from synapse.storage.stores.members import Membership
+from synapse.storage.stores.outbox import NewLetter
 from synapse.storage.stores.room_servers import RoomServerStore
 from synapse.storage.stores.staging import NewlyStaged, StagingStore
 from synapse.storage.stores.unread import UnreadStore
@@ -62,6 +64,7 @@ class LifeTestCase(FederatedLifeTestCase):
         await self._federate()
         await self._let_servers_in()
         await self._use_directories()
+        await self._send_to_devices()
         await self._delay_events()
         await self._send_notices()
         await self._restart()
@@ -107,6 +110,15 @@ class LifeTestCase(FederatedLifeTestCase):
         await self.get(alice, f"{V3}/notifications", limit=1)
         await self.ok("DELETE", f"{path}/subscription", token=alice)
         await self.get(alice, f"{UNSTABLE}/io.element.msc4308/thread_subscriptions", dir="b")
+
+    async def _send_to_devices(self) -> None:
+        path = f"{V3}/sendToDevice/org.example.hello"
+        for number in range(101):
+            messages: Any = {BOB: {"*": {}}, "@dave:remote.example": {"D": {}}}
+            await self.put(self.alice, f"{path}/{number}", {"messages": messages})
+        token = (await self.sync(self.bob))["next_batch"]
+        await self.sync(self.bob, since=token)
+        await InboxStore(self.database).trim(1)
 
     async def _use_directories(self) -> None:
         alias = f"{V3}/directory/room/%23other:test"
@@ -290,8 +302,22 @@ class LifeTestCase(FederatedLifeTestCase):
         await lists.servers("remote", "destination", backwards=False, skip=0, limit=10)
         await lists.server("remote.example")
         await lists.rooms("remote.example", backwards=False, skip=0, limit=10)
+        await self._post("remote.example")
         sending.stop()
         await self._hear_from_other_servers(room, dave, join.event_id)
+
+    async def _post(self, server: str) -> None:
+        """What the server must not miss."""
+        outbox = self.server.stores.outbox
+
+        def put(txn: Transaction, items: list[str]) -> None:
+            outbox.put(txn, [NewLetter(server, txn.stream(), b"{}") for server in items])
+
+        await self.database.write(put, server)
+        await outbox.servers()
+        await outbox.page(server, 10, 1_000)
+        await outbox.trim(server)
+        await outbox.sent(server, 1)
 
     async def _hear_from_other_servers(self, room: Room, user_id: str, event_id: str) -> None:
         """An event beside the newest one, and events that wait for what they stand on."""
