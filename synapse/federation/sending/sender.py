@@ -8,7 +8,7 @@ makes forgotten is sent twice; that harms nobody, since events are known by thei
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 from twisted.internet.defer import Deferred
@@ -17,7 +17,7 @@ from synapse.config.federation import FederationRetries
 from synapse.federation.backoff import Backoffs
 from synapse.federation.errors import RemoteError
 from synapse.federation.sending.backlog import Backlog
-from synapse.federation.sending.destination import Destination
+from synapse.federation.sending.destination import Destination, Item
 from synapse.federation.sending.pending_edus import PendingEdus
 from synapse.federation.sending.places import Places
 from synapse.federation.sending.transaction import (
@@ -220,7 +220,7 @@ class Sender:
         if not queue and not edus:
             return None
         items = list(queue) if len(queue) <= MAX_PDUS else list(islice(queue, MAX_PDUS))
-        told = edus.take(MAX_EDUS) if edus else ()
+        told = edus.take(_room_beside(items)) if edus else ()
         return self._dispatch.transaction(items, told, items[-1].position if items else 0)
 
     async def _missed(self, destination: Destination) -> Transaction | None:
@@ -233,7 +233,7 @@ class Sender:
             if not destination.is_open and page.up_to >= up_to:
                 destination.open(self.position)
             if page.items:
-                edus = destination.edus.take(MAX_EDUS)
+                edus = destination.edus.take(_room_beside(page.items))
                 return self._dispatch.transaction(page.items, edus, page.up_to)
             destination.sent(page.up_to)
             await breaks.take()
@@ -307,6 +307,11 @@ class Sender:
             destination.pause.callback(None)
         elif destination.is_behind:
             self.wake(destination)
+
+
+def _room_beside(items: Sequence[Item]) -> int:
+    """How many EDUs fit into a transaction beside those that have a position."""
+    return MAX_EDUS - sum(item.is_edu for item in items)
 
 
 def _cancel(destination: Destination) -> None:

@@ -7,12 +7,14 @@ from typing import Any
 import orjson
 
 from synapse.events.filtering import EventFilter
+from synapse.handlers.key_counts import as_json
 from synapse.handlers.push_rules import PushRules
 from synapse.handlers.sliding_sync.connections import Told
 from synapse.handlers.sliding_sync.request import THREADS, ExtensionConfig, SlidingRequest
 from synapse.handlers.sliding_sync.required_state import ANY
 from synapse.handlers.sliding_sync.room_list import RoomList
 from synapse.handlers.sliding_sync.windows import Windows
+from synapse.handlers.sync.encryption import EncryptionInSync
 from synapse.handlers.sync.ephemeral import Ephemeral, receipt_event
 from synapse.handlers.sync.personal import PersonalNews, personal_news, push_rule_news
 from synapse.handlers.thread_subscriptions import ThreadSubscriptions
@@ -78,12 +80,14 @@ class Extensions:
         receipts: ReceiptStore,
         ephemeral: Ephemeral,
         thread_subscriptions: ThreadSubscriptions,
+        encryption: EncryptionInSync,
     ) -> None:
         self._account_data = account_data
         self._push_rules = push_rules
         self._receipts = receipts
         self._ephemeral = ephemeral
         self._thread_subscriptions = thread_subscriptions
+        self._encryption = encryption
 
     async def extra(self, scope: Scope, follower: Follower) -> Extra:
         extra = Extra()
@@ -91,7 +95,7 @@ class Extensions:
         if (config := wanted.get("to_device")) is not None:
             extra.parts["to_device"] = _to_device(config, scope.token)
         if "e2ee" in wanted:
-            extra.parts["e2ee"] = _e2ee()
+            await self._add_encryption(extra, scope, follower)
         if (config := wanted.get(THREADS)) is not None:
             await self._add_threads(extra, scope, config, follower)
         if (config := wanted.get("account_data")) is not None:
@@ -101,6 +105,14 @@ class Extensions:
         if (config := wanted.get("typing")) is not None:
             _add(extra, "typing", await self._typing_of(scope, config))
         return extra
+
+    async def _add_encryption(self, extra: Extra, scope: Scope, follower: Follower) -> None:
+        token = scope.told.token
+        since, upto = None if token is None else token.position, scope.token.position
+        news = await self._encryption.news(follower, scope.request.requester, since, upto)
+        lists = {"changed": news.lists.changed, "left": news.lists.left}
+        extra.parts["e2ee"] = {"device_lists": lists, **as_json(news.counts)}
+        extra.has_news |= news.has_news
 
     async def _add_threads(
         self, extra: Extra, scope: Scope, config: ExtensionConfig, follower: Follower
@@ -212,11 +224,3 @@ def _add(extra: Extra, name: str, rooms: dict[str, Any]) -> None:
 
 def _to_device(config: ExtensionConfig, token: SyncToken) -> dict[str, Any]:
     return {"next_batch": config.since or str(token), "events": []}
-
-
-def _e2ee() -> dict[str, Any]:
-    return {
-        "device_lists": {"changed": [], "left": []},
-        "device_one_time_keys_count": {},
-        "device_unused_fallback_key_types": [],
-    }
