@@ -109,10 +109,11 @@ class DestinationStore:
     async def shared_with(self, server: str, user_nids: Sequence[int]) -> set[int]:
         """Those of some users who share rooms with users of a server."""
         rows = await self._database.fetch(
+            # `+ 0`: by user, and not by room.
             """SELECT DISTINCT m.user_nid FROM members m
                JOIN room_servers s ON s.room_nid = m.room_nid AND s.joined > 0
                AND s.server_nid = (SELECT nid FROM names WHERE name = ?)
-               WHERE m.user_nid = ANY(?) AND m.membership = 1""",
+               WHERE m.user_nid = ANY(?) AND m.membership + 0 = 1""",
             server,
             list(user_nids),
         )
