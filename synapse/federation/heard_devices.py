@@ -8,11 +8,14 @@ ours is left out: nobody asks for them.
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
+
 from synapse.api.errors import BadJson
 from synapse.federation.device_answers import device_of, is_stream_id, keys_of
 from synapse.federation.heard import user_of
 from synapse.federation.remote_lists import RemoteLists
 from synapse.handlers.keys.published import is_device_id
+from synapse.storage.stores.cross_signing import CrossSigningStore, Usage
 from synapse.storage.stores.names import Names
 from synapse.storage.stores.remote_devices import Outcome, RemoteDeviceStore, Update
 from synapse.util.background import Background
@@ -23,8 +26,15 @@ _MOST_PREVIOUS = 20
 class DevicesHeard:
     """Takes up `m.device_list_update` and `m.signing_key_update`."""
 
-    def __init__(self, store: RemoteDeviceStore, lists: RemoteLists, names: Names) -> None:
+    def __init__(
+        self,
+        store: RemoteDeviceStore,
+        cross_signing: CrossSigningStore,
+        lists: RemoteLists,
+        names: Names,
+    ) -> None:
         self._store = store
+        self._cross_signing = cross_signing
         self._lists = lists
         self._names = names
 
@@ -48,9 +58,20 @@ class DevicesHeard:
 
     async def take_up_keys(self, origin: str, content: dict[str, Any]) -> None:
         user_id = user_of(origin, content.get("user_id"))
-        keys = keys_of(content.get("master_key"), content.get("self_signing_key"), user_id)
-        # What is not told as a whole has to be asked for.
-        await self._take_up(Update(user_id, keys=keys if len(keys) == 2 else None))
+        known = await self._known_keys(user_id)
+        master = content.get("master_key") or known.get(Usage.MASTER)
+        told = content.get("self_signing_key")
+        keys = keys_of(master, told or known.get(Usage.SELF_SIGNING), user_id)
+        fits = len(keys) == 2 or (len(keys) == 1 and told is None)
+        await self._take_up(Update(user_id, keys=keys if fits else None))
+
+    async def _known_keys(self, user_id: str) -> dict[Usage, Any]:
+        """Some servers tell each key on its own: what isn't told is as it was."""
+        user_nid = await self._names.nid(user_id)
+        if user_nid is None:
+            return {}
+        keys = (await self._cross_signing.of_users([user_nid])).get(user_nid, {})
+        return {usage: orjson.loads(key.json) for usage, key in keys.items()}
 
     async def _take_up(self, update: Update) -> None:
         user_nid = await self._names.nid(update.user_id)

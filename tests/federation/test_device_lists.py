@@ -73,6 +73,22 @@ class DeviceListTestCase(EduTestCase):
         self.network.log.clear()
         return found
 
+    async def tell_two(self, edu_type: str, content: Any) -> None:
+        """Alice's server says something to Bob's."""
+        self.told_count = getattr(self, "told_count", 0) + 1
+        await Link(self.network, ONE, key_of(ONE)).request(
+            TWO,
+            "PUT",
+            f"/_matrix/federation/v1/send/hostile{self.told_count}",
+            json={
+                "origin": ONE,
+                "origin_server_ts": self.clock.now_ms(),
+                "pdus": [],
+                "edus": [{"edu_type": edu_type, "content": content}],
+            },
+        )
+        await self.settle()
+
 
 class QueryTests(DeviceListTestCase):
     async def test_a_list_is_asked_for_once(self) -> None:
@@ -252,6 +268,31 @@ class UpdateTests(DeviceListTestCase):
         self.assertEqual(await self.seen(), {self.a.device_id, "A2"})
         self.assertEqual(self.asked(), [])
 
+    async def test_keys_that_are_told_one_by_one(self) -> None:
+        await self.arrange()
+        await self.upload(self.a)
+        await self.seen()
+        old, new = KeyOwner(ALICE).keys(), KeyOwner(ALICE, "new").keys()
+        self.asked()
+        for name, keys, expected in (
+            ("master_key", old, [old["master_key"], None]),
+            ("self_signing_key", old, [old["master_key"], old["self_signing_key"]]),
+            ("master_key", old, [old["master_key"], old["self_signing_key"]]),
+            ("master_key", new, [new["master_key"], None]),
+            ("self_signing_key", new, [new["master_key"], new["self_signing_key"]]),
+        ):
+            content = {"user_id": ALICE, name: keys[name]}
+            await self.tell_two("m.signing_key_update", content)
+            answer = await self.query()
+            told = [answer[kind].get(ALICE) for kind in ("master_keys", "self_signing_keys")]
+            self.assertEqual(told, expected)
+        self.assertEqual(self.asked(), [])
+        # What doesn't fit is asked for.
+        content = {"user_id": ALICE, "self_signing_key": old["self_signing_key"]}
+        await self.tell_two("m.signing_key_update", content)
+        self.assertEqual((await self.query())["master_keys"], {})
+        self.assertEqual(len(self.asked()), 1)
+
     async def test_the_first_keys_of_a_user(self) -> None:
         await self.arrange()
         self.assertEqual(await self.seen(), set())
@@ -389,22 +430,6 @@ class UpdateTests(DeviceListTestCase):
 
 
 class HostileTests(DeviceListTestCase):
-    async def tell_two(self, edu_type: str, content: Any) -> None:
-        """Alice's server says something to Bob's."""
-        self.told_count = getattr(self, "told_count", 0) + 1
-        await Link(self.network, ONE, key_of(ONE)).request(
-            TWO,
-            "PUT",
-            f"/_matrix/federation/v1/send/hostile{self.told_count}",
-            json={
-                "origin": ONE,
-                "origin_server_ts": self.clock.now_ms(),
-                "pdus": [],
-                "edus": [{"edu_type": edu_type, "content": content}],
-            },
-        )
-        await self.settle()
-
     async def test_updates_that_make_no_sense_change_nothing(self) -> None:
         await self.arrange()
         await self.upload(self.a)

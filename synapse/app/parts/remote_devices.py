@@ -34,7 +34,7 @@ class RemoteDevices:
         self.keys = RemoteKeys(
             transport, self.lists, store, stores.cross_signing, stores.names, background, clock
         )
-        heard = DevicesHeard(store, self.lists, stores.names)
+        heard = DevicesHeard(store, stores.cross_signing, self.lists, stores.names)
         self.taken_up: Mapping[str, TakeUp] = {
             "m.device_list_update": heard.take_up_device,
             "m.signing_key_update": heard.take_up_keys,

@@ -48,7 +48,8 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What a server told of one device, or of a user's cross-signing keys."""
+    """What a server told of one device, or of a user's cross-signing keys; neither: something that
+    doesn't fit what we know."""
 
     user_id: str
     stream_id: int = 0
@@ -172,13 +173,12 @@ class RemoteDeviceStore:
         if update.keys is not None:
             put_keys(txn, user_nid, update.keys)
             return Outcome.APPLIED
-        if update.stream_id <= known.stream_id:
+        if update.device is not None and update.stream_id <= known.stream_id:
             return Outcome.KNOWN
         # Before its first change, a list has the number 0.
-        if max(update.prev, default=0) != known.stream_id:
+        if update.device is None or max(update.prev, default=0) != known.stream_id:
             txn.execute(_MISSED, user_nid)
             return Outcome.STALE
-        assert update.device is not None, "it is about a device or about keys"
         if update.is_deleted:
             txn.execute(
                 "DELETE FROM remote_devices WHERE user_nid = ? AND device_id = ?",

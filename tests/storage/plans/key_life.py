@@ -1,5 +1,7 @@
 """Encryption in the life of a server: keys that are published, asked for and kept."""
 
+from typing import Any
+
 from synapse.storage.stores.remote_devices import RemoteDevice, Update
 from tests.rest.client.key_owners import DeviceOwner, KeyOwner
 from tests.rest.client.test_account import password_stage
@@ -53,7 +55,7 @@ class KeyLifeTestCase(RoomLifeTestCase):
         keys = {"device_id": "R", "keys": device.identity()}
         told = {"user_id": ROB, "stream_id": 5, "devices": [keys], **KeyOwner(ROB).keys()}
         self.network.answers["elsewhere"] = told
-        body = {"device_keys": {ROB: []}}
+        body: dict[str, Any] = {"device_keys": {ROB: []}}
         await self.post(self.bob, f"{V3}/keys/query", body)
         rob = (await server.stores.names.nids([ROB]))[ROB]
         changed = RemoteDevice("R", None, "name")
