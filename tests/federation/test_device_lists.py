@@ -501,6 +501,21 @@ class SharingTests(DeviceListTestCase):
             await self.join(TWO, BOB, room_id)
         await self.settle()
 
+    async def test_a_user_who_comes_into_a_room_is_introduced(self) -> None:
+        await self.arrange()
+        eve = await self.register(ONE, "eve")
+        await self.client(ONE, "POST", f"{V3}/join/{self.room_id}", {}, token=eve)
+        await self.settle()
+        self.assertEqual(self.edus_of("m.device_list_update"), [], "she has no keys")
+        await self.client(ONE, "POST", f"{V3}/rooms/{self.room_id}/leave", {}, token=eve)
+        device = DeviceOwner(EVE, await self.device(ONE, eve))
+        await self.upload(device, eve)
+        self.assertEqual(self.edus_of("m.device_list_update"), [], "nobody is with her")
+        await self.client(ONE, "POST", f"{V3}/join/{self.room_id}", {}, token=eve)
+        await self.settle()
+        (update,) = self.edus_of("m.device_list_update")
+        self.assertEqual((update["user_id"], update["keys"]), (EVE, device.identity()))
+
     async def test_what_changed_meanwhile_is_seen_when_they_meet_again(self) -> None:
         await self.arrange()
         await self.upload(self.a)

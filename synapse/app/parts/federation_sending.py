@@ -9,6 +9,7 @@ from synapse.app.parts.streams import Streams
 from synapse.config.homeserver import HomeserverConfig
 from synapse.federation.backoff import Backoffs
 from synapse.federation.sending.backlog import Backlog
+from synapse.federation.sending.device_arrivals import DeviceArrivals
 from synapse.federation.sending.device_updates import DeviceUpdates
 from synapse.federation.sending.distributor import Distributor
 from synapse.federation.sending.ephemeral import ReceiptSending, TypingSending
@@ -76,6 +77,18 @@ class FederationSending:
             updates,
         )
         rooms.announcer.listen(distributor.committed)
+        arrivals = DeviceArrivals(
+            sender,
+            distributor,
+            rooms.cache,
+            changes,
+            updates,
+            stores.names,
+            clock,
+            background,
+            server_name=server_name,
+        )
+        rooms.announcer.listen_to_members(arrivals.member_moved)
         typing = TypingSending(
             sender, distributor, rooms.cache, clock, background, server_name=server_name
         )

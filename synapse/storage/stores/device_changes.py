@@ -57,6 +57,9 @@ _ROOMS = "SELECT user_nid, room_nid FROM members WHERE user_nid = ANY(?) AND mem
 _OUTGOING = """
     SELECT user_nid, device_id, stream, prev FROM device_changes
     WHERE prev IS NOT NULL AND stream > ? AND stream <= ? ORDER BY stream LIMIT ?"""
+_NEWEST = """
+    SELECT user_nid, device_id, stream, prev FROM device_changes
+    WHERE user_nid = ? AND device_id <> '' AND prev IS NOT NULL ORDER BY stream DESC LIMIT 1"""
 # One of the user's own, or of somebody who shares a room with them.
 _SINCE = """
     SELECT n.name FROM (SELECT DISTINCT user_nid FROM device_changes
@@ -139,6 +142,11 @@ class DeviceChanges:
         """The newest change of a user's devices, or 0."""
         row = await self._database.fetch_one(_LATEST, [user_nid])
         return 0 if row is None else int(row[1])
+
+    async def newest(self, user_nid: int) -> OutgoingChange | None:
+        """The newest change of the devices of a user of ours."""
+        row = await self._database.fetch_one(_NEWEST, user_nid)
+        return None if row is None else OutgoingChange(*row)
 
     async def outgoing(self, after: int, up_to: int, limit: int) -> list[OutgoingChange]:
         """The changes of devices of ours in a stretch of the stream, in order."""

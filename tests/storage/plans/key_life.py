@@ -72,6 +72,7 @@ class KeyLifeTestCase(RoomLifeTestCase):
         room = await server.rooms.cache.get(room_id)
         await store.kept_in(room.nid)
         await server.stores.device_changes.latest(rob)
+        await server.stores.device_changes.newest(rob)
         await server.stores.device_changes.outgoing(0, 2**60, 10)
         await server.stores.destinations.shared_with("elsewhere", [rob])
         await server.stores.destinations.servers_of_user(rob)
