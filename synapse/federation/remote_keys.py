@@ -15,6 +15,7 @@ from synapse.api.errors import MatrixError
 from synapse.federation.device_answers import key_answer_of
 from synapse.federation.errors import RemoteError
 from synapse.federation.remote_lists import NoList, RemoteLists
+from synapse.federation.sending.places import Places
 from synapse.federation.wire import Transport
 from synapse.handlers.keys.answers import KeyAnswer, Wanted, is_wanted
 from synapse.handlers.keys.published import one_time_keys_of
@@ -33,6 +34,8 @@ _KEYS = "/_matrix/federation/v1/user/keys"
 # So many lists of one server's users are begun for one question. If more are missing, the server is
 # asked once for all, and each list when it is needed again.
 _MOST_LISTS = 20
+# Of the servers of one question, so many are asked at the same time.
+_SERVERS_AT_ONCE = 50
 
 
 class RemoteKeys:
@@ -87,14 +90,18 @@ class RemoteKeys:
         answers: dict[str, T] = {}
         failures: dict[str, Any] = {}
         done: Deferred[None] = Deferred()
+        places = Places(_SERVERS_AT_ONCE)
 
         async def ask_one(server: str) -> None:
+            await places.acquire()
             try:
-                answers[server] = await ask(server)
+                if not done.called:  # else nobody waits any more
+                    answers[server] = await ask(server)
             except (RequestFailed, RemoteError, NoList, MatrixError) as error:
                 logger.info("Keys of users of %s can't be had: %s", server, error)
                 failures[server] = _failure(error)
             finally:
+                places.release()
                 if len(answers) + len(failures) == len(servers) and not done.called:
                     done.callback(None)
 

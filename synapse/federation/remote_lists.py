@@ -160,16 +160,21 @@ class RemoteLists:
         try:
             while waiting.users and not self._is_stopped:
                 user_id, user_nid = next(iter(waiting.users.items()))
+                # One that can't be had keeps no other back: it will be the last one.
                 del waiting.users[user_id]
                 try:
                     await self._fetch_in_turn(user_id, user_nid)
-                except (RequestFailed, RemoteError, NoList, MatrixError) as error:
-                    logger.info("The devices of %s can't be fetched: %s", user_id, error)
+                except BaseException:
                     waiting.users[user_id] = user_nid
-                    self._pause(server, waiting)
-                    return
+                    raise
                 waiting.pause_s = _FIRST_PAUSE_S
             del self._waiting[server]
+        except (RequestFailed, RemoteError, NoList, MatrixError) as error:
+            logger.info("The devices of %s can't be fetched: %s", user_id, error)
+            self._pause(server, waiting)
+        except BaseException:
+            self._pause(server, waiting)
+            raise
         finally:
             waiting.is_working = False
 
