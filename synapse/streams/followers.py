@@ -22,7 +22,7 @@ from synapse.util.clock import Clock
 # A user who has not synced for this long is no longer followed; longer than any sync may wait.
 IDLE_MS = 15 * 60 * 1000
 # Of a follower; clients that were away for longer have the database asked.
-_DEVICE_MOVES_KEPT = 1_000
+DEVICE_MOVES_KEPT = 100
 
 
 class DeviceMove(NamedTuple):
@@ -48,7 +48,7 @@ class Follower:
         self.membership_moved = 0
         # Users whose devices the follower's clients may have to ask for, the newest change last,
         # and the position from which on these are all.
-        self.device_moves: OrderedDict[str, DeviceMove] = OrderedDict()
+        self.device_moves: dict[str, DeviceMove] = {}
         self.device_moves_since = 0
         # The serial up to which news of presence may be told to clients that wait.
         self.presence = 0
@@ -85,10 +85,10 @@ class Follower:
 
     def note_device_move(self, user_id: str, move: DeviceMove) -> None:
         moves = self.device_moves
+        moves.pop(user_id, None)
         moves[user_id] = move
-        moves.move_to_end(user_id)
-        if len(moves) > _DEVICE_MOVES_KEPT:
-            self.device_moves_since = moves.popitem(last=False)[1].position
+        if len(moves) > DEVICE_MOVES_KEPT:
+            self.device_moves_since = moves.pop(next(iter(moves))).position
 
     def wait(self) -> Deferred[None]:
         """Fires when something moved for the user. Cancel it to stop waiting."""

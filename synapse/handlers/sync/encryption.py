@@ -14,6 +14,7 @@ from synapse.storage.stores.device_keys import Counts, DeviceKeyStore
 from synapse.streams.followers import Follower
 
 _NO_LISTS = DeviceListNews([], [])
+_NO_LISTS_JSON = b'{"changed":[],"left":[]}'
 
 
 class EncryptionNews(NamedTuple):
@@ -25,7 +26,9 @@ class EncryptionNews(NamedTuple):
 
     def as_members(self) -> bytes:
         """The members of a JSON object, without its braces."""
-        lists = orjson.dumps({"changed": self.lists.changed, "left": self.lists.left})
+        lists = _NO_LISTS_JSON
+        if self.lists.changed or self.lists.left:
+            lists = orjson.dumps({"changed": self.lists.changed, "left": self.lists.left})
         return b'"device_lists":%b,%b' % (lists, as_members(self.counts))
 
 
@@ -54,5 +57,5 @@ class EncryptionInSync:
         """The members for one who is to go on as if there were no news."""
         counts = self._counts.peek(requester.device_nid)
         if counts is None:
-            return b'"device_lists":{"changed":[],"left":[]}'
+            return b'"device_lists":' + _NO_LISTS_JSON
         return EncryptionNews(_NO_LISTS, counts, False).as_members()

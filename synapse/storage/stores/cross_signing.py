@@ -115,6 +115,10 @@ class CrossSigningStore:
         """False if the user has got another master key meanwhile; then nothing is changed."""
         return await self._database.write(self._replace, new)
 
+    async def forget(self, user_nid: int) -> None:
+        """A user has no keys any more."""
+        await self._database.write(self._forget, user_nid)
+
     async def sign(self, new: NewSignatures) -> None:
         """Keep signatures. Those on keys of the signer's own are a change that others are told."""
         await self._database.write(self._sign, new)
@@ -130,6 +134,12 @@ class CrossSigningStore:
             return False
         put_keys(txn, item.user_nid, item.keys)
         return True
+
+    def _forget(self, txn: Transaction, user_nids: list[int]) -> None:
+        rows = txn.execute(_OF_USERS, user_nids)
+        self._changes.record(txn, [(row[0], USER) for row in rows])
+        for user_nid in user_nids:
+            put_keys(txn, user_nid, [])
 
     def _sign(self, txn: Transaction, items: list[NewSignatures]) -> None:
         signatures = [signature for item in items for signature in item.signatures]

@@ -92,6 +92,14 @@ class KeyUploadTests(CrossSigningTestCase):
         self.assertEqual(failed, (403, "M_FORBIDDEN"))
         self.assertEqual(await self.told(self.alice), [None, None, None])
 
+    async def test_keys_go_with_their_account(self) -> None:
+        await self.people()
+        await self.publish(self.alice, self.alices.keys())
+        body = {"auth": password_stage()}
+        await self.post(self.alice, f"{V3}/account/deactivate", body)
+        await self.finish_background()
+        self.assertEqual(await self.told(self.bob), [None, None, None])
+
     async def test_devices_and_keys_have_different_names(self) -> None:
         await self.people()
         named = self.alices.self_signing.public

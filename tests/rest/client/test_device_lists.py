@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from synapse.streams.followers import DEVICE_MOVES_KEPT
 from tests.http.client import Connection
 from tests.rest.client.key_owners import DeviceOwner, KeyOwner
 from tests.rest.client.test_account import password_stage
@@ -219,11 +220,11 @@ class WaitingTests(DeviceListTestCase):
         follower = self.server.streams.followers.get(await self.server.stores.names.nid(BOB) or 0)
         assert follower is not None
         room = await self.server.rooms.cache.get(room_id)
-        for number in range(1_000):
+        for number in range(DEVICE_MOVES_KEPT):
             self.server.streams.followers.member_moved(
                 room.nid, f"@{number}:test", follower.device_moves[ALICE].position, is_gone=True
             )
-        self.assertEqual(len(follower.device_moves), 1_000)
+        self.assertEqual(len(follower.device_moves), DEVICE_MOVES_KEPT)
         self.assertEqual(await self.told(self.bob), ({ALICE}, set()))
 
     async def test_a_sync_without_news_asks_the_database_nothing(self) -> None:
