@@ -55,6 +55,10 @@ EXTRAS["all"] = [requirement for extra in EXTRAS.values() for requirement in ext
 EXTRAS["dev"] = [
     *EXTRAS["postgres"],
     *EXTRAS["url-preview"],
+    "atomicwrites>=1.4,<2",  # these four let matrix-nio encrypt
+    "cachetools>=5.3,<9",
+    "peewee>=3.14,<4",
+    "vodozemac>=0.9,<1",
     "docutils>=0.21,<1",
     "hypothesis>=6.100,<7",
     "import-linter>=2.0,<3",

@@ -40,6 +40,9 @@ class Chores:
         background.spawn("resume presence", self._server.streams.presence.resume())
         background.spawn("resume delayed events", self._server.sending.delayed_sending.resume())
         background.spawn("resume sending to other servers", self._server.federation.sending.start())
+        background.spawn(
+            "resume lists of devices", self._server.federation.remote_devices.lists.resume()
+        )
         background.spawn("resume the inbox", self._server.federation.inbox.resume())
         background.spawn("background updates", self.updates.run())
         for reader in self._readers:
@@ -52,6 +55,7 @@ class Chores:
             reader.stop()
         self._server.federation.inbox.stop()
         self._server.federation.sending.stop()
+        self._server.federation.remote_devices.lists.stop()
         self._server.sending.delayed_sending.stop()
         self._server.rooms.purging.stop()
         self._server.rooms.fork_merging.stop()

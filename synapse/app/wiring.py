@@ -11,8 +11,10 @@ from synapse.app.parts.access import Access
 from synapse.app.parts.answering import Answering
 from synapse.app.parts.asking import Asking
 from synapse.app.parts.attention import Attention
+from synapse.app.parts.device_keys import DeviceKeys
 from synapse.app.parts.device_messages import device_messages
 from synapse.app.parts.discovery import Discovery
+from synapse.app.parts.encryption import Encryption
 from synapse.app.parts.entering import Entering
 from synapse.app.parts.federation import Federation
 from synapse.app.parts.hosting import Hosting
@@ -75,16 +77,32 @@ class Server:
         self.rooms = rooms = Rooms(
             config, database, clock, key, background, stores, streams, transport
         )
+        # Keys of our users' devices, by which they encrypt for each other.
+        self.device_keys = device_keys = DeviceKeys(database, stores, streams, rooms)
         # Keys of homeservers: ours, others', and whether these signed what they say.
         self.keys = keys = Keys(config, database, clock, transport, [key, *other_keys], notary_keys)
         # Other homeservers: what they tell us, and what we ask them.
         self.federation = federation = Federation(
-            config, database, clock, background, transport, stores, streams, rooms, keys, key
+            config,
+            database,
+            clock,
+            background,
+            transport,
+            stores,
+            streams,
+            rooms,
+            device_keys,
+            keys,
+            key,
         )
         # What our users want of other servers: history, profiles, aliases, spaces.
         asking = Asking(clock, background, transport, stores, rooms, federation)
         # Who is it? Tokens, passwords, sessions.
         self.access = access = Access(config, database, clock, background, workers, stores)
+        # Publishing keys, and asking for those of others.
+        self.encryption = Encryption(
+            config, database, stores, streams, device_keys, federation, access
+        )
         # The doors of rooms: creation, aliases, joining and leaving, upgrades.
         self.entering = entering = Entering(
             config,
@@ -132,10 +150,11 @@ class Server:
             reading,
             settings,
             news,
+            device_keys,
         )
         # Sync by windows.
         self.sliding_sync = sliding_sync(
-            config, database, clock, stores, streams, rooms, entering, settings, news
+            config, database, clock, stores, streams, rooms, entering, settings, news, device_keys
         )
         # What users do while they read: typing notices, receipts, notifications.
         self.attention = Attention(database, clock, stores, streams, rooms, news)
@@ -144,4 +163,6 @@ class Server:
             config, database, clock, background, stores, rooms, entering, reading, asking
         )
         # What other servers want of us.
-        self.answering = Answering(config, database, clock, stores, rooms, federation, discovery)
+        self.answering = Answering(
+            config, database, clock, stores, rooms, device_keys, federation, discovery
+        )

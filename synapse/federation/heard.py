@@ -3,8 +3,8 @@
 Server-server API, "Typing Notifications", "Receipts", "Presence". A server tells of its own users
 only, in rooms in which they are, and whose list of servers (`m.room.server_acl`) admits it.
 
-`m.device_list_update` and `m.signing_key_update` are for encryption: nobody takes them up yet. Who
-does is named beside these, in `synapse.app.parts.federation`.
+Changes of devices and keys are taken up in `heard_devices`, messages to devices in
+`heard_messages`. Who takes up what is named in `synapse.app.parts.federation`.
 """
 
 from collections.abc import Iterator
@@ -65,7 +65,7 @@ class TypingHeard:
         self._typing = typing
 
     async def take_up(self, origin: str, content: dict[str, Any]) -> None:
-        user_id = _user_of(origin, content.get("user_id"))
+        user_id = user_of(origin, content.get("user_id"))
         room = await self._rooms.room(origin, content.get("room_id"))
         if not await self._rooms.is_member(room, user_id):
             raise Forbidden(f"{user_id} is not in the room")
@@ -176,7 +176,7 @@ class PresenceHeard:
         return max(0, self._clock.now_ms() - ago_ms)
 
 
-def _user_of(origin: str, user_id: Any) -> str:
+def user_of(origin: str, user_id: Any) -> str:
     if not is_user_id(user_id) or domain_of(user_id) != origin:
         raise Forbidden(f"It is not about a user of {origin}")
     return user_id

@@ -1,18 +1,19 @@
 """What we tell other servers of our users' devices and keys.
 
-Until there are keys, devices are told without: whoever encrypts for them finds that none can read.
+Devices without keys are not told: nobody can encrypt anything for them.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from synapse.api.errors import BadJson, InvalidParam, NotFound
+from synapse.api.errors import InvalidParam, NotFound
 from synapse.api.identifiers import domain_of, is_user_id
-from synapse.storage.database import Database
-from synapse.storage.stores.devices import Device, DeviceStore
+from synapse.handlers.keys.local import LocalKeys
+from synapse.handlers.keys.queries import claimed_json
+from synapse.handlers.keys.requests import claims, wanted_devices
+from synapse.storage.stores.device_changes import DeviceChanges
+from synapse.storage.stores.device_keys import DeviceKeyStore
 from synapse.storage.stores.users import UserStore
-
-_MAX_USERS = 1_000
 
 
 class ToldDevices:
@@ -21,64 +22,57 @@ class ToldDevices:
     def __init__(
         self,
         users: UserStore,
-        devices: DeviceStore,
-        database: Database,
+        local: LocalKeys,
+        store: DeviceKeyStore,
+        changes: DeviceChanges,
         *,
         server_name: str,
         tells_names: bool,
     ) -> None:
         """`tells_names`: also how users call their devices."""
         self._users = users
-        self._devices = devices
-        self._database = database
+        self._local = local
+        self._store = store
+        self._changes = changes
         self._server_name = server_name
         self._tells_names = tells_names
 
     async def of_user(self, user_id: str) -> dict[str, Any]:
         """A user's devices. Raises `InvalidParam` and `NotFound`."""
-        if not self._is_ours(user_id):
+        if not is_user_id(user_id) or domain_of(user_id) != self._server_name:
             raise InvalidParam("Not a user of this server")
-        # Before they are read: what changes meanwhile has a later position.
-        position = self._database.position
         user = await self._users.user(user_id)
         if user is None:
             raise NotFound("There is no such user")
-        devices = await self._devices.devices(user.user_nid)
-        return {
+        # Before they are read: what changes meanwhile is told again.
+        stream_id = await self._changes.latest(user.user_nid)
+        keys = await self._local.of({user_id: []}, with_names=self._tells_names)
+        devices = keys.device_keys.get(user_id, {})
+        answer: dict[str, Any] = {
             "user_id": user_id,
-            "stream_id": position,
-            "devices": [self._shown(user_id, device) for device in devices],
+            "stream_id": stream_id,
+            "devices": [shown(device_id, device) for device_id, device in devices.items()],
         }
+        if user_id in keys.master_keys:
+            answer["master_key"] = keys.master_keys[user_id]
+        if user_id in keys.self_signing_keys:
+            answer["self_signing_key"] = keys.self_signing_keys[user_id]
+        return answer
 
-    def keys(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+    async def keys(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """The identity keys of users' devices. Raises `BadJson`."""
-        self._check(asked, list)
-        return {"device_keys": {user_id: {} for user_id in asked}}
+        wanted = wanted_devices(asked, self._server_name)
+        return (await self._local.of(wanted, with_names=self._tells_names)).to_json()
 
-    def claimed(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+    async def claimed(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """One-time keys of devices: each is told once. Raises `BadJson`."""
-        self._check(asked, dict)
-        return {"one_time_keys": {}}
+        claimed = await self._store.claim(claims(asked, self._server_name))
+        return {"one_time_keys": claimed_json(claimed)}
 
-    def _check(self, asked: Mapping[str, Any], kind: type) -> None:
-        if len(asked) > _MAX_USERS:
-            raise BadJson(f"At most {_MAX_USERS} users can be asked about")
-        for user_id, devices in asked.items():
-            if not self._is_ours(user_id) or not isinstance(devices, kind):
-                raise BadJson(f"{user_id[:255]!r} is not asked about as it should be")
 
-    def _is_ours(self, user_id: str) -> bool:
-        return is_user_id(user_id) and domain_of(user_id) == self._server_name
-
-    def _shown(self, user_id: str, device: Device) -> dict[str, Any]:
-        keys = {
-            "user_id": user_id,
-            "device_id": device.device_id,
-            "algorithms": [],
-            "keys": {},
-            "signatures": {},
-        }
-        shown: dict[str, Any] = {"device_id": device.device_id, "keys": keys}
-        if self._tells_names and device.display_name is not None:
-            shown["device_display_name"] = device.display_name
-        return shown
+def shown(device_id: str, device: dict[str, Any]) -> dict[str, Any]:
+    """A device in the form in which servers tell of it: its name stands beside its keys."""
+    keys = dict(device)
+    name = keys.pop("unsigned", {}).get("device_display_name")
+    told = {"device_id": device_id, "keys": keys}
+    return told if name is None else {**told, "device_display_name": name}

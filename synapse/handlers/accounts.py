@@ -10,6 +10,7 @@ from synapse.handlers.passwords import Passwords
 from synapse.handlers.sessions import Sessions
 from synapse.handlers.ui_auth import UiAuth
 from synapse.http.json_body import JsonObject
+from synapse.storage.stores.cross_signing import CrossSigningStore
 from synapse.storage.stores.users import Deactivation, UserStore
 from synapse.util.background import Background
 
@@ -32,6 +33,7 @@ class Accounts:
         passwords: Passwords,
         sessions: Sessions,
         ui_auth: UiAuth,
+        cross_signing: CrossSigningStore,
         leaver: Leaver,
         background: Background,
         config: PasswordConfig,
@@ -40,6 +42,7 @@ class Accounts:
         self._passwords = passwords
         self._sessions = sessions
         self._ui_auth = ui_auth
+        self._cross_signing = cross_signing
         self._leaver = leaver
         self._background = background
         self.can_change_password = config.enabled and config.localdb_enabled
@@ -64,6 +67,7 @@ class Accounts:
         await self._ui_auth.confirm(requester, "deactivate", body)
         await self._users.deactivate(Deactivation(requester.user_nid, erase))
         await self._sessions.end_all(requester.user_nid)
+        await self._cross_signing.forget(requester.user_nid)
         self._leave_rooms(requester.user_nid, requester.user_id)
 
     async def resume(self) -> None:

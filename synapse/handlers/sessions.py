@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from synapse.api.errors import InvalidParam, UnknownToken
+from synapse.api.errors import Forbidden, InvalidParam, UnknownToken
 from synapse.config.registration import RegistrationConfig
 from synapse.handlers.auth import Auth, Requester, UserLocked
 from synapse.handlers.token_format import (
@@ -11,6 +11,7 @@ from synapse.handlers.token_format import (
     new_refresh_token,
     token_hash,
 )
+from synapse.storage.stores.cross_signing import CrossSigningStore
 from synapse.storage.stores.devices import DeviceStore, Removal
 from synapse.storage.stores.tokens import Exchange, NewSession, NewTokens, TokenStore
 from synapse.util.clock import Clock
@@ -26,12 +27,14 @@ class Sessions:
         self,
         tokens: TokenStore,
         devices: DeviceStore,
+        cross_signing: CrossSigningStore,
         auth: Auth,
         clock: Clock,
         config: RegistrationConfig,
     ) -> None:
         self._tokens = tokens
         self._devices = devices
+        self._cross_signing = cross_signing
         self._auth = auth
         self._clock = clock
         self._config = config
@@ -51,6 +54,8 @@ class Sessions:
         """
         device_id = device_id or new_device_id()
         require_device_id(device_id)
+        if await self._cross_signing.is_key(user_nid, device_id):
+            raise Forbidden("A cross-signing key has this id already")
         if display_name is not None:
             display_name = display_name.replace("\0", "")[:MAX_DISPLAY_NAME_LENGTH]
         now_ms = self._clock.now_ms()

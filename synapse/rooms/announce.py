@@ -36,10 +36,15 @@ class Announcer:
         self._domain = ":" + server_name
         self._tell_membership = membership_changed
         self._listeners: list[Callable[[list[Chunk]], object]] = []
+        self._mover_listeners: list[Callable[[int, str, bool], object]] = []
 
     def listen(self, callback: Callable[[list[Chunk]], object]) -> None:
         """Tell of chunks after their commit, when all else that concerns them was told."""
         self._listeners.append(callback)
+
+    def listen_to_members(self, callback: Callable[[int, str, bool], object]) -> None:
+        """Tell of users, of whichever server, who come into a room (False) or leave it (True)."""
+        self._mover_listeners.append(callback)
 
     def committed(self, chunks: list[Chunk]) -> None:
         """Tell of chunks that were committed together."""
@@ -80,10 +85,23 @@ class Announcer:
     def _tell_memberships(self, room_nid: int, entry: Entry) -> None:
         event = entry.event
         if event.type == EventTypes.MEMBER and event.state_key and event.slot not in entry.flips:
+            before = None if entry.replaces is None else entry.replaces.membership
+            if Membership.JOIN.text in (before, event.membership) and before != event.membership:
+                self._member_moved(room_nid, event.state_key, event, entry.position)
             self._membership_changed(room_nid, event.state_key, event, entry.position)
         for slot, winner in entry.flips.items():
             if slot[0] == EventTypes.MEMBER:
+                self._member_moved(room_nid, slot[1], winner, entry.position)
                 self._membership_changed(room_nid, slot[1], winner, entry.position)
+
+    def _member_moved(
+        self, room_nid: int, user_id: str, event: Event | None, position: int
+    ) -> None:
+        """A user came into the room or left it, or may have."""
+        is_gone = event is None or event.membership != Membership.JOIN.text
+        self._followers.member_moved(room_nid, user_id, position, is_gone=is_gone)
+        for listener in self._mover_listeners:
+            listener(room_nid, user_id, is_gone)
 
     def _membership_changed(
         self, room_nid: int, user_id: str, event: Event | None, position: int

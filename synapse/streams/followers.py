@@ -11,6 +11,7 @@ database once.
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from twisted.internet.defer import CancelledError, Deferred
 
@@ -20,6 +21,15 @@ from synapse.util.clock import Clock
 
 # A user who has not synced for this long is no longer followed; longer than any sync may wait.
 IDLE_MS = 15 * 60 * 1000
+# Of a follower; clients that were away for longer have the database asked.
+DEVICE_MOVES_KEPT = 100
+
+
+class DeviceMove(NamedTuple):
+    """When a user's devices last changed for a follower, or whether they share a room."""
+
+    position: int
+    is_gone: bool  # the user left a room
 
 
 class Follower:
@@ -36,6 +46,10 @@ class Follower:
         self.own = 0
         # When the user last came into a room, or out of one.
         self.membership_moved = 0
+        # Users whose devices the follower's clients may have to ask for, the newest change last,
+        # and the position from which on these are all.
+        self.device_moves: dict[str, DeviceMove] = {}
+        self.device_moves_since = 0
         # The serial up to which news of presence may be told to clients that wait.
         self.presence = 0
         self.used_ms = 0
@@ -60,10 +74,21 @@ class Follower:
         return rooms
 
     def has_news_since(self, position: int) -> bool:
-        if self.own > position:
+        if self.own > position or self.has_device_moves_since(position):
             return True
         newest = next(reversed(self.touched.values()), 0)
         return newest > position
+
+    def has_device_moves_since(self, position: int) -> bool:
+        newest = next(reversed(self.device_moves.values()), None)
+        return newest is not None and newest.position > position
+
+    def note_device_move(self, user_id: str, move: DeviceMove) -> None:
+        moves = self.device_moves
+        moves.pop(user_id, None)
+        moves[user_id] = move
+        if len(moves) > DEVICE_MOVES_KEPT:
+            self.device_moves_since = moves.pop(next(iter(moves))).position
 
     def wait(self, device_nid: int = 0) -> Deferred[None]:
         """Fires when something moved for the user, or for the device. Cancel it to stop waiting."""
@@ -172,6 +197,32 @@ class Followers:
         follower = self._by_user.get(user_nid)
         if follower is not None:
             follower.own = max(follower.own, position)
+            self._moved[user_nid] = follower
+
+    def devices_changed(
+        self, user_nid: int, user_id: str, room_nids: Iterable[int], position: int
+    ) -> None:
+        """The devices of a user, who is in these rooms, have changed. `user_nid` is told, too."""
+        move = DeviceMove(position, is_gone=False)
+        concerned = {f.user_nid: f for nid in room_nids for f in self.of_room(nid)}
+        if own := self._by_user.get(user_nid):
+            concerned[user_nid] = own
+        for follower in concerned.values():
+            follower.note_device_move(user_id, move)
+        self._moved.update(concerned)
+
+    def member_moved(self, room_nid: int, user_id: str, position: int, *, is_gone: bool) -> None:
+        """A user, of whichever server, came into a room or left it: who is there may begin, or
+        cease, to care for their devices."""
+        move = DeviceMove(position, is_gone)
+        for follower in self.of_room(room_nid):
+            if follower.user_id != user_id:
+                follower.note_device_move(user_id, move)
+
+    def poke(self, user_nid: int) -> None:
+        """Something moved for a user that knows its own position."""
+        follower = self._by_user.get(user_nid)
+        if follower is not None:
             self._moved[user_nid] = follower
 
     def device_moved(self, user_nid: int, device_nid: int) -> None:

@@ -10,7 +10,9 @@ from synapse.storage.stores.boxes import BoxTable
 from synapse.storage.stores.outbox import NewLetter
 from synapse.storage.transaction import Transaction
 from synapse.util import canonicaljson
-from tests.federation.test_sending import MINUTE_S, ONE, TWO, SendingTestCase, flat
+from tests.federation.test_sending import ALICE, MINUTE_S, ONE, TWO, SendingTestCase, flat
+from tests.rest.client.key_owners import DeviceOwner
+from tests.rest.rooms import V3
 
 TYPE = "org.example.letter"
 
@@ -66,6 +68,32 @@ class OutboxTests(SendingTestCase):
         self.assertEqual(flat(self.arrived()), texts)
         self.assertLessEqual(max(len(sent[2]["edus"]) for sent in transactions), 100)
         self.assertEqual(await self.heard(), ["hello"])
+
+    async def test_they_leave_room_for_changes_of_devices(self) -> None:
+        await self.arrange()
+        self.network.cut_off(TWO)
+        texts = [str(number) for number in range(250)]
+        await self.post(*texts)
+        for number in range(30):
+            device = DeviceOwner(ALICE, f"D{number}")
+            login = {
+                "type": "m.login.password",
+                "identifier": {"type": "m.id.user", "user": "alice"},
+                "password": "correct horse",
+                "device_id": device.device_id,
+            }
+            token = (await self.client(ONE, "POST", f"{V3}/login", login))["access_token"]
+            body = {"device_keys": device.identity()}
+            await self.client(ONE, "POST", f"{V3}/keys/upload", body, token=token)
+        await self.settle()
+        self.network.heal()
+        self.servers[ONE].federation.backoffs.forget(TWO)
+        await self.settle(1)
+        edus = [sent[2].get("edus", []) for sent in self.network.transactions]
+        self.assertLessEqual(max(map(len, edus)), 100)
+        changed = [e for some in edus for e in some if e["edu_type"] == "m.device_list_update"]
+        self.assertEqual([e["content"]["device_id"] for e in changed], [f"D{n}" for n in range(30)])
+        self.assertEqual(flat(self.arrived()), texts)
 
     async def test_a_transaction_has_no_more_than_two_mebibytes_of_them(self) -> None:
         await self.arrange()

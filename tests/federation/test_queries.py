@@ -1,4 +1,4 @@
-"""Profiles, aliases, directories, spaces and devices: told to other servers, and asked of them."""
+"""Profiles, aliases, directories, spaces: told to other servers, and asked of them."""
 
 from dataclasses import replace
 from typing import Any
@@ -13,7 +13,6 @@ from synapse.http.routing import Router
 from synapse.metrics.exposition import Registry
 from tests.federation.shared_rooms import (
     ALICE,
-    BOB,
     FEDERATION,
     ONE,
     THIRD,
@@ -53,7 +52,6 @@ FAILURES: list[tuple[Exception, int, str]] = [
     (RemoteError(ONE, 401, "M_UNAUTHORIZED", "who?"), 502, "M_UNKNOWN"),
     (RemoteError(ONE, 429, "M_LIMIT_EXCEEDED", "slowly"), 429, "M_LIMIT_EXCEEDED"),
 ]
-_MISUSES: list[Any] = [{BOB: []}, {"x": {}}, {ALICE: 7}]
 NONSENSE: list[Any] = [[], "text", None, 7, {"chunk": 7}, {"room_id": 7, "servers": []}]
 
 
@@ -418,52 +416,6 @@ class SpaceTests(QueryTestCase):
         answer = await self.read(path)
         self.assertEqual(answer.status, 200)
         self.assertLessEqual(Endless.asked, 30)
-
-
-class DeviceTests(QueryTestCase):
-    async def test_devices(self) -> None:
-        await self.arrange()
-        path = "/user/devices/" + quote(ALICE)
-        told = await self.ask(TWO).get(path)
-        self.assertEqual(told["user_id"], ALICE)
-        (device,) = told["devices"]
-        self.assertEqual(device["keys"]["keys"], {})
-        self.assertNotIn("device_display_name", device)
-        for user_id, expected in (
-            ("@nobody:one.test", (404, "M_NOT_FOUND")),
-            (BOB, (400, "M_INVALID_PARAM")),
-            ("x", (400, "M_INVALID_PARAM")),
-        ):
-            error = await self.refused(self.ask(TWO).get("/user/devices/" + quote(user_id)))
-            self.assertEqual(error, expected)
-
-    async def test_names_of_devices_are_told_if_the_administrator_allows_it(self) -> None:
-        await self.arrange()
-        body = {
-            "type": "m.login.password",
-            "identifier": {"type": "m.id.user", "user": "alice"},
-            "password": "correct horse",
-            "initial_device_display_name": "telephone",
-        }
-        await self.client(ONE, "POST", f"{V3}/login", body)
-        self.one.answering.devices._tells_names = True
-        told = await self.ask(TWO).get("/user/devices/" + quote(ALICE))
-        self.assertEqual(told["devices"][-1]["device_display_name"], "telephone")
-
-    async def test_there_are_no_keys_yet(self) -> None:
-        await self.arrange()
-        asker = self.ask(TWO)
-        answer = await asker.post("/user/keys/query", {"device_keys": {ALICE: []}})
-        self.assertEqual(answer, {"device_keys": {ALICE: {}}})
-        answer = await asker.post(
-            "/user/keys/claim", {"one_time_keys": {ALICE: {"D": "signed_curve25519"}}}
-        )
-        self.assertEqual(answer, {"one_time_keys": {}})
-        for name, path in (("device_keys", "query"), ("one_time_keys", "claim")):
-            many: dict[str, Any] = {f"@u{number}:one.test": [] for number in range(1001)}
-            for asked in [*_MISUSES, many]:
-                error = await self.refused(asker.post(f"/user/keys/{path}", {name: asked}))
-                self.assertEqual(error, (400, "M_BAD_JSON"))
 
 
 class OpenToAllTests(QueryTestCase):

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from nio import (
     AsyncClient,
+    AsyncClientConfig,
     InviteMemberEvent,
     ReceiptEvent,
     RoomMessageText,
@@ -20,6 +21,7 @@ from tests.interop.server import SERVER_NAME
 
 T = TypeVar("T")
 PASSWORD = "correct horse"
+_PLAIN = AsyncClientConfig(encryption_enabled=False)
 
 
 class NioTestCase(InteropTestCase):
@@ -30,7 +32,10 @@ class NioTestCase(InteropTestCase):
     async def _with_clients(
         self, play: Callable[[AsyncClient, AsyncClient], Awaitable[None]]
     ) -> None:
-        clients = [AsyncClient(self.server.url, f"@{name}:{SERVER_NAME}") for name in ("a", "b")]
+        clients = [
+            AsyncClient(self.server.url, f"@{name}:{SERVER_NAME}", config=_PLAIN)
+            for name in ("a", "b")
+        ]
         try:
             for client in clients:
                 name = client.user[1:].partition(":")[0]

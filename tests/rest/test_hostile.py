@@ -118,6 +118,29 @@ BODIES: dict[str, dict[str, Any]] = {
     "Password": {"new_password": "p", "logout_devices": True, "auth": {"type": "x"}},
     "OneDevice": {"display_name": "n"},
     "DeleteDevices": {"devices": ["D"], "auth": {"type": "x"}},
+    "UploadKeys": {
+        "device_keys": {
+            "user_id": "@alice:test",
+            "device_id": "D",
+            "algorithms": ["a"],
+            "keys": {"ed25519:D": "k"},
+            "signatures": {"@alice:test": {"ed25519:D": "s"}},
+        },
+        "one_time_keys": {"a:1": {"key": "k"}},
+        "fallback_keys": {"a:1": {"key": "k", "fallback": True}},
+    },
+    "QueryKeys": {"device_keys": {"@alice:test": ["D"]}, "timeout": 1},
+    "ClaimKeys": {"one_time_keys": {"@alice:test": {"D": "a"}}, "timeout": 1},
+    "UploadCrossSigningKeys": {
+        "master_key": {
+            "user_id": "@alice:test",
+            "usage": ["master"],
+            "keys": {"ed25519:k": "k"},
+            "signatures": {"@alice:test": {"ed25519:D": "s"}},
+        },
+        "auth": {"type": "x"},
+    },
+    "UploadSignatures": {"@alice:test": {"D": {"signatures": {"@alice:test": {"k": "s"}}}}},
     "UploadFilter": {
         "event_fields": ["type"],
         "event_format": "client",

@@ -140,6 +140,9 @@ OWN = {
     "ThreadSubscriptionChanges",
     # UI authentication, by the account's own password; the tests of devices try others'.
     *("OneDevice DELETE", "DeleteDevices"),
+    *("UploadKeys", "UploadCrossSigningKeys", "ChangedKeys"),
+    # Keys are for everybody; who may vouch for whom, and sees it, is in their own tests.
+    *("QueryKeys", "ClaimKeys", "UploadSignatures"),
     # Everybody may send to whomever.
     "SendToDevice",
     # What the server tells of itself, and of what everybody may know.
@@ -162,6 +165,7 @@ GUESTS_MAY = {
     *("InitialSync", "EventAnywhere", "SlidingSyncResource", "TimestampToEvent"),
     *("RelationsResource", "Threads", "RetentionConfiguration"),
     *("Protocols", "OneProtocol", "LocationOfAlias", "UserOfId"),
+    *("UploadKeys", "QueryKeys", "ClaimKeys", "ChangedKeys"),
     # … and takes part in it.
     *("RedactEvent", "TypingResource", "ReceiptResource", "ReadMarkersResource"),
     *("ScheduleEvent", "DelayedEventList", "OneDelayedEvent", "DelayedEventAction"),

@@ -37,7 +37,12 @@ class Access:
         self.auth = Auth(stores.tokens, stores.devices, clock, background, barred=barred)
         self.passwords = Passwords(workers, config.passwords, config.registration.bcrypt_rounds)
         self.sessions = Sessions(
-            stores.tokens, stores.devices, self.auth, clock, config.registration
+            stores.tokens,
+            stores.devices,
+            stores.cross_signing,
+            self.auth,
+            clock,
+            config.registration,
         )
         self.credentials = Credentials(
             config.server.server_name,

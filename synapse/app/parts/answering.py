@@ -1,5 +1,6 @@
 """What other servers ask us about rooms, their history, and users."""
 
+from synapse.app.parts.device_keys import DeviceKeys
 from synapse.app.parts.discovery import Discovery
 from synapse.app.parts.federation import Federation
 from synapse.app.parts.rooms import Rooms
@@ -26,6 +27,7 @@ class Answering:
         clock: Clock,
         stores: Stores,
         rooms: Rooms,
+        device_keys: DeviceKeys,
         federation: Federation,
         discovery: Discovery,
     ) -> None:
@@ -56,8 +58,9 @@ class Answering:
         )
         self.devices = ToldDevices(
             stores.users,
-            stores.devices,
-            database,
+            device_keys.local,
+            device_keys.store,
+            stores.device_changes,
             server_name=config.server.server_name,
             tells_names=config.federation.allow_device_name_lookup_over_federation,
         )

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 
+from synapse.app.parts.device_keys import DeviceKeys
 from synapse.app.parts.federation_sending import FederationSending
 from synapse.app.parts.keys import Keys
+from synapse.app.parts.remote_devices import RemoteDevices
 from synapse.app.parts.rooms import Rooms
 from synapse.app.parts.stores import Stores
 from synapse.app.parts.streams import Streams
@@ -57,6 +59,7 @@ class Federation:
         stores: Stores,
         streams: Streams,
         rooms: Rooms,
+        device_keys: DeviceKeys,
         keys: Keys,
         key: SigningKey,
     ) -> None:
@@ -105,11 +108,21 @@ class Federation:
             stores,
             streams,
             rooms,
+            device_keys,
             self.backoffs,
             self.traffic,
         )
         self.remote_rooms = self._remote_rooms(
             self.urgent_transport, clock, stores, rooms, keys, server_name, key
+        )
+        self.remote_devices = RemoteDevices(
+            self.transport,
+            clock,
+            background,
+            stores,
+            rooms,
+            self.backoffs,
+            server_name=server_name,
         )
         self.transactions = Transactions(
             staging,
@@ -119,7 +132,10 @@ class Federation:
             inbound,
             self.inbox,
             Edus(
-                _taken_up(stores, streams, rooms, self.acls, clock),
+                {
+                    **_taken_up(stores, streams, rooms, self.acls, clock),
+                    **self.remote_devices.taken_up,
+                },
                 _kept(stores, streams, clock, server_name),
             ),
             Withdrawals(rooms.cache, rooms.doorstep, stores.names, server_name=server_name),

@@ -2,12 +2,15 @@
 
 import logging
 
+from synapse.app.parts.device_keys import DeviceKeys
 from synapse.app.parts.rooms import Rooms
 from synapse.app.parts.stores import Stores
 from synapse.app.parts.streams import Streams
 from synapse.config.homeserver import HomeserverConfig
 from synapse.federation.backoff import Backoffs
 from synapse.federation.sending.backlog import Backlog
+from synapse.federation.sending.device_arrivals import DeviceArrivals
+from synapse.federation.sending.device_updates import DeviceUpdates
 from synapse.federation.sending.distributor import Distributor
 from synapse.federation.sending.ephemeral import ReceiptSending, TypingSending
 from synapse.federation.sending.presence import PresenceSending
@@ -38,6 +41,7 @@ class FederationSending:
         stores: Stores,
         streams: Streams,
         rooms: Rooms,
+        device_keys: DeviceKeys,
         backoffs: Backoffs,
         traffic: Traffic,
     ) -> None:
@@ -50,10 +54,16 @@ class FederationSending:
             server_name=server_name,
             timeout_s=retries.client_timeout_ms / 1000,
         )
+        changes = stores.device_changes
+        updates = DeviceUpdates(
+            device_keys.local,
+            stores.names,
+            tells_names=config.federation.allow_device_name_lookup_over_federation,
+        )
         self.sender = sender = Sender(
             self.dispatch,
             stores.destinations,
-            Backlog(stores.destinations, stores.events),
+            Backlog(stores.destinations, stores.events, changes, updates),
             stores.outbox,
             backoffs,
             clock,
@@ -61,9 +71,28 @@ class FederationSending:
             retries,
         )
         self.distributor = distributor = Distributor(
-            database, stores.destinations, stores.events, clock, background, sender
+            database,
+            stores.destinations,
+            stores.events,
+            clock,
+            background,
+            sender,
+            changes,
+            updates,
         )
         rooms.announcer.listen(distributor.committed)
+        arrivals = DeviceArrivals(
+            sender,
+            distributor,
+            rooms.cache,
+            changes,
+            updates,
+            stores.names,
+            clock,
+            background,
+            server_name=server_name,
+        )
+        rooms.announcer.listen_to_members(arrivals.member_moved)
         typing = TypingSending(
             sender, distributor, rooms.cache, clock, background, server_name=server_name
         )

@@ -1,5 +1,6 @@
 """Sliding sync: windows on the same news of rooms."""
 
+from synapse.app.parts.device_keys import DeviceKeys
 from synapse.app.parts.entering import Entering
 from synapse.app.parts.room_news import RoomNews
 from synapse.app.parts.rooms import Rooms
@@ -30,6 +31,7 @@ def sliding_sync(
     entering: Entering,
     settings: Settings,
     news: RoomNews,
+    device_keys: DeviceKeys,
 ) -> SlidingSync:
     states = RequiredStates(rooms.cache, stores.states)
     joined = JoinedViews(
@@ -65,6 +67,7 @@ def sliding_sync(
         streams.receipt_store,
         news.ephemeral,
         settings.thread_subscriptions,
+        device_keys.in_sync,
         streams.to_device,
     )
     return SlidingSync(
@@ -79,5 +82,6 @@ def sliding_sync(
         Drafts(news.own_timelines),
         news.ephemeral,
         extensions,
+        device_keys.in_sync,
         clock,
     )

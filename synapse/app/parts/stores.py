@@ -2,7 +2,9 @@
 
 from synapse.config.homeserver import HomeserverConfig
 from synapse.storage.database import Database
+from synapse.storage.stores.cross_signing import CrossSigningStore
 from synapse.storage.stores.destinations import DestinationStore
+from synapse.storage.stores.device_changes import DeviceChanges
 from synapse.storage.stores.devices import DeviceStore
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.flips import FlipStore
@@ -13,6 +15,7 @@ from synapse.storage.stores.outbox import OutboxStore
 from synapse.storage.stores.presence import PresenceStore
 from synapse.storage.stores.profiles import ProfileStore
 from synapse.storage.stores.relations import RelationStore
+from synapse.storage.stores.remote_devices import RemoteDeviceStore
 from synapse.storage.stores.rooms import RoomStore
 from synapse.storage.stores.search_feed import SearchFeed
 from synapse.storage.stores.search_index import search_index
@@ -39,7 +42,10 @@ class Stores:
         self.members = MemberStore(database)
         self.users = UserStore(database, self.names)
         self.profiles = ProfileStore(database, self.names)
-        self.devices = DeviceStore(database)
+        self.device_changes = DeviceChanges(database)
+        self.devices = DeviceStore(database, self.device_changes)
+        self.cross_signing = CrossSigningStore(database, self.device_changes)
+        self.remote_devices = RemoteDeviceStore(database, self.names, self.device_changes)
         self.destinations = DestinationStore(database, self.names)
         self.outbox = OutboxStore(database, self.names)
         self.tokens = TokenStore(database)

@@ -1,5 +1,6 @@
 """How clients keep up: `/sync`, and what was there before it."""
 
+from synapse.app.parts.device_keys import DeviceKeys
 from synapse.app.parts.entering import Entering
 from synapse.app.parts.reading import Reading
 from synapse.app.parts.room_news import RoomNews
@@ -33,6 +34,7 @@ class Syncing:
         reading: Reading,
         settings: Settings,
         news: RoomNews,
+        device_keys: DeviceKeys,
     ) -> None:
         joined = JoinedRooms(
             rooms.cache,
@@ -68,6 +70,7 @@ class Syncing:
             joined,
             news.elsewhere,
             presence,
+            device_keys.in_sync,
             streams.to_device,
             clock,
             excluded_rooms=config.rooms.exclude_rooms_from_sync,

@@ -85,6 +85,7 @@ class Users:
             access.passwords,
             access.sessions,
             access.ui_auth,
+            stores.cross_signing,
             entering.memberships,
             background,
             config.passwords,

@@ -5,6 +5,7 @@ from synapse.app.resources.admin import admin_resources
 from synapse.app.resources.answering import answering_resources, openid_resources
 from synapse.app.resources.attention import attention_resources
 from synapse.app.resources.discovery import discovery_resources
+from synapse.app.resources.encryption import encryption_resources
 from synapse.app.resources.events import event_resources
 from synapse.app.resources.federation import federation_resources
 from synapse.app.resources.hosting import hosting_resources
@@ -57,6 +58,7 @@ def client_resources(server: Server) -> list[Resource]:
             server.syncing,
             server.sliding_sync,
         ),
+        *encryption_resources(auth, server.encryption),
         *attention_resources(auth, server.streams, server.reading, server.attention),
         *discovery_resources(config, auth, server.reading, server.discovery),
         *admin_resources(auth, server.server_notices, server.federation.destinations),

@@ -23,10 +23,11 @@ MAX_QUEUED = 500
 
 
 class Item(NamedTuple):
-    """An event on its way."""
+    """An event on its way, or an EDU that has a position like one."""
 
     position: int
     json: bytes  # canonical
+    is_edu: bool = False
 
 
 class Destination:

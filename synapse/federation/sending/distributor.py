@@ -2,7 +2,9 @@
 
 Server-server API, "PDUs" and "Sending": an event goes to the servers that were in its room before
 it. For each room that is active here the servers are known by name, read once and then moved on
-with each commit, so an event costs one step for each server, whatever the number of members.
+with each commit, so an event costs one step for each server, whatever the number of members. A
+change of a user's devices is for the servers that share rooms with the user, and takes the same
+way.
 
 Everything goes through here in the order of the stream. Whatever was before the place to which that
 has come (`Sender.position`) is in a destination's queue, or was sent, or the destination is behind.
@@ -16,11 +18,13 @@ from typing import NamedTuple
 from synapse.api.identifiers import domain_of
 from synapse.events.event import Event
 from synapse.federation.sending.destination import MAX_QUEUED, Destination, Item
+from synapse.federation.sending.device_updates import DeviceUpdates
 from synapse.federation.sending.sender import Sender
 from synapse.rooms.chunks import Chunk, Entry
 from synapse.rooms.moves import Move
 from synapse.storage.database import Database
-from synapse.storage.stores.destinations import DestinationStore, Stay
+from synapse.storage.stores.destinations import DestinationStore, OutgoingEvent, Stay
+from synapse.storage.stores.device_changes import DeviceChange, DeviceChanges, OutgoingChange
 from synapse.storage.stores.events import EventStore
 from synapse.util.background import Background
 from synapse.util.breaks import Breaks
@@ -86,8 +90,12 @@ class Distributor:
         clock: Clock,
         background: Background,
         sender: Sender,
+        changes: DeviceChanges,
+        updates: DeviceUpdates,
     ) -> None:
         self._database = database
+        self._changes = changes
+        self._updates = updates
         self._store = store
         self._events = events
         self._clock = clock
@@ -97,10 +105,13 @@ class Distributor:
         self._audiences: Cache[int, _Audience] = Cache(_ROOMS_KEPT)
         self._loads = 0
         self._overtaken: set[int] = set()
-        self._waiting: deque[Chunk] = deque()
+        self._committed: list[Chunk | DeviceChange] = []  # by the commit that is being told
+        self._waiting: deque[Chunk | DeviceChange] = deque()
         self._touched: dict[str, Destination] = {}
         self._is_started = False
         self._is_running = False
+        changes.listen(self._devices_changed)
+        database.on_commit(self._commit_told)
 
     def listen(self, arrived: Callable[[int, str], object]) -> None:
         """Tell of servers that are new in a room."""
@@ -112,13 +123,14 @@ class Distributor:
         # What is committed from here on comes by `committed`, and waits.
         head = self._database.position
         self._is_started = self._is_running = True
-        while outgoing := await self._store.outgoing(position, head, _AT_ONCE):
-            events = await self._events.by_nids([one.event_nid for one in outgoing])
-            await self._load({one.room_nid for one in outgoing})
-            for nid, room_nid in outgoing:
-                if nid in events:
-                    self._distribute(_Outgoing(room_nid, nid, events[nid], True, ()))
-            position = outgoing[-1].event_nid
+        while position < head:
+            outgoing = await self._store.outgoing(position, head, _AT_ONCE)
+            end = outgoing[-1].event_nid if len(outgoing) == _AT_ONCE else head
+            changes = await self._changes.outgoing(position, end, _AT_ONCE)
+            if len(changes) == _AT_ONCE:
+                end = changes[-1].position
+            await self._distribute_missed([o for o in outgoing if o.event_nid <= end], changes)
+            position = end
             self._sender.distributed(position)
             await self._wake_touched(breaks)
         self._sender.distributed(head)
@@ -126,9 +138,19 @@ class Distributor:
 
     def committed(self, chunks: list[Chunk]) -> None:
         """Take up what was committed."""
-        if not self._is_started:
+        if self._is_started:
+            self._committed += chunks
+
+    def _devices_changed(self, change: DeviceChange) -> None:
+        if self._is_started and change.is_local:
+            self._committed.append(change)
+
+    def _commit_told(self, position: int) -> None:
+        """All of a commit has been told; not necessarily in its order."""
+        if not self._committed:
             return
-        self._waiting.extend(chunks)
+        self._waiting.extend(sorted(self._committed, key=_position))
+        self._committed.clear()
         if not self._is_running:
             self._is_running = True
             self._background.spawn("distribute events to other servers", self._run())
@@ -143,18 +165,30 @@ class Distributor:
         breaks = Breaks(self._clock)
         try:
             while self._waiting:
-                if self._lacks(self._waiting[0]):
-                    some = islice(self._waiting, _AT_ONCE)
-                    await self._load({chunk.room.nid for chunk in some if self._lacks(chunk)})
-                self._take_up(self._waiting.popleft())
+                first = self._waiting[0]
+                if isinstance(first, DeviceChange):
+                    await self._take_up_change(first)
+                    self._waiting.popleft()
+                else:
+                    await self._load_lacking()
+                    self._take_up(first)
+                    self._waiting.popleft()
                 if len(self._touched) >= _AT_ONCE or not self._waiting:
                     await self._wake_touched(breaks)
         finally:
             self._is_running = False
 
-    def _lacks(self, chunk: Chunk) -> bool:
+    async def _load_lacking(self) -> None:
+        """Read the servers of rooms for what waits, if they are lacking for the first of it."""
+        if self._lacks(self._waiting[0]):
+            some = islice(self._waiting, _AT_ONCE)
+            await self._load(
+                {one.room.nid for one in some if isinstance(one, Chunk) and self._lacks(one)}
+            )
+
+    def _lacks(self, chunk: Chunk | DeviceChange) -> bool:
         """Whether a room's servers have to be read: for whom an event is, or who is new there."""
-        if chunk.room.nid in self._audiences:
+        if isinstance(chunk, DeviceChange) or chunk.room.nid in self._audiences:
             return False
         return any(
             entry.is_outgoing or any(move.joined > 0 for move in entry.moves)
@@ -190,6 +224,37 @@ class Distributor:
                 self._distribute(_outgoing(room_nid, entry))
         self._sender.distributed(chunk.entries[-1].position)
 
+    async def _take_up_change(self, change: DeviceChange) -> None:
+        # None, if the device has changed again: that one is yet to come.
+        await self._distribute_changes(
+            await self._changes.outgoing(change.position - 1, change.position, 1)
+        )
+        self._sender.distributed(change.position)
+
+    async def _distribute_missed(
+        self, outgoing: Sequence[OutgoingEvent], changes: Sequence[OutgoingChange]
+    ) -> None:
+        """What was committed before this process, in order."""
+        events = await self._events.by_nids([one.event_nid for one in outgoing])
+        await self._load({one.room_nid for one in outgoing})
+        left = deque(changes)
+        for nid, room_nid in outgoing:
+            while left and left[0].position < nid:
+                await self._distribute_changes([left.popleft()])
+            if nid in events:
+                self._distribute(_Outgoing(room_nid, nid, events[nid], True, ()))
+        for change in left:
+            await self._distribute_changes([change])
+
+    async def _distribute_changes(self, changes: Sequence[OutgoingChange]) -> None:
+        if not changes:
+            return
+        servers = await self._store.servers_of_user(changes[0].user_nid)
+        if servers:
+            (item,) = await self._updates.items(changes)
+            for server in servers:
+                self._put(self._sender.destination(server), item)
+
     def _distribute(self, one: _Outgoing) -> None:
         audience = self._audiences.get(one.room_nid)
         if audience is None:
@@ -223,6 +288,10 @@ class Distributor:
             destination.queue.append(item)
         if not destination.working:
             self._touched[destination.server] = destination
+
+
+def _position(one: Chunk | DeviceChange) -> int:
+    return one.position if isinstance(one, DeviceChange) else one.entries[-1].position
 
 
 def _outgoing(room_nid: int, entry: Entry) -> _Outgoing:

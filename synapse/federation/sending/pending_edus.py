@@ -10,21 +10,23 @@ _MOST_TYPISTS = 500
 _MOST_RECEIPTS = 2_000
 _MOST_PRESENCES = 1_000
 _PRESENCES_AT_ONCE = 100
+_MOST_DEVICES = 200
 
 
 class PendingEdus:
     """What a server is to be told in passing."""
 
-    __slots__ = ("_presences", "_receipts", "_typists")
+    __slots__ = ("_devices", "_presences", "_receipts", "_typists")
 
     def __init__(self) -> None:
         self._typists: dict[tuple[str, str], bool] = {}
         # (room, user, thread) → event id, time
         self._receipts: dict[tuple[str, str, str], tuple[str, int]] = {}
         self._presences: dict[str, Mapping[str, Any]] = {}
+        self._devices: dict[str, bytes] = {}
 
     def __len__(self) -> int:
-        return len(self._typists) + len(self._receipts) + len(self._presences)
+        return len(self._typists) + len(self._receipts) + len(self._presences) + len(self._devices)
 
     @property
     def presences(self) -> int:
@@ -42,7 +44,12 @@ class PendingEdus:
     def add_presence(self, user_id: str, content: Mapping[str, Any]) -> None:
         _put(self._presences, user_id, content, _MOST_PRESENCES)
 
+    def add_devices(self, user_id: str, edu: bytes) -> None:
+        """What is told of the devices of a user who is new in a room."""
+        _put(self._devices, user_id, edu, _MOST_DEVICES)
+
     def clear(self) -> None:
+        self._devices.clear()
         self._typists.clear()
         self._receipts.clear()
         self._presences.clear()
@@ -50,6 +57,8 @@ class PendingEdus:
     def take(self, limit: int) -> list[bytes]:
         """The next EDUs, up to `limit`, each as canonical JSON."""
         edus = [_edu("m.receipt", content) for content in self._take_receipts(limit)]
+        while self._devices and len(edus) < limit:
+            edus.append(_pop_first(self._devices)[1])
         while self._presences and len(edus) < limit:
             some = list(self._presences)[:_PRESENCES_AT_ONCE]
             push = [{"user_id": user_id, **self._presences.pop(user_id)} for user_id in some]

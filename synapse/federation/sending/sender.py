@@ -11,7 +11,7 @@ them. Those know themselves again as well.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 from twisted.internet.defer import Deferred
@@ -20,7 +20,7 @@ from synapse.config.federation import FederationRetries
 from synapse.federation.backoff import Backoffs
 from synapse.federation.errors import RemoteError
 from synapse.federation.sending.backlog import Backlog, Page
-from synapse.federation.sending.destination import Destination
+from synapse.federation.sending.destination import Destination, Item
 from synapse.federation.sending.pending_edus import PendingEdus
 from synapse.federation.sending.places import Places
 from synapse.federation.sending.transaction import (
@@ -46,7 +46,8 @@ _DOUBTFUL_PLACES = 50
 _SAVE_S = 5.0
 _ROWS_AT_ONCE = 500
 _AFTER_FAULT_MS = 60_000
-# Of the outbox, in one transaction.
+# Of the outbox, in one transaction: there is room for changes of devices as well.
+_MOST_MAIL = 80
 _MOST_MAIL_BYTES = 2 * 1024 * 1024
 # After how many EDUs the outbox of a server is looked at that takes none.
 _TRIM_EVERY = 500
@@ -240,9 +241,10 @@ class Sender:
         if page is None:  # then what waits in memory
             items = list(islice(destination.queue, MAX_PDUS))
             page = Page(items, items[-1].position if items else 0)
+        page = _fitting(page, MAX_EDUS - len(mail))
         edus = [letter.edu for letter in mail]
         if destination.edus:
-            edus += destination.edus.take(MAX_EDUS - len(mail))
+            edus += destination.edus.take(_room_beside(page.items) - len(mail))
         if not page.items and not edus:
             return None
         mail_up_to = mail[-1].position if mail else 0
@@ -253,7 +255,7 @@ class Sender:
         if not destination.mail:
             return []
         newest = destination.mail
-        mail = await self._outbox.page(destination.server, MAX_EDUS, _MOST_MAIL_BYTES)
+        mail = await self._outbox.page(destination.server, _MOST_MAIL, _MOST_MAIL_BYTES)
         if not mail and destination.mail == newest:
             destination.mail = 0
         return mail
@@ -348,6 +350,21 @@ class Sender:
             destination.pause.callback(None)
         elif destination.is_behind:
             self.wake(destination)
+
+
+def _fitting(page: Page, room: int) -> Page:
+    """As much of a page as holds no more EDUs than there is room for."""
+    for number, item in enumerate(page.items):
+        if item.is_edu:
+            if not room:
+                return Page(page.items[:number], item.position - 1)
+            room -= 1
+    return page
+
+
+def _room_beside(items: Sequence[Item]) -> int:
+    """How many EDUs fit into a transaction beside those that have a position."""
+    return MAX_EDUS - sum(item.is_edu for item in items)
 
 
 def _cancel(destination: Destination) -> None:

@@ -17,6 +17,7 @@ from synapse.util.clock import Clock
 
 logger = logging.getLogger(__name__)
 
+# Of what has a position: nearly all of it are events.
 MAX_PDUS = 50
 MAX_EDUS = 100
 
@@ -74,8 +75,10 @@ class Dispatch:
     ) -> Transaction:
         """What is sent consists of stored bytes: canonical JSON of canonical JSON."""
         self._count += 1
+        pdus = [item for item in items if not item.is_edu]
+        edus = [*(item.json for item in items if item.is_edu), *edus]
         if edus:
-            body = self._body(items, edus, self._clock.now_ms())
+            body = self._body(pdus, edus, self._clock.now_ms())
         else:
             # Most servers of a room are told the same at the same time.
             latest = (self._clock.now_ms(), [item.position for item in items])
@@ -83,7 +86,7 @@ class Dispatch:
                 self._latest, self._latest_body = latest, self._body(items, (), latest[0])
             body = self._latest_body
         txn_id = f"{self._prefix}-{self._count}"
-        return Transaction(txn_id, body, up_to, mail_up_to, len(items), len(edus))
+        return Transaction(txn_id, body, up_to, mail_up_to, len(pdus), len(edus))
 
     def _body(self, items: Sequence[Item], edus: Sequence[bytes], now_ms: int) -> bytes:
         return b'{%b"origin":"%b","origin_server_ts":%d,"pdus":[%b]}' % (

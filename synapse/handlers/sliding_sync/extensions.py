@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from synapse.events.filtering import EventFilter
+from synapse.handlers.key_counts import as_json
 from synapse.handlers.push_rules import PushRules
 from synapse.handlers.sliding_sync.connections import Told
 from synapse.handlers.sliding_sync.request import (
@@ -18,6 +19,7 @@ from synapse.handlers.sliding_sync.request import (
 from synapse.handlers.sliding_sync.required_state import ANY
 from synapse.handlers.sliding_sync.room_list import RoomList
 from synapse.handlers.sliding_sync.windows import Windows
+from synapse.handlers.sync.encryption import EncryptionInSync
 from synapse.handlers.sync.ephemeral import Ephemeral, receipt_event
 from synapse.handlers.sync.personal import PersonalNews, personal_news, push_rule_news
 from synapse.handlers.sync.to_device import MOST_MESSAGES, ToDevice
@@ -84,6 +86,7 @@ class Extensions:
         receipts: ReceiptStore,
         ephemeral: Ephemeral,
         thread_subscriptions: ThreadSubscriptions,
+        encryption: EncryptionInSync,
         to_device: ToDevice,
     ) -> None:
         self._account_data = account_data
@@ -91,6 +94,7 @@ class Extensions:
         self._receipts = receipts
         self._ephemeral = ephemeral
         self._thread_subscriptions = thread_subscriptions
+        self._encryption = encryption
         self._to_device = to_device
 
     def may_have_messages(self, request: SlidingRequest, since: int) -> bool:
@@ -104,7 +108,7 @@ class Extensions:
         if (config := wanted.get(TO_DEVICE)) is not None:
             await self._add_messages(extra, scope, config)
         if "e2ee" in wanted:
-            extra.parts["e2ee"] = _e2ee()
+            await self._add_encryption(extra, scope, follower)
         if (config := wanted.get(THREADS)) is not None:
             await self._add_threads(extra, scope, config, follower)
         if (config := wanted.get("account_data")) is not None:
@@ -114,6 +118,14 @@ class Extensions:
         if (config := wanted.get("typing")) is not None:
             _add(extra, "typing", await self._typing_of(scope, config))
         return extra
+
+    async def _add_encryption(self, extra: Extra, scope: Scope, follower: Follower) -> None:
+        token = scope.told.token
+        since, upto = None if token is None else token.position, scope.token.position
+        news = await self._encryption.news(follower, scope.request.requester, since, upto)
+        lists = {"changed": news.lists.changed, "left": news.lists.left}
+        extra.parts["e2ee"] = {"device_lists": lists, **as_json(news.counts)}
+        extra.has_news |= news.has_news
 
     async def _add_messages(self, extra: Extra, scope: Scope, config: ExtensionConfig) -> None:
         """These have a token of their own, by which the client confirms them."""
@@ -236,11 +248,3 @@ class Extensions:
 def _add(extra: Extra, name: str, rooms: dict[str, Any]) -> None:
     extra.parts[name] = {"rooms": rooms}
     extra.has_news |= bool(rooms)
-
-
-def _e2ee() -> dict[str, Any]:
-    return {
-        "device_lists": {"changed": [], "left": []},
-        "device_one_time_keys_count": {},
-        "device_unused_fallback_key_types": [],
-    }

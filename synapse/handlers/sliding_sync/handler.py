@@ -14,6 +14,7 @@ from synapse.handlers.sliding_sync.request import SlidingRequest
 from synapse.handlers.sliding_sync.room_list import RoomList, RoomLists
 from synapse.handlers.sliding_sync.wanted import Moment, Wanted
 from synapse.handlers.sliding_sync.windows import WindowFinder, Windows
+from synapse.handlers.sync.encryption import EncryptionInSync
 from synapse.handlers.sync.ephemeral import Ephemeral
 from synapse.handlers.sync.waiting import wait_for
 from synapse.storage.database import Database
@@ -69,6 +70,7 @@ class SlidingSync:
         drafts: Drafts,
         ephemeral: Ephemeral,
         extensions: Extensions,
+        encryption: EncryptionInSync,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -82,6 +84,7 @@ class SlidingSync:
         self._drafts = drafts
         self._ephemeral = ephemeral
         self._extensions = extensions
+        self._encryption = encryption
         self._clock = clock
 
     async def sync(self, request: SlidingRequest) -> bytes:
@@ -114,6 +117,10 @@ class SlidingSync:
             return False
         if follower.has_news_since(token.position) or self._typing.serial != token.typing:
             return True  # it came while the answer was made
+        if "e2ee" in request.extensions and self._encryption.has_news(
+            request.requester, token.position
+        ):
+            return True
         if self._extensions.may_have_messages(request, token.position):
             return True
         return await wait_for(self._clock, follower, left, request.requester.device_nid)

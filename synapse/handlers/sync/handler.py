@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field, replace
 
+from synapse.handlers.auth import Requester
 from synapse.handlers.invite_permission import InvitePermission
 from synapse.handlers.push_rules import PushRules
 from synapse.handlers.sync.elsewhere import RoomsElsewhere
+from synapse.handlers.sync.encryption import EncryptionInSync
 from synapse.handlers.sync.joined import JoinedRooms
 from synapse.handlers.sync.personal import PersonalNews, personal_news, push_rule_news
 from synapse.handlers.sync.presence import PresenceInSync
@@ -28,13 +30,6 @@ _MAX_TIMEOUT_MS = 10 * 60 * 1000
 _ANNOUNCED_SECONDS = 1
 
 
-# The server keeps no encryption keys for devices, and has to say so each time.
-_NO_KEYS = (
-    b'"device_lists":{"changed":[],"left":[]},'
-    b'"device_one_time_keys_count":{},"device_unused_fallback_key_types":[]'
-)
-
-
 @dataclass(slots=True)
 class _Answer:
     """The parts of an answer, as JSON members and events."""
@@ -45,6 +40,8 @@ class _Answer:
     leave: list[bytes] = field(default_factory=list)
     account_data: list[bytes] = field(default_factory=list)
     presence: list[bytes] = field(default_factory=list)
+    encryption: bytes = b""
+    has_encryption_news: bool = False
     to_device: ToDeviceNews = field(default_factory=ToDeviceNews)
     # The newest change of the user's memberships that was met, if the answer leaves it out.
     overtaken_by: int = 0
@@ -52,12 +49,14 @@ class _Answer:
     @property
     def is_empty(self) -> bool:
         rooms = self.join or self.invite or self.knock or self.leave
-        return not (rooms or self.account_data or self.presence or self.to_device.events)
+        if self.account_data or self.presence or self.has_encryption_news:
+            return False
+        return not (rooms or self.to_device.events)
 
     def to_json(self, token: SyncToken) -> bytes:
         if self.to_device.told_up_to is not None:
             token = replace(token, to_device=self.to_device.told_up_to)
-        members = [b'"next_batch":"%b"' % str(token).encode(), _NO_KEYS]
+        members = [b'"next_batch":"%b"' % str(token).encode(), self.encryption]
         if self.account_data:
             members.append(b'"account_data":{"events":[%b]}' % b",".join(self.account_data))
         if self.presence:
@@ -102,6 +101,7 @@ class Sync:
         joined: JoinedRooms,
         elsewhere: RoomsElsewhere,
         presence: PresenceInSync,
+        encryption: EncryptionInSync,
         to_device: ToDevice,
         clock: Clock,
         *,
@@ -119,6 +119,7 @@ class Sync:
         self._joined = joined
         self._elsewhere = elsewhere
         self._presence = presence
+        self._encryption = encryption
         self._to_device = to_device
         self._clock = clock
         self._excluded_rooms = frozenset(excluded_rooms)
@@ -153,8 +154,13 @@ class Sync:
                 request = replace(request, since=token)
             if not await self._wait(follower, request, deadline, token):
                 # The token says that all presence until now has been told.
-                presence = await self._presence.news(follower, request)
-                return _Answer(presence=presence).to_json(token)
+                answer = _Answer(presence=await self._presence.news(follower, request))
+                await self._add_encryption(answer, follower, request, token.position)
+                return answer.to_json(token)
+
+    def nothing_new(self, requester: Requester, token: SyncToken) -> bytes:
+        """The answer to one who is to go on from this token."""
+        return _Answer(encryption=self._encryption.nothing_new(requester)).to_json(token)
 
     async def _with_messages_confirmed(self, request: SyncRequest) -> SyncRequest:
         """The client has the messages to its device that its token says it was told."""
@@ -173,6 +179,8 @@ class Sync:
             return True
         if self._presence.has_news(follower, request):
             return True
+        if self._encryption.has_news(request.requester, since.position):
+            return True
         if self._to_device.may_have_news(request.requester, since.messages):
             return True
         return any(
@@ -188,6 +196,8 @@ class Sync:
             return False
         if follower.has_news_since(token.position) or self._typing.serial != token.typing:
             return True  # it came while the answer was made
+        if self._encryption.has_news(request.requester, token.position):
+            return True
         if self._to_device.may_have_news(request.requester, token.position):
             return True
         return await wait_for(self._clock, follower, left, request.requester.device_nid)
@@ -224,6 +234,7 @@ class Sync:
                 await self._add_older_account_data(personal, new, request, upto)
             answer.join += await self._joined.whole(new, request, upto, personal)
         answer.presence = await self._presence.news(follower, request, [r.room_nid for r in new])
+        await self._add_encryption(answer, follower, request, upto)
         told = 0 if request.since is None else request.since.messages
         answer.to_device = await self._to_device.news(request.requester, told, upto)
         for row in changed:
@@ -232,6 +243,13 @@ class Sync:
             seen = {row.room_nid for row in new}
             await self._add_touched(answer, follower, request, since, upto, personal, seen)
         return answer
+
+    async def _add_encryption(
+        self, answer: _Answer, follower: Follower, request: SyncRequest, upto: int
+    ) -> None:
+        since = None if request.since is None else request.since.position
+        news = await self._encryption.news(follower, request.requester, since, upto)
+        answer.encryption, answer.has_encryption_news = news.as_members(), news.has_news
 
     async def _add_older_account_data(
         self, personal: PersonalNews, new: list[MemberRow], request: SyncRequest, upto: int
@@ -345,8 +363,3 @@ def _with_commas(parts: list[bytes]) -> list[bytes]:
     found = [b","] * (2 * len(parts) - 1)
     found[::2] = parts
     return found
-
-
-def nothing_new(token: SyncToken) -> bytes:
-    """The answer to one who is to go on from this token."""
-    return _Answer().to_json(token)

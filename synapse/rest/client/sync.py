@@ -10,7 +10,7 @@ from synapse.handlers.auth import Auth, Requester
 from synapse.handlers.filters import Filters
 from synapse.handlers.presence import Presence
 from synapse.handlers.sync.filters import StateForm, SyncFilter, compile_filter
-from synapse.handlers.sync.handler import Sync, nothing_new
+from synapse.handlers.sync.handler import Sync
 from synapse.handlers.sync.request import SyncRequest
 from synapse.http.json_body import parse_json
 from synapse.http.query import Query
@@ -64,7 +64,7 @@ class SyncResource(Resource):
             if not request.server_stops or sync_request.since is None:
                 raise
             # There was no news until the server stopped: the next one goes on from there.
-            return Response(body=nothing_new(sync_request.since))
+            return Response(body=self._sync.nothing_new(requester, sync_request.since))
 
     async def _filter(
         self, requester: Requester, text: str | None, state_form: StateForm

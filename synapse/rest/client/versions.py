@@ -22,6 +22,7 @@ UNSTABLE_FEATURES: Final[dict[str, bool]] = {
     "org.matrix.msc3856.stable": True,  # the list of threads
     "org.matrix.msc3952_intentional_mentions": True,
     "org.matrix.msc3981": True,  # relations of relations
+    "org.matrix.e2e_cross_signing": True,
     "com.beeper.msc4169": True,  # redactions with /send
     # What is no part of it.
     "uk.tcpip.msc4133": True,  # profiles with fields of one's own

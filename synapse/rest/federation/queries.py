@@ -94,7 +94,7 @@ class TellKeys(Resource):
 
     async def post(self, request: Request) -> dict[str, Any]:
         await self._peers.origin(request)
-        return self._devices.keys(request.json.object("device_keys").raw)
+        return await self._devices.keys(request.json.object("device_keys").raw)
 
 
 class TellOneTimeKeys(Resource):
@@ -108,4 +108,4 @@ class TellOneTimeKeys(Resource):
 
     async def post(self, request: Request) -> dict[str, Any]:
         await self._peers.origin(request)
-        return self._devices.claimed(request.json.object("one_time_keys").raw)
+        return await self._devices.claimed(request.json.object("one_time_keys").raw)

@@ -106,6 +106,19 @@ class DestinationStore:
         names = await self._names.texts(server_nid for (server_nid,) in rows)
         return list(names.values())
 
+    async def shared_with(self, server: str, user_nids: Sequence[int]) -> set[int]:
+        """Those of some users who share rooms with users of a server."""
+        rows = await self._database.fetch(
+            # `+ 0`: by user, and not by room.
+            """SELECT DISTINCT m.user_nid FROM members m
+               JOIN room_servers s ON s.room_nid = m.room_nid AND s.joined > 0
+               AND s.server_nid = (SELECT nid FROM names WHERE name = ?)
+               WHERE m.user_nid = ANY(?) AND m.membership + 0 = 1""",
+            server,
+            list(user_nids),
+        )
+        return {user_nid for (user_nid,) in rows}
+
     async def outgoing(self, after: int, up_to: int, limit: int) -> list[OutgoingEvent]:
         """Events that are for other servers, in order, in a stretch of the stream."""
         rows = await self._database.fetch(_OUTGOING, after, up_to, limit)

@@ -93,6 +93,8 @@ def _value(column: str, type_: str, nullable: bool) -> str:
     if column in _DISTINCT:
         number = f"(i % {_DISTINCT[column]}) * {_SPREAD.get(column, 1)}"
         value = f"'{column}' || ({number})" if type_ == "text" else f"{_BASE} + {number}"
+    elif column == "usage":  # a user has one key for each
+        value = f"1 + i / {_DISTINCT['user_nid']}"
     elif column == "rel_type":  # there are partial indexes
         value = "(ARRAY['m.thread', 'm.annotation', 'm.replace', 'm.reference'])[1 + i % 4]"
     elif type_ in ("smallint", "integer"):

@@ -7,10 +7,11 @@ from synapse.storage.stores.staging import NewlyStaged, StagingStore
 from tests.rest.remote import MOD, ROB, RemoteRoom
 from tests.rest.rooms import V3
 from tests.rooms.elsewhere import Elsewhere
-from tests.storage.plans.room_life import ALICE, BOB, RoomLifeTestCase
+from tests.storage.plans.key_life import KeyLifeTestCase
+from tests.storage.plans.room_life import ALICE, BOB
 
 
-class FederatedLifeTestCase(RoomLifeTestCase):
+class FederatedLifeTestCase(KeyLifeTestCase):
     async def _federate(self) -> None:
         await self._meet_forks()
         await self._stand_before_rooms()

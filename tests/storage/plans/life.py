@@ -61,6 +61,7 @@ class LifeTestCase(FederatedLifeTestCase):
         await self._read_timelines()
         await self._read_state()
         await self._change_memberships()
+        await self._encrypt()
         await self._federate()
         await self._let_servers_in()
         await self._use_directories()

@@ -97,6 +97,16 @@ _ALLOWED = (
         "the servers of a room: when it has changed and one is asked for; in a reader's thread",
     ),
     Allowed(
+        "WHERE m.room_nid = ? AND m.membership = 1 AND m.user_nid <> ?",
+        {"members"},
+        "whose devices concern a user who joins a room or leaves it; in a reader's thread",
+    ),
+    Allowed(
+        "FROM members m JOIN remote_device_lists l ON l.user_nid = m.user_nid WHERE m.room_nid = ?",
+        {"members", "remote_device_lists"},
+        "when the last user of ours leaves a room; in a reader's thread",
+    ),
+    Allowed(
         "SELECT count(*) FROM members WHERE room_nid = ? AND membership = 1",
         {"members"},
         "who is in a room, when it opens or closes to everybody",

@@ -1,5 +1,6 @@
 """Devices and tokens as they are remembered."""
 
+from synapse.storage.stores.device_changes import DeviceChanges
 from synapse.storage.stores.devices import DeviceStore, Removal, Sighting
 from synapse.storage.stores.names import Names
 from synapse.storage.stores.tokens import Exchange, NewSession, NewTokens, TokenStore
@@ -10,7 +11,7 @@ from tests.storage.base import StoreTestCase
 class TokenStoreTests(StoreTestCase):
     async def start(self, device_id: str, access: bytes, refresh: bytes | None = None) -> None:
         self.tokens = TokenStore(self.database)
-        self.devices = DeviceStore(self.database)
+        self.devices = DeviceStore(self.database, DeviceChanges(self.database))
         users = UserStore(self.database, Names(self.database))
         await users.register(NewUser("@alice:test", None, 0))
         user = await users.user("@alice:test")

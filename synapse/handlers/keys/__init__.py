@@ -1,0 +1,1 @@
+"""Keys for encryption: publishing them, asking for others', vouching for them."""
