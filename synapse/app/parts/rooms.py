@@ -158,7 +158,7 @@ class Rooms:
             self.cache, stores.members, stores.events, stores.states, stores.flips, self.retention
         )
         self.server_store = RoomServerStore(database)
-        self.servers = RoomServers(self.server_store, stores.members, server_name=server_name)
+        self.servers = RoomServers(self.server_store, server_name=server_name)
         self.own_memberships = OwnMemberships(self.cache, stores.members, stores.events)
 
     def _push_rules_moved(self, user_nid: int, position: int, room_nids: Sequence[int]) -> None:

@@ -216,7 +216,8 @@ class LifeTestCase(FederatedLifeTestCase):
     async def _ask_as_other_servers_do(self, room_nid: int) -> None:
         server, graph = self.server, EventGraph(self.database)
         servers = RoomServerStore(self.database)
-        await servers.servers(room_nid)
+        await servers.others(room_nid)
+        await servers.is_in(room_nid, "remote")
         await servers.users(room_nid, "test", [Membership.LEAVE, Membership.BAN])
         newest = await server.stores.events.before(room_nid, 2**60, 50)
         nids = [event.nid for event in newest if event.is_state]
