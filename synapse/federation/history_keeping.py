@@ -10,6 +10,8 @@ Messages that stand on the same state are written together.
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from synapse.api.constants import EventTypes
 from synapse.events.event import Event, StateMap
 from synapse.federation.pdus import Verified
@@ -78,7 +80,8 @@ class HistoryKeeping:
             if known.rejected or known.soft_failed:
                 page.refused.append(known)
             elif known.pos is None:
-                await self._take(keeping, known)
+                # A copy: others read this one, and it gets its place with the page.
+                await self._take(keeping, msgspec.structs.replace(known))
             return
         auth_events = await self._graph.auth_events(server, keeping.room, event)
         before = await self._before(server, keeping, event)

@@ -125,10 +125,11 @@ class History:
         for event in page.events:
             self._events.forget(event.nid)
         room = self._rooms.peek(page.room_nid)
-        for redaction in page.redactions:
-            redaction.place()
-            self._events.remember_redacted(redaction.redacted, redaction.by)
+        with self._rooms.or_discarded(room):
+            for redaction in page.redactions:
+                redaction.place()
+                self._events.remember_redacted(redaction.redacted, redaction.by)
+                if room is not None:
+                    room.redacted(redaction.redacted)
             if room is not None:
-                room.redacted(redaction.redacted)
-        if room is not None:
-            room.placed_below(page.below)
+                room.placed_below(page.below)

@@ -16,6 +16,8 @@ import logging
 from collections.abc import Callable, Sequence
 from enum import Enum
 
+import msgspec
+
 from synapse.events.auth_rules import AuthError
 from synapse.events.event import Event, StateMap
 from synapse.rooms.arrivals import Arrival
@@ -173,7 +175,10 @@ class Receiver:
     ) -> None:
         """Take up an event that stands on another state than the room's."""
         room = visit.room
-        event = outlier or arrival.event
+        event = arrival.event
+        if outlier is not None:
+            # A copy: who reads the outlier before the commit must not find its place on it.
+            event = msgspec.structs.replace(outlier)
         before = arrival.before
         if before is None:
             before = await self._standings.state_before(room, event.prev_event_ids())

@@ -80,7 +80,8 @@ class SenderRedactions:
     def _announce(self, pages: list[_Page]) -> None:
         for page in pages:
             room = self._rooms.peek(page.room_nid)
-            for redaction in page.redactions:
-                self._events.remember_redacted(redaction.redacted, redaction.by)
-                if room is not None:
-                    room.redacted(redaction.redacted)
+            with self._rooms.or_discarded(room):
+                for redaction in page.redactions:
+                    self._events.remember_redacted(redaction.redacted, redaction.by)
+                    if room is not None:
+                        room.redacted(redaction.redacted)
