@@ -62,7 +62,7 @@ class Announcer:
             try:
                 listener(chunks)
             except Exception:
-                # They read what they missed when they look the next time.
+                # One's mistake keeps the news from nobody else.
                 logger.exception("A listener could not be told what is committed")
 
     def stood(self, room_nid: int, event: Event, position: int) -> None:

@@ -16,6 +16,7 @@ from synapse.federation.edus import Edus, TakeUp
 from synapse.federation.floods import Floods
 from synapse.federation.handshakes import Handshakes
 from synapse.federation.heard import PresenceHeard, ReceiptsHeard, RoomMembers, TypingHeard
+from synapse.federation.helpers import Helpers
 from synapse.federation.inbound import Inbound
 from synapse.federation.inbox import Inbox
 from synapse.federation.limited import LimitedTransport
@@ -77,11 +78,20 @@ class Federation:
         self.acls = ServerAcls(rooms.cache)
         self.pdus = Pdus(keys.signature_checks, clock)
         self.outliers = Outliers(stores.events, rooms.asides, clock)
+        helpers = Helpers(rooms.servers, self.backoffs, clock)
         self.graph = RemoteGraph(
-            self.transport, self.pdus, self.outliers, stores.events, stores.slots, stores.states
+            self.transport,
+            self.pdus,
+            self.outliers,
+            helpers,
+            stores.events,
+            stores.slots,
+            stores.states,
         )
         staging = StagingStore(database)
-        self.inbound = inbound = Inbound(rooms.cache, stores.events, rooms.receiver, self.graph)
+        self.inbound = inbound = Inbound(
+            rooms.cache, stores.events, rooms.receiver, self.graph, helpers
+        )
         self.inbox = Inbox(staging, rooms.cache, self.pdus, inbound, background, clock)
         self.signing = Signing(self.pdus, server_name=server_name, key=key)
         self.shown_state = ShownState(rooms.cache, self.pdus)
