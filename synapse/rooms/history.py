@@ -133,3 +133,5 @@ class History:
                     room.redacted(redaction.redacted)
             if room is not None:
                 room.placed_below(page.below)
+                if len(room.tips) > 1:
+                    room.stood_on(prev for e in page.events for prev in e.prev_event_ids())

@@ -32,6 +32,7 @@ from synapse.rooms.writer import RoomWriter
 from synapse.storage.database import Database
 from synapse.storage.stores.early_redactions import EarlyRedactions
 from synapse.storage.stores.forks import ForkStore
+from synapse.storage.stores.gaps import GapStore
 from synapse.storage.stores.purging import PurgeStore
 from synapse.storage.stores.push_rules import PushRuleStore
 from synapse.storage.stores.room_servers import RoomServerStore
@@ -90,6 +91,7 @@ class Rooms:
             stores.states,
             stores.slots,
             ForkStore(database),
+            GapStore(database),
             server_name=server_name,
         )
         self.writer = RoomWriter(
