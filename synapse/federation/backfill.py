@@ -49,7 +49,7 @@ _MAX_ASKED_FOR_TIME = 2
 # For how many events of a page a state is asked for.
 _MAX_STATES = 12
 _TIMEOUT_S = 20.0
-# A room whose servers don't help, and a server that doesn't, are left alone for so long.
+# A gap that nobody fills, and a server that doesn't help, are left alone for so long.
 _REST_S = 60.0
 # What was refused is looked through for what it stands on.
 _MAX_WALK = 200
@@ -86,22 +86,24 @@ class Backfill:
         self._background = background
         self._clock = clock
         self._shared: Shared[int, Fill] = Shared()
-        # Until when (monotonic) a room, or a server, is left alone.
-        self._rooms_rest: Cache[int, tuple[float, Fill]] = Cache(10_000)
+        # Until when (monotonic) a gap (room_nid, below), or a server, is left alone.
+        self._gaps_rest: Cache[tuple[int, int], float] = Cache(10_000)
         self._servers_rest: Cache[str, float] = Cache(10_000)
 
     async def fill(self, room: Room, pos: int, patience_s: float) -> Fill:
         """Fetch what belongs into the first gap at or below a place, or a part of it."""
-        until, outcome = self._rooms_rest.get(room.nid) or (0.0, Fill.MORE)
-        if self._rests(until):
-            return outcome
+        found = await self._history.gap(room.nid, pos)
+        if found is None:
+            return Fill.MORE
+        if self._rests(self._gaps_rest.get((room.nid, found[0]))):
+            return Fill.NOTHING
         results: list[Fill] = []
 
         async def wait() -> None:
-            results.append(await self._shared.get(room.nid, lambda: self._run(room, pos)))
+            results.append(await self._shared.get(room.nid, lambda: self._run(room, found[0])))
 
         await self._clock.wait_for(Deferred.fromCoroutine(wait()), patience_s)
-        return results[0] if results else Fill.LATER
+        return results[0] if results else Fill.UNDER_WAY
 
     async def nearest(self, room: Room, ts_ms: int, *, backwards: bool) -> tuple[str, int] | None:
         """The event nearest to a time, in a direction, that another server has, with its time."""
@@ -125,15 +127,19 @@ class Backfill:
                 return event_id, told_ms
         return None
 
-    async def _run(self, room: Room, pos: int) -> Fill:
+    async def _run(self, room: Room, below: int) -> Fill:
         """Do it, and let the server's end wait for it."""
         results: list[Fill] = []
 
         async def work() -> None:
-            results.append(await self._fill(room, pos))
+            results.append(await self._fill(room, below))
 
         await self._background.spawn("fetch history", work())
-        return results[0] if results else self._rest(room, Fill.LATER)
+        if Fill.MORE in results:
+            return Fill.MORE
+        # Also after a mistake of ours, which would be made again.
+        self._gaps_rest[room.nid, below] = self._clock.monotonic() + _REST_S
+        return Fill.NOTHING
 
     async def _fill(self, room: Room, pos: int) -> Fill:
         found = await self._history.gap(room.nid, pos)
@@ -145,25 +151,17 @@ class Backfill:
             await self._history.place(HistoryPage(room.nid, gap.below, [], missing, lost=settled))
             return Fill.MORE
         others = await self._servers.others(room)
-        if not others:
-            return Fill.NEVER
         awake = [server for server in others if not self._rests(self._servers_rest.get(server))]
-        asked = 0
         for server in awake[:_MAX_SERVERS]:
             try:
                 if await self._fill_from(server, room, gap):
                     return Fill.MORE
-                asked += 1
             except (RequestFailed, RemoteError, Unanswered, MatrixError, Circular) as error:
                 logger.info("%s tells no history of %s: %s", server, room.room_id, error)
-                if isinstance(error, RemoteError) and error.status in (403, 404):
-                    asked += 1
                 self._servers_rest[server] = self._clock.monotonic() + _REST_S
-        if asked < len(others[:_MAX_SERVERS]):
-            return self._rest(room, Fill.LATER)
         # They may learn of it, and others may come: the gap stays, but readers pass it for now.
         logger.info("Nobody tells what %s lacks: %s", room.room_id, ", ".join(gap.missing[:5]))
-        return self._rest(room, Fill.NEVER)
+        return Fill.NOTHING
 
     async def _fill_from(self, server: str, room: Room, gap: _Gap) -> bool:
         """Whether the gap is smaller now."""
@@ -280,10 +278,6 @@ class Backfill:
 
     def _rests(self, until: float | None) -> bool:
         return until is not None and self._clock.monotonic() < until
-
-    def _rest(self, room: Room, outcome: Fill) -> Fill:
-        self._rooms_rest[room.nid] = (self._clock.monotonic() + _REST_S, outcome)
-        return outcome
 
 
 def _is_refused(event: Event) -> bool:

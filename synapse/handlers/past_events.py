@@ -13,8 +13,8 @@ class Fill(Enum):
     """What came of filling a gap."""
 
     MORE = "more"  # the gap is smaller, or gone: read again
-    LATER = "later"  # not now: who asks again may be luckier
-    NEVER = "never"  # nobody is there who could be asked
+    UNDER_WAY = "under way"  # it takes longer; it goes on without who asked
+    NOTHING = "nothing"  # nobody helps, for now
 
 
 class PastEvents(Protocol):

@@ -60,6 +60,15 @@ class History:
         )
         return (rows[0][0], [event_id for _, event_id in rows]) if rows else None
 
+    async def gap_above(self, room_nid: int, pos: int) -> int | None:
+        """Where the first gap above a `pos` is: the `pos` below which its filling goes."""
+        row = await self._database.fetch_one(
+            "SELECT below FROM gaps WHERE room_nid = ? AND below > ? ORDER BY below LIMIT 1",
+            room_nid,
+            pos,
+        )
+        return None if row is None else row[0]
+
     async def other_gaps(self, room_nid: int, below: int) -> set[str]:
         """Events that are missing further down than at a gap."""
         rows = await self._database.fetch(

@@ -156,7 +156,7 @@ class BackfillTests(SharedRoomTestCase):
         page = await self.client(TWO, "GET", read, token=self.carol)
         self.assertEqual(len(page["chunk"]), 1)  # her join
         again = await self.client(TWO, "GET", f"{read}&from={page['end']}", token=self.carol)
-        self.assertEqual((again["chunk"], again["end"]), ([], page["end"]))
+        self.assertEqual((again["chunk"], again.get("end")), ([], None))
         # Nobody is asked again for a while.
         self.network.log.clear()
         await self.client(TWO, "GET", f"{read}&from={page['end']}", token=self.carol)
@@ -166,9 +166,10 @@ class BackfillTests(SharedRoomTestCase):
         await self.read_back(TWO, self.carol)
         await self.assert_same_history()
 
-    async def test_a_gap_in_the_middle(self) -> None:
+    async def open_a_gap(self) -> tuple[Event, list[str], list[str]]:
+        """Carol's join, what two.test misses after it, and what comes after that."""
         await self.arrange()
-        await self.enter()
+        join = await self.enter()
         missed = [self.third.say(BOB, str(number)) for number in range(5)]
         await self.tell_one(*missed)
         # two.test hears only of the last event, whose past it can't get.
@@ -185,11 +186,71 @@ class BackfillTests(SharedRoomTestCase):
         )
         # Meanwhile the room goes on.
         newest = await self.say("on and on", server=TWO, token=self.carol)
+        return join, ids(missed), [late.event_id, newest]
+
+    async def test_a_gap_in_the_middle(self) -> None:
+        _, _, above = await self.open_a_gap()
         read = await self.read_back(TWO, self.carol, limit=3)
         self.assertEqual(len(set(ids(read))), len(read))
-        wanted = {*ids(await self.timeline(self.one)), newest}
+        wanted = {*ids(await self.timeline(self.one)), *above}
         self.assertEqual(set(ids(read)), wanted)
         self.assertTrue(in_graph_order(await self.timeline(self.two)))
+
+    async def test_a_gap_that_nobody_fills_is_passed_over_and_filled_later(self) -> None:
+        join, missed, above = await self.open_a_gap()
+        self.network.cut_off(TWO)
+        for limit in (1, 2, 10):
+            read = ids(await self.read_back(TWO, self.carol, limit=limit))
+            self.assertEqual(read, [*above[::-1], join.event_id])
+        self.network.heal()
+        self.time.advance(61)
+        read = ids(await self.read_back(TWO, self.carol, limit=2))
+        self.assertLess({*missed, *above}, set(read))
+
+    async def read_on(self, start: str, limit: int) -> list[Any]:
+        """All events that carol gets by reading from a token to the room's end."""
+        read: list[Any] = []
+        path = f"{V3}/rooms/{self.room_id}/messages?dir=f&limit={limit}"
+        while start:
+            page = await self.client(TWO, "GET", f"{path}&from={start}", token=self.carol)
+            read += page["chunk"]
+            self.assertNotEqual(page.get("end"), start)
+            start = page.get("end", "")
+        return read
+
+    async def below_the_gap(self, join: Event) -> str:
+        """A token in front of carol's join."""
+        path = f"{V3}/rooms/{self.room_id}/context/{join.event_id}?limit=1"
+        around = await self.client(TWO, "GET", path, token=self.carol)
+        return str(around["start"])
+
+    async def test_who_reads_on_comes_over_a_gap_in_order(self) -> None:
+        for limit in (1, 3, 20):
+            self.network.sites.clear()
+            join, missed, above = await self.open_a_gap()
+            start = await self.below_the_gap(join)
+            with patch.object(backfill, "_SIZES", (2,)):
+                read = await self.read_on(start, limit)
+            self.assertEqual(ids(read), [join.event_id, *missed, *above])
+
+    async def test_who_reads_on_passes_a_gap_that_nobody_fills(self) -> None:
+        join, missed, above = await self.open_a_gap()
+        start = await self.below_the_gap(join)
+        self.network.cut_off(TWO)
+        for limit in (1, 3):
+            read = await self.read_on(start, limit)
+            self.assertEqual(ids(read), [join.event_id, *above])
+        self.network.heal()
+        self.time.advance(61)
+        read = await self.read_on(start, 3)
+        self.assertEqual(ids(read), [join.event_id, *missed, *above])
+
+    async def test_what_surrounds_an_event_ends_at_a_gap(self) -> None:
+        join, missed, above = await self.open_a_gap()
+        path = f"{V3}/rooms/{self.room_id}/context/{join.event_id}?limit=20"
+        around = await self.client(TWO, "GET", path, token=self.carol)
+        self.assertEqual(around["events_after"], [])
+        self.assertEqual(ids(await self.read_on(around["end"], 3)), [*missed, *above])
 
     async def test_the_context_of_an_event_reaches_over_a_gap(self) -> None:
         await self.arrange()
@@ -237,8 +298,8 @@ class WaitingTests(SharedRoomTestCase):
             await self.gate
         return await self.link.request(*arguments, **options)
 
-    def read(self) -> "Deferred[Any]":
-        path = f"{self.messages}&from={self.start}"
+    def read(self, start: str = "") -> "Deferred[Any]":
+        path = f"{self.messages}&from={start or self.start}"
         return Deferred.fromCoroutine(self.client(TWO, "GET", path, token=self.carol))
 
     async def until_asked(self) -> None:
@@ -262,12 +323,32 @@ class WaitingTests(SharedRoomTestCase):
         await self.until_asked()
         self.time.advance(11)
         page = await reader
-        self.assertEqual((page["chunk"], page["end"]), ([], self.start))
+        # Clients take the same token, or none, for the end of the room.
+        self.assertEqual((page["chunk"], page["end"]), ([], f"{self.start}_1"))
         self.gate.callback(None)
         await self.two.background.finish()
-        again = await self.read()
+        again = await self.read(page["end"])
         self.assertEqual(ids(again["chunk"])[:5], self.said[::-1])
         self.assertEqual(self.asked, 2)  # bob's server, which has nothing, and alice's
+
+    async def test_who_has_waited_often_reads_past_the_gap(self) -> None:
+        await self.arrange()
+        start, waited = self.start, 0
+        while start:
+            reader = self.read(start)
+            await self.until_asked()
+            self.time.advance(11)
+            page = await reader
+            self.assertEqual(page["chunk"], [])
+            self.assertNotEqual(page.get("end"), start)
+            start = page.get("end", "")
+            waited += 1
+        self.assertEqual(waited, 6)
+        self.gate.callback(None)
+        await self.two.background.finish()
+        # Who comes later is luckier.
+        again = await self.read()
+        self.assertEqual(ids(again["chunk"])[:5], self.said[::-1])
 
     async def test_the_room_goes_on_meanwhile(self) -> None:
         await self.arrange()
@@ -335,9 +416,8 @@ class HostileHistoryTests(SharedRoomTestCase):
         for answer in ([], {}, {"pdus": {}}, {"pdus": [1, {}, None, "x"]}, {"pdus": []}):
             chunk, end = await self.read_with(lambda told, answer=answer: answer)
             self.assertEqual(chunk, [])
-            # An honest answer, too, may hold nothing: who reads on comes to the end.
-            nothing = isinstance(answer, dict) and isinstance(answer.get("pdus"), list)
-            self.assertEqual(end is None, nothing)
+            # Who reads on comes to the end: nothing is below the gap.
+            self.assertIsNone(end)
             self.time.advance(61)
         # And nothing is spoilt by it.
         read = await self.read_back(TWO, self.carol)

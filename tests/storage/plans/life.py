@@ -225,6 +225,7 @@ class LifeTestCase(FederatedLifeTestCase):
         async for _ in graph.bodies(nids):
             pass
         await server.rooms.history.gap(room_nid, 2**60)
+        await server.rooms.history.gap_above(room_nid, -(2**60))
         await server.rooms.history.other_gaps(room_nid, 2**60)
 
     async def _manage_accounts(self) -> None:
