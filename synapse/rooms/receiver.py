@@ -29,7 +29,9 @@ from synapse.rooms.judging import slots_of_event, why_not
 from synapse.rooms.moves import change_by, moves_of
 from synapse.rooms.noise import SILENCE
 from synapse.rooms.redactions import redaction_of
+from synapse.rooms.removals import Removals
 from synapse.rooms.room import HeadMoved, Room
+from synapse.rooms.sender_redactions import SenderRedactions
 from synapse.rooms.standing import Standings
 from synapse.rooms.writer import Draft, Weigh
 from synapse.storage.errors import ConstraintViolated
@@ -62,6 +64,8 @@ class Receiver:
         standings: Standings,
         asides: Asides,
         early_redactions: EarlyRedactions,
+        removals: Removals,
+        sender_redactions: SenderRedactions,
         commits: Commits,
         clock: Clock,
         *,
@@ -74,6 +78,8 @@ class Receiver:
         self._standings = standings
         self._asides = asides
         self._early_redactions = early_redactions
+        self._removals = removals
+        self._sender_redactions = sender_redactions
         self._commits = commits
         self._clock = clock
         self._weigh = weigh
@@ -234,6 +240,9 @@ class Receiver:
         event.rejected = verdict is Verdict.REJECTED
         event.soft_failed = verdict is Verdict.SOFT_FAILED
         await self._asides.keep(visit.room.nid, [Aside(event, arrival.auth_events, before)])
+        removal = (await self._removals.of(visit.room, [event.sender])).get(event.sender)
+        if removal is not None and removal.takes(event):
+            await self._sender_redactions.take(visit.room, [event], removal)
         visit.pending[event.event_id] = verdict
 
     # What redactions do, whichever of the two comes first.

@@ -31,6 +31,8 @@ class Asking:
             rooms.asides,
             stores.events,
             rooms.early_redactions,
+            rooms.removals,
+            rooms.sender_redactions,
             clock,
         )
         self.past = Backfill(

@@ -77,6 +77,14 @@ class Entering:
             always_allowed=access.notices_user.user_ids,
         )
         succession = RoomSuccession(rooms.cache, streams.account_data_store, rooms.push_rule_store)
+        removals = RemovalRedactions(
+            rooms.cache,
+            rooms.removals,
+            rooms.sender_redactions,
+            background,
+            server_name=server_name,
+        )
+        rooms.announcer.listen(removals.committed)
         self.memberships = Memberships(
             rooms.cache,
             rooms.writer,
@@ -89,7 +97,7 @@ class Entering:
             succession,
             self.third_party_joins,
             membership_limits,
-            RemovalRedactions(rooms.cache, stores.events, rooms.sender_redactions),
+            removals,
             elsewhere,
             config.rooms,
             server_name=server_name,

@@ -25,6 +25,7 @@ from synapse.rooms.history import History
 from synapse.rooms.persister import Persister
 from synapse.rooms.purging import Purging
 from synapse.rooms.receiver import Receiver
+from synapse.rooms.removals import Removals
 from synapse.rooms.sender_redactions import SenderRedactions
 from synapse.rooms.standing import Standings
 from synapse.rooms.txns import Transactions
@@ -118,12 +119,18 @@ class Rooms:
         self.asides = Asides(database, stores.names, stores.slots, stores.events, stores.states)
         self.doorstep = Doorstep(database, stores.names, stores.slots, self.asides, announcer)
         self.early_redactions = EarlyRedactions(database, stores.events)
+        self.removals = Removals(self.cache, stores.events)
+        self.sender_redactions = SenderRedactions(
+            database, self.cache, stores.events, clock, forget=stores.search_feed.forget
+        )
         self.receiver = Receiver(
             self.cache,
             stores.events,
             self.standings,
             self.asides,
             self.early_redactions,
+            self.removals,
+            self.sender_redactions,
             commits,
             clock,
             weigh=self.listeners.weigh,
@@ -140,9 +147,6 @@ class Rooms:
             server_name=server_name,
         )
         self.history = History(database, stores.names, stores.events, self.cache)
-        self.sender_redactions = SenderRedactions(
-            database, self.cache, stores.events, clock, forget=stores.search_feed.forget
-        )
         self.transactions = Transactions(stores.events)
         rules = _retention_rules(config.retention)
         self.retention = Retention(self.cache, stores.states, clock, rules)
