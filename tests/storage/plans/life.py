@@ -17,6 +17,7 @@ from synapse.storage.stores.delayed_events import DelayedEventStore
 from synapse.storage.stores.destination_lists import DestinationLists
 from synapse.storage.stores.event_graph import EventGraph
 from synapse.storage.stores.members import Membership
+from synapse.storage.stores.related_redactions import RelatedRedaction, RelatedRedactionStore
 from synapse.storage.stores.room_servers import RoomServerStore
 from synapse.storage.stores.staging import NewlyStaged, StagingStore
 from synapse.storage.stores.unread import UnreadStore
@@ -211,6 +212,9 @@ class LifeTestCase(FederatedLifeTestCase):
         await server.stores.tokens.revoke(bob, 1)
         await server.stores.openid.user_of(b"", 0)
         await DelayedEventStore(self.database).release("none")
+        redactions = RelatedRedactionStore(self.database)
+        await redactions.add(RelatedRedaction("$one", 1, frozenset(["*"]), {}))
+        await redactions.of(["$one", "$other"])
         await self._ask_as_other_servers_do(mine[0])
 
     async def _ask_as_other_servers_do(self, room_nid: int) -> None:
