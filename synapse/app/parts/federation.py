@@ -33,6 +33,7 @@ from synapse.federation.shown_state import ShownState
 from synapse.federation.signed_events import Signing
 from synapse.federation.told_rooms import ToldRooms
 from synapse.federation.transactions import Transactions
+from synapse.federation.untold_leaves import UntoldLeaves
 from synapse.federation.wire import Transport
 from synapse.federation.withdrawals import Withdrawals
 from synapse.storage.database import Database
@@ -129,6 +130,9 @@ class Federation:
     ) -> RemoteRooms:
         """What our users do in rooms of other servers."""
         handshakes = Handshakes(transport, clock, server_name=server_name, key=key)
+        self.untold_leaves = UntoldLeaves(
+            stores.untold_leaves, rooms.cache, stores.names, rooms.writer, handshakes, clock
+        )
         candidates = Candidates(rooms.cache, rooms.doorstep, stores.names, server_name=server_name)
         told_rooms = ToldRooms(
             rooms.cache,
@@ -164,6 +168,7 @@ class Federation:
             handshakes,
             candidates,
             self.shown_state,
+            self.untold_leaves,
             rooms.entrances,
             rooms.doorstep,
             clock,

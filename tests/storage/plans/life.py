@@ -22,6 +22,7 @@ from synapse.storage.stores.room_servers import RoomServerStore
 from synapse.storage.stores.staging import NewlyStaged, StagingStore
 from synapse.storage.stores.unread import UnreadStore
 from synapse.storage.stores.unread_counting import RoomCounts
+from synapse.storage.stores.untold_leaves import UntoldLeave
 from synapse.storage.transaction import Transaction
 from synapse.util.clock import Clock
 from tests.crypto.key_documents import document_of, key_of
@@ -212,6 +213,10 @@ class LifeTestCase(FederatedLifeTestCase):
         await server.stores.tokens.revoke(bob, 1)
         await server.stores.openid.user_of(b"", 0)
         await DelayedEventStore(self.database).release("none")
+        untold = UntoldLeave(1, 1, "$invite", "$leave", ["remote.example"], 1, 0)
+        await server.stores.untold_leaves.save(untold)
+        await server.stores.untold_leaves.due(1, 10)
+        await server.stores.untold_leaves.done(untold)
         redactions = RelatedRedactionStore(self.database)
         await redactions.add(RelatedRedaction("$one", 1, frozenset(["*"]), {}))
         await redactions.of(["$one", "$other"])
