@@ -10,16 +10,14 @@ One page at a time for a room. Who reads waits for it a while; it goes on withou
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
 from synapse.api.errors import MatrixError
-from synapse.api.identifiers import is_event_id
 from synapse.events.event import Event
-from synapse.federation.answers import ask
 from synapse.federation.errors import RemoteError, Unanswered
 from synapse.federation.history_keeping import HistoryKeeping, KeptPage, TooWide
 from synapse.federation.history_pages import Circular, in_order, left_out_of
@@ -45,7 +43,6 @@ _SIZES = (100, 20, 5)
 _MAX_SERVERS = 5
 _MAX_MISSING = 50
 _MAX_SINGLE = 20
-_MAX_ASKED_FOR_TIME = 2
 # For how many events of a page a state is asked for.
 _MAX_STATES = 12
 _TIMEOUT_S = 20.0
@@ -105,27 +102,29 @@ class Backfill:
         await self._clock.wait_for(Deferred.fromCoroutine(wait()), patience_s)
         return results[0] if results else Fill.UNDER_WAY
 
-    async def nearest(self, room: Room, ts_ms: int, *, backwards: bool) -> tuple[str, int] | None:
-        """The event nearest to a time, in a direction, that another server has, with its time."""
-        others = await self._servers.others(room)
-        awake = [server for server in others if not self._rests(self._servers_rest.get(server))]
-        for server in awake[:_MAX_ASKED_FOR_TIME]:
+    async def alone(self, room: Room, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do something to the room's history while nothing else is done to it.
+
+        Raises what `work` raises; that is nothing to those who wait for history meanwhile.
+        """
+        outcome: list[Exception | None] = []
+
+        async def mine() -> Fill:
             try:
-                answer = await ask(
-                    self._transport,
-                    server,
-                    "GET",
-                    path_to("/_matrix/federation/v1/timestamp_to_event", room.room_id),
-                    query={"ts": str(ts_ms), "dir": "b" if backwards else "f"},
-                )
-            except MatrixError:
-                continue  # it is in the log
-            event_id, told_ms = answer.get("event_id"), answer.get("origin_server_ts")
-            if not is_event_id(event_id) or type(told_ms) is not int:
-                continue
-            if (told_ms <= ts_ms) if backwards else (told_ms >= ts_ms):
-                return event_id, told_ms
-        return None
+                await work()
+                outcome.append(None)
+            except Exception as error:
+                outcome.append(error)
+            return Fill.MORE  # who waited for it reads again
+
+        while not outcome:
+            await self._shared.get(room.nid, mine)
+        if outcome[0] is not None:
+            raise outcome[0]
+
+    async def missing_among(self, event_ids: Sequence[str]) -> list[str]:
+        """Which events are missing if these should be there."""
+        return (await self._below_known(event_ids))[0]
 
     async def _run(self, room: Room, below: int) -> Fill:
         """Do it, and let the server's end wait for it."""

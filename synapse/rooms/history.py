@@ -118,8 +118,10 @@ class History:
             page.below,
         )
         txn.execute_many(
+            # What is missing in two places belongs below the lower one.
             "INSERT INTO gaps (room_nid, event_id, below) VALUES (?, ?, ?)"
-            " ON CONFLICT (room_nid, event_id) DO NOTHING",
+            " ON CONFLICT (room_nid, event_id) DO UPDATE SET below = CASE"
+            " WHEN excluded.below < gaps.below THEN excluded.below ELSE gaps.below END",
             [(page.room_nid, event_id, first) for event_id in dict.fromkeys(page.missing)],
         )
         txn.execute(
