@@ -1,7 +1,9 @@
 """Installs the homeserver: `pip install .`, or `pip install -e ".[dev]"` to work on it."""
 
 import importlib.metadata
+import os
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -43,7 +45,7 @@ class ProjectCommand(Command):
 class Test(ProjectCommand):
     """`python setup.py test`: setuptools had such a command once; this one runs trial."""
 
-    description = "run the tests with trial, after installing what only they need"
+    description = "run all tests with trial, after installing what only they need"
 
     def run(self) -> None:
         missing = [need for need in DEPENDENCIES["EXTRAS"]["dev"] if not is_installed(need)]
@@ -51,7 +53,12 @@ class Test(ProjectCommand):
             sys.exit("The tests need more packages; in a virtual environment, this installs them.")
         if missing:
             self.run_python("-m", "pip", "install", "-q", "-c", "constraints.txt", *missing)
-        self.run_python("-m", "twisted.trial", "tests")
+        trial = ("-m", "twisted.trial", f"--jobs={os.cpu_count() or 1}", "tests")
+        if has_postgres():
+            self.run_python("-m", "tests.postgres", "--", sys.executable, *trial)
+            return
+        print("PostgreSQL is not installed, so the tests run on SQLite alone.")
+        self.run_python(*trial)
 
 
 class BuildSphinx(ProjectCommand):
@@ -66,6 +73,12 @@ class BuildSphinx(ProjectCommand):
         )
         self.run_python("-m", "sphinx", "-q", "-b", "html", "build/sphinx", "build/sphinx/html")
         print("The pages are in build/sphinx/html.")
+
+
+def has_postgres() -> bool:
+    """Whether the tests can start a PostgreSQL of their own."""
+    places = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    return shutil.which("initdb") is not None or any(places)
 
 
 def is_installed(requirement: str) -> bool:

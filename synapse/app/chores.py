@@ -67,6 +67,9 @@ class Chores:
         server.streams.followers.drop_idle()
         server.background.spawn("delete expired messages", server.rooms.purging.run_due())
         server.background.spawn("count what waits", server.federation.inbox.count())
+        server.background.spawn(
+            "tell of refused invites", server.federation.untold_leaves.run_due()
+        )
         now_ms = server.clock.now_ms()
         if now_ms >= self._next_cleaning_ms:
             self._next_cleaning_ms = now_ms + _HOUR_MS

@@ -10,21 +10,19 @@ One page at a time for a room. Who reads waits for it a while; it goes on withou
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
 from synapse.api.errors import MatrixError
-from synapse.api.identifiers import is_event_id
 from synapse.events.event import Event
-from synapse.federation.answers import ask
-from synapse.federation.errors import RemoteError
+from synapse.federation.errors import RemoteError, Unanswered
 from synapse.federation.history_keeping import HistoryKeeping, KeptPage, TooWide
 from synapse.federation.history_pages import Circular, in_order, left_out_of
 from synapse.federation.pdus import Pdus, Refused, Verified
-from synapse.federation.remote_graph import RemoteGraph, Unanswered
+from synapse.federation.remote_graph import RemoteGraph
 from synapse.federation.transport import path_to
 from synapse.federation.wire import Transport
 from synapse.handlers.past_events import Fill
@@ -45,11 +43,10 @@ _SIZES = (100, 20, 5)
 _MAX_SERVERS = 5
 _MAX_MISSING = 50
 _MAX_SINGLE = 20
-_MAX_ASKED_FOR_TIME = 2
 # For how many events of a page a state is asked for.
 _MAX_STATES = 12
 _TIMEOUT_S = 20.0
-# A room whose servers don't help, and a server that doesn't, are left alone for so long.
+# A gap that nobody fills, and a server that doesn't help, are left alone for so long.
 _REST_S = 60.0
 # What was refused is looked through for what it stands on.
 _MAX_WALK = 200
@@ -86,54 +83,62 @@ class Backfill:
         self._background = background
         self._clock = clock
         self._shared: Shared[int, Fill] = Shared()
-        # Until when (monotonic) a room, or a server, is left alone.
-        self._rooms_rest: Cache[int, tuple[float, Fill]] = Cache(10_000)
+        # Until when (monotonic) a gap (room_nid, below), or a server, is left alone.
+        self._gaps_rest: Cache[tuple[int, int], float] = Cache(10_000)
         self._servers_rest: Cache[str, float] = Cache(10_000)
 
     async def fill(self, room: Room, pos: int, patience_s: float) -> Fill:
         """Fetch what belongs into the first gap at or below a place, or a part of it."""
-        until, outcome = self._rooms_rest.get(room.nid) or (0.0, Fill.MORE)
-        if self._rests(until):
-            return outcome
+        found = await self._history.gap(room.nid, pos)
+        if found is None:
+            return Fill.MORE
+        if self._rests(self._gaps_rest.get((room.nid, found[0]))):
+            return Fill.NOTHING
         results: list[Fill] = []
 
         async def wait() -> None:
-            results.append(await self._shared.get(room.nid, lambda: self._run(room, pos)))
+            results.append(await self._shared.get(room.nid, lambda: self._run(room, found[0])))
 
         await self._clock.wait_for(Deferred.fromCoroutine(wait()), patience_s)
-        return results[0] if results else Fill.LATER
+        return results[0] if results else Fill.UNDER_WAY
 
-    async def nearest(self, room: Room, ts_ms: int, *, backwards: bool) -> tuple[str, int] | None:
-        """The event nearest to a time, in a direction, that another server has, with its time."""
-        others = await self._servers.others(room)
-        awake = [server for server in others if not self._rests(self._servers_rest.get(server))]
-        for server in awake[:_MAX_ASKED_FOR_TIME]:
+    async def alone(self, room: Room, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do something to the room's history while nothing else is done to it.
+
+        Raises what `work` raises; that is nothing to those who wait for history meanwhile.
+        """
+        outcome: list[Exception | None] = []
+
+        async def mine() -> Fill:
             try:
-                answer = await ask(
-                    self._transport,
-                    server,
-                    "GET",
-                    path_to("/_matrix/federation/v1/timestamp_to_event", room.room_id),
-                    query={"ts": str(ts_ms), "dir": "b" if backwards else "f"},
-                )
-            except MatrixError:
-                continue  # it is in the log
-            event_id, told_ms = answer.get("event_id"), answer.get("origin_server_ts")
-            if not is_event_id(event_id) or type(told_ms) is not int:
-                continue
-            if (told_ms <= ts_ms) if backwards else (told_ms >= ts_ms):
-                return event_id, told_ms
-        return None
+                await work()
+                outcome.append(None)
+            except Exception as error:
+                outcome.append(error)
+            return Fill.MORE  # who waited for it reads again
 
-    async def _run(self, room: Room, pos: int) -> Fill:
+        while not outcome:
+            await self._shared.get(room.nid, mine)
+        if outcome[0] is not None:
+            raise outcome[0]
+
+    async def missing_among(self, event_ids: Sequence[str]) -> list[str]:
+        """Which events are missing if these should be there."""
+        return (await self._below_known(event_ids))[0]
+
+    async def _run(self, room: Room, below: int) -> Fill:
         """Do it, and let the server's end wait for it."""
         results: list[Fill] = []
 
         async def work() -> None:
-            results.append(await self._fill(room, pos))
+            results.append(await self._fill(room, below))
 
         await self._background.spawn("fetch history", work())
-        return results[0] if results else self._rest(room, Fill.LATER)
+        if Fill.MORE in results:
+            return Fill.MORE
+        # Also after a mistake of ours, which would be made again.
+        self._gaps_rest[room.nid, below] = self._clock.monotonic() + _REST_S
+        return Fill.NOTHING
 
     async def _fill(self, room: Room, pos: int) -> Fill:
         found = await self._history.gap(room.nid, pos)
@@ -145,25 +150,17 @@ class Backfill:
             await self._history.place(HistoryPage(room.nid, gap.below, [], missing, lost=settled))
             return Fill.MORE
         others = await self._servers.others(room)
-        if not others:
-            return Fill.NEVER
         awake = [server for server in others if not self._rests(self._servers_rest.get(server))]
-        asked = 0
         for server in awake[:_MAX_SERVERS]:
             try:
                 if await self._fill_from(server, room, gap):
                     return Fill.MORE
-                asked += 1
             except (RequestFailed, RemoteError, Unanswered, MatrixError, Circular) as error:
                 logger.info("%s tells no history of %s: %s", server, room.room_id, error)
-                if isinstance(error, RemoteError) and error.status in (403, 404):
-                    asked += 1
                 self._servers_rest[server] = self._clock.monotonic() + _REST_S
-        if asked < len(others[:_MAX_SERVERS]):
-            return self._rest(room, Fill.LATER)
         # They may learn of it, and others may come: the gap stays, but readers pass it for now.
         logger.info("Nobody tells what %s lacks: %s", room.room_id, ", ".join(gap.missing[:5]))
-        return self._rest(room, Fill.NEVER)
+        return Fill.NOTHING
 
     async def _fill_from(self, server: str, room: Room, gap: _Gap) -> bool:
         """Whether the gap is smaller now."""
@@ -280,10 +277,6 @@ class Backfill:
 
     def _rests(self, until: float | None) -> bool:
         return until is not None and self._clock.monotonic() < until
-
-    def _rest(self, room: Room, outcome: Fill) -> Fill:
-        self._rooms_rest[room.nid] = (self._clock.monotonic() + _REST_S, outcome)
-        return outcome
 
 
 def _is_refused(event: Event) -> bool:

@@ -10,6 +10,8 @@ Messages that stand on the same state are written together.
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from synapse.api.constants import EventTypes
 from synapse.events.event import Event, StateMap
 from synapse.federation.pdus import Verified
@@ -19,7 +21,9 @@ from synapse.rooms.asides import Aside, Asides
 from synapse.rooms.chunks import Redaction
 from synapse.rooms.judging import slots_of_event, why_not
 from synapse.rooms.redactions import redaction_of
+from synapse.rooms.removals import Removals
 from synapse.rooms.room import Room
+from synapse.rooms.sender_redactions import SenderRedactions
 from synapse.rooms.standing import Standings
 from synapse.storage.stores.early_redactions import EarlyRedactions
 from synapse.storage.stores.events import EventStore
@@ -42,6 +46,8 @@ class HistoryKeeping:
         asides: Asides,
         events: EventStore,
         early_redactions: EarlyRedactions,
+        removals: Removals,
+        sender_redactions: SenderRedactions,
         clock: Clock,
     ) -> None:
         self._graph = graph
@@ -49,6 +55,8 @@ class HistoryKeeping:
         self._asides = asides
         self._events = events
         self._early_redactions = early_redactions
+        self._removals = removals
+        self._sender_redactions = sender_redactions
         self._clock = clock
 
     async def keep(
@@ -78,7 +86,8 @@ class HistoryKeeping:
             if known.rejected or known.soft_failed:
                 page.refused.append(known)
             elif known.pos is None:
-                await self._take(keeping, known)
+                # A copy: others read this one, and it gets its place with the page.
+                await self._take(keeping, msgspec.structs.replace(known))
             return
         auth_events = await self._graph.auth_events(server, keeping.room, event)
         before = await self._before(server, keeping, event)
@@ -142,6 +151,18 @@ class HistoryKeeping:
                 before = KnownState(redaction.state_nid, {})
                 state = await self._standings.events_of(before, slots_of_event(redaction))
                 self._add(page, redaction, targets[target_id], state)
+
+        await self._take_away(keeping)
+
+    async def _take_away(self, keeping: "_Keeping") -> None:
+        """Redact what users said who were removed with all of it."""
+        page = keeping.page
+        senders = list({event.sender for event in page.events})
+        removals = await self._removals.of(keeping.room, senders)
+        for event in page.events:
+            removal = removals.get(event.sender)
+            if removal is not None and removal.takes(event):
+                page.redactions.append(self._sender_redactions.redaction(event, removal))
 
     def _add(self, page: "KeptPage", redaction: Event, target: Event, state: StateMap) -> None:
         redacted = redaction_of(redaction, target, state)

@@ -10,6 +10,8 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from synapse.events.event import Event
+from synapse.federation.errors import FAILURES, RemoteError, Unanswered
+from synapse.federation.helpers import Helpers
 from synapse.federation.pdus import Verified
 from synapse.federation.remote_graph import RemoteGraph
 from synapse.rooms.arrivals import Arrival
@@ -24,18 +26,25 @@ logger = logging.getLogger(__name__)
 # How many events in between are asked for, in how many steps back.
 _AT_ONCE = 20
 _STEPS = 5
+_REFUSALS = frozenset({400, 403, 404})
 
 
 class Inbound:
     """Takes up events of rooms that this server is in."""
 
     def __init__(
-        self, rooms: RoomCache, events: EventStore, receiver: Receiver, graph: RemoteGraph
+        self,
+        rooms: RoomCache,
+        events: EventStore,
+        receiver: Receiver,
+        graph: RemoteGraph,
+        helpers: Helpers,
     ) -> None:
         self._rooms = rooms
         self._events = events
         self._receiver = receiver
         self._graph = graph
+        self._helpers = helpers
 
     async def ready(self, verified: Sequence[Verified]) -> list[Arrival]:
         """Those of some events of one room, in their order, for which nothing is missing.
@@ -71,7 +80,7 @@ class Inbound:
         return verdicts
 
     async def take_up(self, server: str, room: Room, one: Verified) -> Verdict:
-        """Take up one event, asking `server` for what it needs.
+        """Take up one event, asking `server` for what it needs, and others if it doesn't help.
 
         Raises what `RemoteGraph` raises.
         """
@@ -91,7 +100,30 @@ class Inbound:
         return Arrival(one.event, auth_events, one.signed_by)
 
     async def _fill_in(self, server: str, room: Room, event: Event) -> None:
-        """Take up what is between the graph that we know and an event."""
+        """Take up what is between the graph that we know and an event.
+
+        Who answers, but not with what was asked for, doesn't have it: then a gap is left. But who
+        could not answer may have it, so that this is raised, unless another one helps.
+        """
+        failure: Exception | None = None
+        try:
+            if await self._fill_in_from(server, room, event):
+                return
+        except FAILURES as error:
+            logger.info("%s doesn't help: %s", server, error)
+            failure = None if _is_answer(error) else error
+        for other in await self._helpers.besides(room, server):
+            logger.info("Asking %s in %s what %s stands on", other, room.room_id, event.event_id)
+            try:
+                if await self._fill_in_from(other, room, event):
+                    return
+            except FAILURES as error:
+                logger.info("%s doesn't help: %s", other, error)
+        if failure is not None:
+            raise failure
+
+    async def _fill_in_from(self, server: str, room: Room, event: Event) -> bool:
+        """Take up what a server tells of it; whether that is all, or more than we ask for."""
         found: dict[str, Verified] = {}
         latest = [event.event_id]
         for _ in range(_STEPS):
@@ -103,6 +135,7 @@ class Inbound:
             latest = await self._without_past(new, found)
             if not latest:
                 break
+        is_long = len(found) > _AT_ONCE * (_STEPS - 1)
         # What stands on nothing that is known would need a state of its own, each of them; one
         # state for the event that all this is for is enough.
         for one in sorted(found.values(), key=lambda one: one.event.depth):
@@ -110,6 +143,7 @@ class Inbound:
                 continue
             arrival = await self._arrival(server, room, one)
             await self._receiver.receive(room.room_id, [arrival])
+        return is_long or not await self._missing(event)
 
     async def _missing(self, event: Event) -> list[str]:
         """Those of the `prev_events` whose state is not known."""
@@ -129,6 +163,13 @@ class Inbound:
             for one in events
             if not unknown.isdisjoint(one.event.prev_event_ids())
         ]
+
+
+def _is_answer(error: Exception) -> bool:
+    """Whether it says that the server will not help later either."""
+    if isinstance(error, RemoteError):
+        return error.status in _REFUSALS
+    return isinstance(error, Unanswered)
 
 
 def stands_on_nothing(event: Event) -> bool:

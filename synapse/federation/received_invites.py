@@ -7,7 +7,7 @@ the event to the room. If we are in that room, it goes there from here too.
 import logging
 from typing import Any
 
-from synapse.api.constants import Membership
+from synapse.api.constants import EventTypes, Membership
 from synapse.api.errors import Forbidden, InvalidParam, MatrixError, NotFound
 from synapse.api.identifiers import domain_of
 from synapse.api.room_versions import ROOM_VERSIONS, RoomVersion
@@ -97,11 +97,21 @@ class ReceivedInvites:
         verified = await self._signing.verify(event, signed)
         if room is not None and room.local_joined:
             await self._take_into(room, origin, verified)
-        else:
+        elif known is None or not await self._has_moved_on(room, verified.event):
             state = await self._shown_state.checked(version, room_id, shown)
             room_nid = await self._entrances.open(room_id, version)
             await self._doorstep.stand(room_nid, verified.event, state)
         return signed
+
+    async def _has_moved_on(self, room: Room | None, event: Event) -> bool:
+        """Whether an invite that comes again was refused, or another one has come since.
+
+        Its server may not have heard our answer, or the refusal.
+        """
+        if room is None:
+            return False
+        current = await self._rooms.current(room, EventTypes.MEMBER, event.state_key or "")
+        return current is not None and current.event_id != event.event_id
 
     async def _room(self, origin: str, room_id: str, version: RoomVersion) -> Room | None:
         """The room if it is known here."""

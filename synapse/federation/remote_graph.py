@@ -1,11 +1,12 @@
-"""What we lack of a room's graph, asked of another server of the room.
+"""What we lack of a room's graph, asked of other servers of the room.
 
 All of it is bounded: a server that is asked can make us neither read nor keep more than a room may
-have, and each question is asked once. What it answers is verified like any event.
+have, and each question is asked once of each. What it answers is verified like any event.
 """
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -13,7 +14,8 @@ from twisted.internet.defer import Deferred, FirstError, gatherResults
 
 from synapse.events.auth_selection import CREATE_SLOT
 from synapse.events.event import Event
-from synapse.federation.errors import RemoteError
+from synapse.federation.errors import FAILURES, RemoteError, Unanswered
+from synapse.federation.helpers import Helpers
 from synapse.federation.outliers import Outliers
 from synapse.federation.pdus import Pdus, Refused, Verified
 from synapse.federation.wire import MEBIBYTE, Transport
@@ -35,14 +37,11 @@ _AT_ONCE = 5
 _UNTOLD = frozenset({403, 404})
 
 
-class Unanswered(Exception):
-    """The other server's answer doesn't hold what it should; the text says what is missing."""
-
-
 class RemoteGraph:
     """Asks for events, what authorises them, and states.
 
-    Raises `Unanswered`, and what the transport raises.
+    Where the `server` that is to be asked doesn't help, others of the room may (`Helpers`), unless
+    it says otherwise. Raises `Unanswered`, and what the transport raises.
     """
 
     def __init__(
@@ -50,6 +49,7 @@ class RemoteGraph:
         transport: Transport,
         pdus: Pdus,
         outliers: Outliers,
+        helpers: Helpers,
         events: EventStore,
         slots: Slots,
         states: StateStore,
@@ -57,6 +57,7 @@ class RemoteGraph:
         self._transport = transport
         self._pdus = pdus
         self._outliers = outliers
+        self._helpers = helpers
         self._events = events
         self._slots = slots
         self._states = states
@@ -66,21 +67,29 @@ class RemoteGraph:
         cited = event.auth_event_ids()
         known = await self._events.get_many(cited)
         if len(known) < len(set(cited)):
-            path = _path("event_auth", room.room_id, event.event_id)
-            answer = await self._transport.request(
-                server, "GET", path, timeout_s=_STATE_TIMEOUT_S, max_bytes=_MAX_STATE_BYTES
-            )
-            known |= await self.keep(room, _events_in(answer, "auth_chain"))
+            attempt = partial(self._auth_events_of, room, event)
+            known = await self._helpers.ask(room, server, attempt)
+        return [known[event_id] for event_id in cited]
+
+    async def _auth_events_of(self, room: Room, event: Event, server: str) -> dict[str, Event]:
+        """All that the event cites."""
+        cited = event.auth_event_ids()
+        path = _path("event_auth", room.room_id, event.event_id)
+        answer = await self._transport.request(
+            server, "GET", path, timeout_s=_STATE_TIMEOUT_S, max_bytes=_MAX_STATE_BYTES
+        )
+        known = await self._events.get_many(cited)
+        known |= await self.keep(room, _events_in(answer, "auth_chain"))
         missing = [event_id for event_id in cited if event_id not in known]
         if missing:
             raise Unanswered(f"{server} doesn't tell what authorises {event.event_id}: {missing}")
-        return [known[event_id] for event_id in cited]
+        return known
 
     async def missing_events(
         self, server: str, room: Room, latest: Sequence[str], *, limit: int
     ) -> list[Verified]:
         """What `latest` stand on, without what the ends of the graph that we know stand on; oldest
-        first."""
+        first. Only this server is asked."""
         answer = await self._transport.request(
             server,
             "POST",
@@ -97,7 +106,7 @@ class RemoteGraph:
         return sorted(verified, key=lambda one: one.event.depth)
 
     async def event(self, server: str, room: Room, event_id: str) -> Verified:
-        """One event."""
+        """One event. Only this server is asked."""
         answer = await self._transport.request(server, "GET", _path("event", event_id))
         for one in await self._verified(room, _events_in(answer, "pdus")[:1]):
             if one.event.event_id == event_id:
@@ -106,6 +115,10 @@ class RemoteGraph:
 
     async def state_before(self, server: str, room: Room, event_id: str) -> KnownState:
         """The state before an event, as the other server has it; its events are kept."""
+        attempt = partial(self._state_before_of, room, event_id)
+        return await self._helpers.ask(room, server, attempt)
+
+    async def _state_before_of(self, room: Room, event_id: str, server: str) -> KnownState:
         path = _path("state_ids", room.room_id)
         query = {"event_id": event_id}
         answer = await self._transport.request(
@@ -119,6 +132,7 @@ class RemoteGraph:
             known |= await self._keep_whole_state(server, room, event_id)
         elif missing:
             known |= await self._keep_some(server, room, missing)
+            known |= await self._keep_of_others(server, room, set(missing) - set(known))
         lacking = [event_id for event_id in state_ids if event_id not in known]
         if lacking:
             logger.info("%s lacks %d events of the state before %s", server, len(lacking), event_id)
@@ -159,6 +173,18 @@ class RemoteGraph:
                 error.subFailure.raiseException()
             found += [one for one in answers if one is not None]
         return await self._outliers.keep(room.nid, found)
+
+    async def _keep_of_others(self, server: str, room: Room, missing: set[str]) -> dict[str, Event]:
+        """Those of the events, which `server` doesn't have, that others do."""
+        known: dict[str, Event] = {}
+        for other in await self._helpers.besides(room, server) if missing else ():
+            try:
+                known |= await self._keep_some(other, room, [*(missing - set(known))])
+            except FAILURES as error:
+                logger.info("%s doesn't help: %s", other, error)
+            if missing <= set(known):
+                break
+        return known
 
     async def _maybe(self, server: str, room: Room, event_id: str) -> Verified | None:
         try:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from synapse.api.constants import EventTypes, Membership
-from synapse.api.errors import MatrixError, NotFound
+from synapse.api.errors import Forbidden, MatrixError, NotFound
 from synapse.api.identifiers import domain_of, is_user_id
 from synapse.crypto.signing import SigningKey
 from synapse.events.builder import build
@@ -24,6 +24,7 @@ from synapse.federation.remote_joins import RemoteJoins
 from synapse.federation.sent_invites import SentInvites
 from synapse.federation.shown_state import ShownState
 from synapse.federation.transport import path_to
+from synapse.federation.untold_leaves import UntoldLeaves
 from synapse.federation.wire import Transport
 from synapse.http.client.errors import RequestFailed
 from synapse.rooms.doorstep import Doorstep
@@ -46,6 +47,7 @@ class RemoteRooms:
         handshakes: Handshakes,
         candidates: Candidates,
         shown_state: ShownState,
+        untold_leaves: UntoldLeaves,
         entrances: Entrances,
         doorstep: Doorstep,
         clock: Clock,
@@ -59,6 +61,7 @@ class RemoteRooms:
         self._handshakes = handshakes
         self._candidates = candidates
         self._shown_state = shown_state
+        self._untold_leaves = untold_leaves
         self._entrances = entrances
         self._doorstep = doorstep
         self._clock = clock
@@ -94,6 +97,9 @@ class RemoteRooms:
             # Who doesn't want to be invited must not depend on who invites.
             logger.info("%s leaves %s only here: %s", user_id, room.room_id, error)
             event = self._own_leave(user_id, room, current, content)
+            if not isinstance(error, Forbidden | NotFound):
+                # First of all: when the user sees that they have left, it isn't forgotten.
+                await self._untold_leaves.add(room, user_id, current, event, candidates)
         await self._doorstep.stand(room.nid, event, [])
 
     async def invite(self, room_id: str, draft: Draft) -> Event:

@@ -17,9 +17,9 @@ from synapse.api.room_versions import RoomVersion
 from synapse.events.auth_rules import AuthError
 from synapse.events.auth_selection import CREATE_SLOT
 from synapse.events.event import Event
+from synapse.federation.errors import Unanswered
 from synapse.federation.outliers import Outliers
 from synapse.federation.pdus import Pdus, Refused, Verified
-from synapse.federation.remote_graph import Unanswered
 from synapse.http.client.errors import RequestFailed, Step
 from synapse.http.json_body import parse_json
 from synapse.rooms.arrivals import Arrival

@@ -5,13 +5,13 @@ through in the order of their `origin_server_ts`, from the time on, until one is
 reader may see.
 
 Where the room's history has a gap, others are asked for an event that is nearer. If there is one,
-the history is fetched back to it, as far as that goes while the reader waits.
+it is brought here, whatever lies between, if that goes while the reader waits.
 """
 
 from synapse.api.errors import NotFound
 from synapse.events.event import Event
 from synapse.handlers.auth import Requester
-from synapse.handlers.past_events import PATIENCE_S, Fill, PastEvents
+from synapse.handlers.past_events import PATIENCE_S, Jumps
 from synapse.handlers.room_access import room_of_member
 from synapse.handlers.visibility import Reader, Visibility
 from synapse.rooms.cache import RoomCache
@@ -23,8 +23,6 @@ from synapse.util.clock import Clock
 _READ_AT_ONCE = 50
 # How many events that the reader may not see are looked through.
 _MAX_READ = 1_000
-# How many pages of history are fetched at most.
-_MAX_FILLS = 50
 # Before and behind every `pos`.
 _OUTERMOST = 2**60
 
@@ -38,14 +36,14 @@ class EventByTime:
         events: EventStore,
         visibility: Visibility,
         history: History,
-        past: PastEvents,
+        jumps: Jumps,
         clock: Clock,
     ) -> None:
         self._rooms = rooms
         self._events = events
         self._visibility = visibility
         self._history = history
-        self._past = past
+        self._jumps = jumps
         self._clock = clock
 
     async def nearest(
@@ -58,7 +56,7 @@ class EventByTime:
         room = await room_of_member(self._rooms, room_id)
         reader = await self._visibility.reader(room, requester.user_id, requester.user_nid)
         event = await self._first_visible(room, reader, ts_ms, backwards)
-        if reader.is_joined and await self._fetch_nearer(room, event, ts_ms, backwards):
+        if reader.is_joined and await self._bring_nearer(room, event, ts_ms, backwards):
             event = await self._first_visible(room, reader, ts_ms, backwards)
         if event is None and (edge_ms := await self._edge(room, reader, backwards)) is not None:
             # Beyond all that was hidden from the reader.
@@ -69,29 +67,20 @@ class EventByTime:
             raise NotFound(f"There is no event {where} {ts_ms} that you may see in this room")
         return event
 
-    async def _fetch_nearer(
+    async def _bring_nearer(
         self, room: Room, event: Event | None, ts_ms: int, backwards: bool
     ) -> bool:
-        """Whether more history was fetched, in which there may be a nearer event."""
+        """Whether there may be a nearer event now, which another server has told."""
         if await self._history.gap(room.nid, _OUTERMOST) is None:
             return False
         until = self._clock.monotonic() + PATIENCE_S
-        told = await self._past.nearest(room, ts_ms, backwards=backwards)
+        told = await self._jumps.nearest(room, ts_ms, backwards=backwards)
         if told is None:
             return False
-        event_id, told_ms = told
-        if event is not None and abs(told_ms - ts_ms) >= abs(event.origin_server_ts - ts_ms):
+        if event is not None and abs(told.ts_ms - ts_ms) >= abs(event.origin_server_ts - ts_ms):
             return False
-        fetched = False
-        for _ in range(_MAX_FILLS):
-            known = await self._events.get(event_id)
-            patience_s = until - self._clock.monotonic()
-            if (known is not None and known.pos is not None) or patience_s <= 0:
-                break
-            if await self._past.fill(room, _OUTERMOST, patience_s) is not Fill.MORE:
-                break
-            fetched = True
-        return fetched
+        await self._jumps.bring(room, told, max(0.0, until - self._clock.monotonic()))
+        return True
 
     async def _first_visible(
         self, room: Room, reader: Reader, ts_ms: int, backwards: bool

@@ -15,13 +15,14 @@ from synapse.handlers.guest_access import admits_guests
 from synapse.handlers.invite_permission import InvitePermission
 from synapse.handlers.membership_limits import MembershipLimits
 from synapse.handlers.notices_user import NoticesUser
-from synapse.handlers.removal_redactions import REDACT_EVENTS, RemovalRedactions
+from synapse.handlers.removal_redactions import RemovalRedactions
 from synapse.handlers.restricted_joins import CannotGrant, RestrictedJoins
 from synapse.handlers.room_access import not_in_room, room_of_member
 from synapse.handlers.room_succession import RoomSuccession
 from synapse.handlers.same_content import is_same_content
 from synapse.handlers.third_party_joins import ThirdPartyJoins
 from synapse.rooms.cache import RoomCache
+from synapse.rooms.removals import REDACT_EVENTS
 from synapse.rooms.room import Room
 from synapse.rooms.writer import Draft, RoomWriter
 from synapse.storage.stores import members

@@ -19,6 +19,7 @@ from synapse.rooms.room import Room
 from synapse.rooms.txns import Transactions
 from synapse.rooms.writer import Draft, RoomWriter
 from synapse.storage.stores.events import REDACTION_TXN, EventStore
+from synapse.storage.stores.related_redactions import RelatedRedaction, RelatedRedactionStore
 
 _LEVEL_SLOTS = [(EventTypes.CREATE, ""), (EventTypes.POWER_LEVELS, "")]
 # Taking them away would break the room for everyone.
@@ -37,6 +38,7 @@ class Messages:
         presence: Presence,
         relation_rules: RelationRules,
         related: RelatedEvents,
+        related_redactions: RelatedRedactionStore,
         *,
         messages_limit: RateLimiter,
         moderation_limit: RateLimiter | None,
@@ -50,6 +52,7 @@ class Messages:
         self._presence = presence
         self._relation_rules = relation_rules
         self._related = related
+        self._related_redactions = related_redactions
         self._messages_limit = messages_limit
         self._moderation_limit = moderation_limit or messages_limit
         self._server_name = server_name
@@ -95,7 +98,7 @@ class Messages:
         """Redact an event; the id of the redaction.
 
         What relates to it in one of the ways `rel_types` is redacted as well, as far as the
-        requester may (MSC3912).
+        requester may, also what comes later from other servers (MSC3912).
         """
         if content.get("redacts", target_id) != target_id:
             raise InvalidParam("'redacts' names another event than the path")
@@ -114,6 +117,9 @@ class Messages:
             limit.check(requester.user_id)
             if rel_types:
                 # First of all: who repeats a request that was cut in two finds what is left.
+                await self._related_redactions.add(
+                    RelatedRedaction(target_id, requester.user_nid, frozenset(rel_types), content)
+                )
                 await self._redact_related(requester, room, target, content, set(rel_types))
             return (await self._writer.send(room_id, draft)).event_id
 
@@ -128,14 +134,29 @@ class Messages:
         rel_types: set[str],
     ) -> None:
         async for child in self._related.of(room, parent, rel_types):
-            draft = Draft(
-                EventTypes.REDACTION, requester.user_id, dict(content), redacts=child.event_id
-            )
             try:
                 await self._redactable(requester, room, child.event_id)
-                await self._writer.send(room.room_id, draft)
             except Forbidden:
                 continue  # it stays, as the proposal wants it
+            await self._send_redaction(requester.user_id, room, child, content)
+
+    async def redact_relative(
+        self, user_id: str, room: Room, child: Event, content: dict[str, Any]
+    ) -> None:
+        """Redact an event of another server, which relates to one that a user redacted so.
+
+        Raises `Forbidden`.
+        """
+        levels = await self._levels_of_member(user_id, room)
+        if child.type in _NOT_REDACTABLE or levels.of_user(user_id) < levels.redact:
+            raise Forbidden("You don't have permission to redact this event")
+        await self._send_redaction(user_id, room, child, content)
+
+    async def _send_redaction(
+        self, user_id: str, room: Room, target: Event, content: dict[str, Any]
+    ) -> None:
+        draft = Draft(EventTypes.REDACTION, user_id, dict(content), redacts=target.event_id)
+        await self._writer.send(room.room_id, draft)
 
     async def _once(
         self,
@@ -156,12 +177,7 @@ class Messages:
 
     async def _redactable(self, requester: Requester, room: Room, event_id: str) -> Event:
         """The event of that id, if the requester may redact it."""
-        state = await self._rooms.state(
-            room, [*_LEVEL_SLOTS, (EventTypes.MEMBER, requester.user_id)]
-        )
-        member = state.get((EventTypes.MEMBER, requester.user_id))
-        if member is None or member.membership != Membership.JOIN:
-            raise not_in_room(room.room_id)
+        levels = await self._levels_of_member(requester.user_id, room)
         target = await self._events.get(event_id)
         if target is None or target.room_id != room.room_id:
             raise NotFound(f"The event {event_id[:255]} is not in this room")
@@ -171,10 +187,17 @@ class Messages:
             return target
         if requester.is_admin and domain_of(target.sender) == self._server_name:
             return target
-        levels = PowerLevels.of(state)
         if levels.of_user(requester.user_id) < levels.redact:
             raise Forbidden("You don't have permission to redact events of others")
         return target
+
+    async def _levels_of_member(self, user_id: str, room: Room) -> PowerLevels:
+        """The room's levels, for who is in it. Raises `Forbidden` for others."""
+        state = await self._rooms.state(room, [*_LEVEL_SLOTS, (EventTypes.MEMBER, user_id)])
+        member = state.get((EventTypes.MEMBER, user_id))
+        if member is None or member.membership != Membership.JOIN:
+            raise not_in_room(room.room_id)
+        return PowerLevels.of(state)
 
 
 def _without_target(content: dict[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -1,5 +1,6 @@
 """What readers of history need of other servers: `synapse.federation.backfill` has it."""
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
@@ -13,8 +14,8 @@ class Fill(Enum):
     """What came of filling a gap."""
 
     MORE = "more"  # the gap is smaller, or gone: read again
-    LATER = "later"  # not now: who asks again may be luckier
-    NEVER = "never"  # nobody is there who could be asked
+    UNDER_WAY = "under way"  # it takes longer; it goes on without who asked
+    NOTHING = "nothing"  # nobody helps, for now
 
 
 class PastEvents(Protocol):
@@ -24,6 +25,23 @@ class PastEvents(Protocol):
         """Fetch what belongs into the first gap at or below a place, or a part of it."""
         ...
 
-    async def nearest(self, room: Room, ts_ms: int, *, backwards: bool) -> tuple[str, int] | None:
-        """The event nearest to a time, in a direction, that another server has, with its time."""
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event that another server has."""
+
+    server: str
+    event_id: str
+    ts_ms: int
+
+
+class Jumps(Protocol):
+    """Brings single events of long ago: `synapse.federation.jumps` has it."""
+
+    async def nearest(self, room: Room, ts_ms: int, *, backwards: bool) -> Told | None:
+        """The event nearest to a time, in a direction, that another server has."""
+        ...
+
+    async def bring(self, room: Room, told: Told, patience_s: float) -> None:
+        """Bring an event into the timeline, if that can be; it may take longer than one waits."""
         ...

@@ -1,6 +1,6 @@
 """Which events go with one that is redacted (MSC3912)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import Final
 
 from synapse.events.event import Event
@@ -43,16 +43,22 @@ class RelatedEvents:
             events = await self._events.by_nids(nid for nid, _ in rows)
             for nid, _ in rows:
                 child = events.get(nid)
-                relation = None if child is None else relation_of(child)
-                if child is None or relation is None:
-                    continue  # redacted or deleted meanwhile
-                if not {ANY, relation.rel_type}.isdisjoint(rel_types) and _is_valid(
-                    parent, child, relation
-                ):
+                # It may be deleted meanwhile.
+                if child is not None and is_meant(parent, child, rel_types):
                     yield child
             if len(rows) < _READ_AT_ONCE:
                 return
             below = rows[-1][1]
+
+
+def is_meant(parent: Event, child: Event, rel_types: Collection[str]) -> bool:
+    """Whether one event relates to another in one of these ways or, with `ANY`, in whatever way."""
+    relation = relation_of(child)
+    if relation is None or relation.parent_id != parent.event_id:
+        return False
+    if child.room_id != parent.room_id or {ANY, relation.rel_type}.isdisjoint(rel_types):
+        return False
+    return _is_valid(parent, child, relation)
 
 
 def _is_valid(parent: Event, child: Event, relation: Relation) -> bool:

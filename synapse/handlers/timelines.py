@@ -3,8 +3,8 @@
 A token is a place between two events: `t5` stands behind the event whose `pos` is 5. Tokens of
 `/sync` are taken too; each stands behind the room's newest event that had come as news by then.
 
-Who reads back comes to gaps, where this server lacks what others have. A page ends there if it has
-something to show; the next one begins with filling the gap.
+Who reads comes to gaps, where this server lacks what others have. A page ends there if it has
+something to show; the next one begins with filling the gap (`synapse.handlers.gaps`).
 """
 
 from dataclasses import dataclass, replace
@@ -14,8 +14,9 @@ from synapse.api.errors import Forbidden, NotFound
 from synapse.events.event import Event
 from synapse.events.filtering import EventFilter
 from synapse.handlers.auth import Requester
+from synapse.handlers.gaps import Gaps
 from synapse.handlers.ignored_users import IgnoredUsers
-from synapse.handlers.past_events import PATIENCE_S, Fill, PastEvents
+from synapse.handlers.past_events import PastEvents
 from synapse.handlers.room_access import room_of_member
 from synapse.handlers.states import States
 from synapse.handlers.visibility import Reader, Visibility
@@ -24,15 +25,13 @@ from synapse.rooms.history import History
 from synapse.rooms.room import Room
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.relations import RelationStore
-from synapse.streams.tokens import SyncToken, parse_timeline_token, timeline_token
+from synapse.streams.tokens import SyncToken, parse_timeline_token, timeline_token, tries_of
 from synapse.util.clock import Clock
 
 MAX_EVENTS = 1_000
 # If a filter or the history's visibility lets little through, a page is short rather than slow.
 _MAX_READ = 2_000
 _READ_AT_ONCE = 100
-# How many times a reader has other servers asked for one page.
-_MAX_CROSSINGS = 20
 # Before the first event of every room, however much history comes in later.
 _BEGINNING = -(2**60)
 _END = 2**60
@@ -107,14 +106,15 @@ class Timelines:
             place = await self._outermost(room, reader, backwards)
         bound = None if stop is None else await self.place(room, stop)
         wish = wish.ignoring(await self._ignored.of(requester))
-        gaps = self._gaps(room)
-        events, end = await self._page(
-            room, reader, place, wish, wish.limit, backwards, bound, gaps
-        )
+        tries = 0 if start is None or start.startswith("s") else tries_of(start)
+        gaps = self._gaps(room, backwards, tries=tries)
+        events, end = await self._page(room, reader, place, wish, wish.limit, bound, gaps)
         state = None
         if wish.lazy_load_members:
             state = await self._members_of_senders(room, events) if events else []
-        end_token = None if end is None else timeline_token(end)
+        # Clients take a page that ends where it began for the end of the room.
+        tries = tries + 1 if end == place and wish.limit else 0
+        end_token = None if end is None else timeline_token(end, tries)
         return Page(events, start or timeline_token(place), end_token, state)
 
     async def last_before(self, room: Room, token: str) -> Event | None:
@@ -172,10 +172,11 @@ class Timelines:
         asks_others: bool = True,
     ) -> Surroundings:
         assert event.pos is not None, "what a reader may see stands in the timeline"
-        gaps = self._gaps(room, asks_others=asks_others)
-        place = event.pos - 1
-        before, _ = await self._page(room, reader, place, wish, before_limit, True, None, gaps)
-        after, _ = await self._page(room, reader, event.pos, wish, after_limit, False, None, gaps)
+        gaps = self._gaps(room, True, asks_others=asks_others)
+        before, _ = await self._page(room, reader, event.pos - 1, wish, before_limit, None, gaps)
+        # A gap above is filled from its far end, for which nobody waits here.
+        gaps = self._gaps(room, False, asks_others=False)
+        after, _ = await self._page(room, reader, event.pos, wish, after_limit, None, gaps)
         first = before[-1] if before else event
         last = after[-1] if after else event
         return Surroundings(
@@ -234,29 +235,29 @@ class Timelines:
         place: int,
         wish: EventFilter,
         limit: int,
-        backwards: bool,
         bound: int | None,
-        gaps: "_Gaps",
+        gaps: Gaps,
     ) -> tuple[list[Event], int | None]:
         """Events behind a place, in one direction, and where to go on; None: nowhere."""
+        backwards = gaps.backwards
         found: list[Event] = []
         if limit == 0:
             return found, place
         read = 0
         size = limit if wish.matches_all else max(limit, _READ_AT_ONCE)
         while read < _MAX_READ:
-            floor = await gaps.below(place) if backwards else None
+            gap = await gaps.next(place)
             # One more than is needed tells whether there are more.
             page = await self._read(room, place, size + 1, backwards)
-            if floor is not None:
-                page = [event for event in page if event.pos is not None and event.pos >= floor]
+            if gap is not None:
+                page = [event for event in page if gaps.is_on_this_side(event, gap)]
             is_last = len(page) <= size
             page = page[:size]
             inside = [event for event in page if _is_inside(event, bound, backwards)]
-            if is_last and floor is not None and (bound is None or bound < floor - 1):
+            if is_last and gap is not None and gaps.is_within(gap, bound):
                 is_last = False
             else:
-                floor = None  # it is further down than this page, or than what is asked for
+                gap = None  # it is further away than this page, or than what is asked for
             is_last = is_last or len(inside) < len(page)
             wanted = [event for event in inside if wish.matches(event)]
             if wish.asks_for_children:
@@ -269,17 +270,24 @@ class Timelines:
             if is_last:
                 return found, None
             read += len(page)
-            if floor is None:
+            if page:
                 place = _behind(page[-1], backwards)
-                continue
-            place = floor - 1
-            if found or not await gaps.cross(floor):
+            if gap is not None and (found or not await gaps.cross(gap)):
                 break
         return found, place
 
-    def _gaps(self, room: Room, *, asks_others: bool = True) -> "_Gaps":
-        patience_s = PATIENCE_S if asks_others else 0.0
-        return _Gaps(self._history, self._past, self._clock, room, patience_s)
+    def _gaps(
+        self, room: Room, backwards: bool, *, tries: int = 0, asks_others: bool = True
+    ) -> Gaps:
+        return Gaps(
+            self._history,
+            self._past,
+            self._clock,
+            room,
+            backwards=backwards,
+            tries=tries,
+            asks_others=asks_others,
+        )
 
     async def _with_children(
         self, reader: Reader, events: list[Event], wish: EventFilter
@@ -317,38 +325,6 @@ class Timelines:
         """The member events of those who speak on a page, as they are where the page starts."""
         slots = [(EventTypes.MEMBER, sender) for sender in {event.sender for event in events}]
         return list((await self._states.slots_in_view(room, events[0], slots)).values())
-
-
-class _Gaps:
-    """The gaps that one reader comes to."""
-
-    def __init__(
-        self, history: History, past: PastEvents, clock: Clock, room: Room, patience_s: float
-    ) -> None:
-        self._history = history
-        self._past = past
-        self._clock = clock
-        self._room = room
-        self._until = clock.monotonic() + patience_s
-        self._passed: int | None = None  # one that nobody can fill
-        self._crossings = 0
-
-    async def below(self, place: int) -> int | None:
-        """The `pos` above the first gap at or below a place."""
-        upto = place + 1 if self._passed is None else min(place + 1, self._passed - 1)
-        gap = await self._history.gap(self._room.nid, upto)
-        return None if gap is None else gap[0]
-
-    async def cross(self, floor: int) -> bool:
-        """Whether to read on below a gap: it was filled, or nobody can fill it."""
-        patience_s = self._until - self._clock.monotonic()
-        self._crossings += 1
-        if patience_s <= 0 or self._crossings > _MAX_CROSSINGS:
-            return False
-        filled = await self._past.fill(self._room, floor, patience_s)
-        if filled is Fill.NEVER:
-            self._passed = floor
-        return filled is not Fill.LATER
 
 
 def _behind(event: Event, backwards: bool) -> int:

@@ -1,5 +1,6 @@
 """Announcing: what was committed becomes visible to the rooms in memory and to who waits."""
 
+import logging
 from collections.abc import Callable
 
 from synapse.api.constants import EventTypes
@@ -11,6 +12,8 @@ from synapse.storage.stores.names import Names
 from synapse.streams.followers import Followers
 from synapse.streams.presence_changes import PresenceChanges
 from synapse.streams.typing import Typing
+
+logger = logging.getLogger(__name__)
 
 
 class Announcer:
@@ -50,22 +53,29 @@ class Announcer:
         """Tell of chunks that were committed together."""
         for chunk in chunks:
             room = chunk.room
-            for entry in chunk.entries:
-                room.committed(entry.event, entry.flips, entry.position)
-            for redaction in chunk.redactions:
-                room.redacted(redaction.redacted)
-            self._keep(chunk)
+            with self._rooms.or_discarded(room):
+                for entry in chunk.entries:
+                    room.committed(entry.event, entry.flips, entry.position)
+                for redaction in chunk.redactions:
+                    room.redacted(redaction.redacted)
+                self._keep(chunk)
             self._followers.room_moved(room.nid, chunk.entries[-1].position)
-            for entry in chunk.entries:
-                self._tell_memberships(room.nid, entry)
+            with self._rooms.or_discarded(room):
+                for entry in chunk.entries:
+                    self._tell_memberships(room.nid, entry)
         for listener in self._listeners:
-            listener(chunks)
+            try:
+                listener(chunks)
+            except Exception:
+                # One's mistake keeps the news from nobody else.
+                logger.exception("A listener could not be told what is committed")
 
     def stood(self, room_nid: int, event: Event, position: int) -> None:
         """Tell of a member event of ours in a room that this server is not in."""
         room = self._rooms.peek(room_nid)
         if room is not None:
-            room.stood(event)
+            with self._rooms.or_discarded(room):
+                room.stood(event)
         assert event.state_key is not None, "member events have a state key"
         self._membership_changed(room_nid, event.state_key, event, position)
 

@@ -1,5 +1,9 @@
 """The rooms that are active in this process, loaded from the database when they are asked for."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import orjson
 from twisted.internet.defer import CancelledError, Deferred
 
@@ -11,6 +15,8 @@ from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.rooms import RoomStore
 from synapse.storage.stores.states import StateStore
 from synapse.util.caches import Cache, LoadAbandoned
+
+logger = logging.getLogger(__name__)
 
 
 class RoomCache:
@@ -78,6 +84,17 @@ class RoomCache:
             self._by_nid.pop(room.nid)
         if self._busy.get(room.room_id) is room:
             del self._busy[room.room_id]
+
+    @contextmanager
+    def or_discarded(self, room: Room | None) -> Iterator[None]:
+        """In the block, the room is told what is committed. Where that fails, it doesn't know what
+        the database does, and is thrown away: who needs it next reads it from there."""
+        try:
+            yield
+        except Exception:
+            logger.exception("A room could not be told what is committed; it is loaded anew")
+            if room is not None:
+                self.discard(room)
 
     def busy(self, room: Room) -> None:
         """Keep the room until `idle`: it has writes under way."""

@@ -60,6 +60,15 @@ class History:
         )
         return (rows[0][0], [event_id for _, event_id in rows]) if rows else None
 
+    async def gap_above(self, room_nid: int, pos: int) -> int | None:
+        """Where the first gap above a `pos` is: the `pos` below which its filling goes."""
+        row = await self._database.fetch_one(
+            "SELECT below FROM gaps WHERE room_nid = ? AND below > ? ORDER BY below LIMIT 1",
+            room_nid,
+            pos,
+        )
+        return None if row is None else row[0]
+
     async def other_gaps(self, room_nid: int, below: int) -> set[str]:
         """Events that are missing further down than at a gap."""
         rows = await self._database.fetch(
@@ -109,8 +118,10 @@ class History:
             page.below,
         )
         txn.execute_many(
+            # What is missing in two places belongs below the lower one.
             "INSERT INTO gaps (room_nid, event_id, below) VALUES (?, ?, ?)"
-            " ON CONFLICT (room_nid, event_id) DO NOTHING",
+            " ON CONFLICT (room_nid, event_id) DO UPDATE SET below = CASE"
+            " WHEN excluded.below < gaps.below THEN excluded.below ELSE gaps.below END",
             [(page.room_nid, event_id, first) for event_id in dict.fromkeys(page.missing)],
         )
         txn.execute(
@@ -125,10 +136,13 @@ class History:
         for event in page.events:
             self._events.forget(event.nid)
         room = self._rooms.peek(page.room_nid)
-        for redaction in page.redactions:
-            redaction.place()
-            self._events.remember_redacted(redaction.redacted, redaction.by)
+        with self._rooms.or_discarded(room):
+            for redaction in page.redactions:
+                redaction.place()
+                self._events.remember_redacted(redaction.redacted, redaction.by)
+                if room is not None:
+                    room.redacted(redaction.redacted)
             if room is not None:
-                room.redacted(redaction.redacted)
-        if room is not None:
-            room.placed_below(page.below)
+                room.placed_below(page.below)
+                if len(room.tips) > 1:
+                    room.stood_on(prev for e in page.events for prev in e.prev_event_ids())

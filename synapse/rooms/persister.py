@@ -6,12 +6,14 @@ them into a handful of multi-row statements. The room's row is lock and version 
 updated `WHERE head = what the writer knew`.
 """
 
+import logging
 from collections.abc import Callable
 from functools import partial
 
 import orjson
 
 from synapse.api.errors import MatrixError
+from synapse.events.event import Event
 from synapse.rooms.chunks import Chunk
 from synapse.rooms.room import HeadMoved
 from synapse.rooms.rows import Rows, Tip, names_in, positions, slots_in
@@ -24,6 +26,8 @@ from synapse.storage.stores.slots import Slots
 from synapse.storage.stores.states import StateStore
 from synapse.storage.transaction import Transaction
 from synapse.util.caches import Cache
+
+logger = logging.getLogger(__name__)
 
 
 class Persister:
@@ -203,11 +207,19 @@ class Persister:
         for room_nid, tip in tips.items():
             self._tips[room_nid] = tip
         for chunk in chunks:
-            for entry in chunk.entries:
-                self._events.remember_new(entry.event, entry.replaces)
-            for redaction in chunk.redactions:
-                self._events.remember_redacted(redaction.redacted, redaction.by)
+            try:
+                self._remember(chunk)
+            except Exception:
+                logger.exception("What is committed in %s is read anew", chunk.room.room_id)
+                for event in _touched(chunk):
+                    self._events.forget(event.nid)
         self._committed(chunks)
+
+    def _remember(self, chunk: Chunk) -> None:
+        for entry in chunk.entries:
+            self._events.remember_new(entry.event, entry.replaces)
+        for redaction in chunk.redactions:
+            self._events.remember_redacted(redaction.redacted, redaction.by)
 
 
 class AliasInUse(MatrixError):
@@ -222,6 +234,11 @@ class NoticesRoomExists(MatrixError):
 
     def __init__(self, user_id: str) -> None:
         super().__init__(503, "M_UNKNOWN", f"{user_id} has got a notices room already, try again")
+
+
+def _touched(chunk: Chunk) -> list[Event]:
+    """The events of which memory may say something else than the database, after a chunk."""
+    return [entry.event for entry in chunk.entries] + [r.target for r in chunk.redactions]
 
 
 def _first_chunks(chunks: list[Chunk]) -> dict[int, Chunk]:

@@ -19,6 +19,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import Enum
 
+import msgspec
+
 from synapse.api.errors import MatrixError
 from synapse.events.event import Event, StateMap
 from synapse.events.policy import POLICY_SLOT, policy_of
@@ -32,7 +34,9 @@ from synapse.rooms.judging import slots_of_event, why_not
 from synapse.rooms.moves import change_by, moves_of
 from synapse.rooms.noise import SILENCE
 from synapse.rooms.redactions import redaction_of
+from synapse.rooms.removals import Removals
 from synapse.rooms.room import HeadMoved, Room
+from synapse.rooms.sender_redactions import SenderRedactions
 from synapse.rooms.standing import Standings
 from synapse.rooms.writer import Draft, Weigh
 from synapse.storage.errors import ConstraintViolated
@@ -65,6 +69,8 @@ class Receiver:
         standings: Standings,
         asides: Asides,
         early_redactions: EarlyRedactions,
+        removals: Removals,
+        sender_redactions: SenderRedactions,
         commits: Commits,
         approvals: Approvals,
         clock: Clock,
@@ -78,6 +84,8 @@ class Receiver:
         self._standings = standings
         self._asides = asides
         self._early_redactions = early_redactions
+        self._removals = removals
+        self._sender_redactions = sender_redactions
         self._commits = commits
         self._approvals = approvals
         self._clock = clock
@@ -202,7 +210,10 @@ class Receiver:
     ) -> None:
         """Take up an event that stands on another state than the room's."""
         room = visit.room
-        event = outlier or arrival.event
+        event = arrival.event
+        if outlier is not None:
+            # A copy: who reads the outlier before the commit must not find its place on it.
+            event = msgspec.structs.replace(outlier)
         before = arrival.before
         if before is None:
             before = await self._standings.state_before(room, event.prev_event_ids())
@@ -260,6 +271,9 @@ class Receiver:
         event.soft_failed = verdict is Verdict.SOFT_FAILED
         await self._asides.keep(visit.room.nid, [Aside(event, arrival.auth_events, before)])
         self.soft_failed += event.soft_failed
+        removal = (await self._removals.of(visit.room, [event.sender])).get(event.sender)
+        if removal is not None and removal.takes(event):
+            await self._sender_redactions.take(visit.room, [event], removal)
         visit.pending[event.event_id] = verdict
 
     # What redactions do, whichever of the two comes first.

@@ -57,6 +57,9 @@ class Room:
         self.pos = 0
         self.depth = 0
         self.tips: list[Event] = []
+        # Those of the tips on which history stands that came later. They stay tips until the next
+        # event: only then it is found out what the room's state becomes without them.
+        self.covered: set[str] = set()
         self.joined = 0
         self.invited = 0
         self.local_joined = 0
@@ -170,6 +173,8 @@ class Room:
         self.head = head_after(event)
         self.depth = max(self.depth, event.depth)
         self.tips = tips
+        if self.covered:
+            self.covered &= {tip.event_id for tip in tips}
         event.pos = self.pos
 
     def committed(self, event: Event, flips: Mapping[Slot, Event | None], position: int) -> None:
@@ -213,6 +218,10 @@ class Room:
         self.tail_is_all = False
         kept = [event for event in self.tail if event.pos is not None and event.pos >= pos]
         self.tail = deque(kept, maxlen=TAIL_LENGTH)
+
+    def stood_on(self, event_ids: Iterable[str]) -> None:
+        """Events came with history that stand on these."""
+        self.covered.update({tip.event_id for tip in self.tips}.intersection(event_ids))
 
     def purged(self, event_nids: set[int]) -> None:
         """Forget messages that were deleted; the room has no gap where they stood."""

@@ -6,14 +6,15 @@ neither a reader nor another room's writer has to wait for a long history.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import NamedTuple
 
-from synapse.api.constants import EventTypes
 from synapse.events.event import Event
 from synapse.events.redaction import redacted_event
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.chunks import Redaction
 from synapse.rooms.redaction_rows import write_redactions
+from synapse.rooms.removals import Removal
 from synapse.rooms.room import Room
 from synapse.storage.database import Database
 from synapse.storage.stores.events import EventStore
@@ -22,8 +23,8 @@ from synapse.util.clock import Clock
 
 # How many places of the timeline are looked through at once.
 _WINDOW = 1_000
-# They make the room what it is; and who was in it when is told by its member events.
-_KEPT = (EventTypes.CREATE, EventTypes.SERVER_ACL, EventTypes.MEMBER)
+# Below the places of all events.
+_LOWEST = -(2**60)
 
 
 class _Page(NamedTuple):
@@ -54,22 +55,31 @@ class SenderRedactions:
         self._write = self._apply
         self._forget = forget
 
-    async def take_away(self, room: Room, sender: str, above: int, because: Event) -> None:
-        """Redact the sender's events between a place and a committed member event."""
-        assert because.pos is not None, "the member event stands in the timeline"
-        below = because.pos
-        while below > above + 1:
-            lowest = max(above, below - 1 - _WINDOW)
-            found = await self._events.of_sender(room.nid, sender, lowest, below)
-            redactions = [
-                self._redaction(event, because) for event in found if event.type not in _KEPT
-            ]
-            if redactions:
-                await self._database.write(self._write, _Page(room.nid, redactions))
-            below = lowest + 1
+    async def take_away(self, room: Room, removal: Removal, *, most: int | None = None) -> None:
+        """Redact what a committed removal takes away; at most so many events are looked through."""
+        below, above = removal.because.pos, removal.join.pos
+        windows = count() if most is None else range(-(-most // _WINDOW))
+        for _ in windows:
+            if below is None:
+                break
+            lowest = await self._events.place_below(room.nid, below, _WINDOW)
+            found = await self._events.of_sender(
+                room.nid, removal.sender, _highest(lowest, above), below
+            )
+            await self.take(room, [event for event in found if removal.takes(event)], removal)
+            if above is not None and lowest is not None and lowest <= above:
+                break
+            below = lowest
 
-    def _redaction(self, event: Event, because: Event) -> Redaction:
-        return Redaction(event, redacted_event(event), because, self._clock.now_ms())
+    async def take(self, room: Room, events: Sequence[Event], removal: Removal) -> None:
+        """Redact these events."""
+        redactions = [self.redaction(event, removal) for event in events]
+        if redactions:
+            await self._database.write(self._write, _Page(room.nid, redactions))
+
+    def redaction(self, event: Event, removal: Removal) -> Redaction:
+        """What becomes of an event by a removal."""
+        return Redaction(event, redacted_event(event), removal.because, self._clock.now_ms())
 
     def _apply(self, txn: Transaction, pages: list[_Page]) -> None:
         redactions = [redaction for page in pages for redaction in page.redactions]
@@ -80,7 +90,16 @@ class SenderRedactions:
     def _announce(self, pages: list[_Page]) -> None:
         for page in pages:
             room = self._rooms.peek(page.room_nid)
-            for redaction in page.redactions:
-                self._events.remember_redacted(redaction.redacted, redaction.by)
-                if room is not None:
-                    room.redacted(redaction.redacted)
+            with self._rooms.or_discarded(room):
+                for redaction in page.redactions:
+                    self._events.remember_redacted(redaction.redacted, redaction.by)
+                    if room is not None:
+                        room.redacted(redaction.redacted)
+
+
+def _highest(lowest: int | None, above: int | None) -> int:
+    """The place above which a window's events are."""
+    return max(
+        _LOWEST if lowest is None else lowest - 1,
+        _LOWEST if above is None else above,
+    )

@@ -14,6 +14,7 @@ from synapse.rooms.chunks import Fork
 from synapse.rooms.room import MemberChange, Room, Slot
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.forks import NEWCOMER, ForkStore, KnownState, Newcomer
+from synapse.storage.stores.gaps import GapStore
 from synapse.storage.stores.slots import Slots
 from synapse.storage.stores.states import StateStore
 
@@ -41,6 +42,7 @@ class Standings:
         states: StateStore,
         slots: Slots,
         forks: ForkStore,
+        gaps: GapStore,
         *,
         server_name: str,
     ) -> None:
@@ -49,6 +51,7 @@ class Standings:
         self._states = states
         self._slots = slots
         self._forks = forks
+        self._gaps = gaps
         self._domain = ":" + server_name
 
     async def some_tips(self, room: Room, state: StateMap) -> list[Event]:
@@ -88,7 +91,7 @@ class Standings:
         return {event.slot: event for event in events.values()}
 
     async def tips_with(self, room: Room, event: Event) -> list[Event]:
-        """The ends of the graph once an event is in it."""
+        """The ends of the graph once an event is in it. It may be none itself, if it comes late."""
         covered = set(event.prev_event_ids())
         # What was refused is no end; but what it stood on is covered by who stands on it.
         stack = list(covered)
@@ -100,7 +103,12 @@ class Standings:
                     fresh = set(known.prev_event_ids()) - covered
                     covered |= fresh
                     stack += fresh
-        return [tip for tip in room.tips if tip.event_id not in covered] + [event]
+        covered |= room.covered
+        tips = [tip for tip in room.tips if tip.event_id not in covered]
+        # What stands on it came first: then there is an end above it.
+        if tips and await self._gaps.is_missed(room.nid, event.event_id):
+            return tips
+        return [*tips, event]
 
     async def fork(
         self,
@@ -118,9 +126,11 @@ class Standings:
         newcomer = None
         if not event.nid:  # an outlier is in the database
             newcomer = Newcomer(event, slot_nid, tuple(auth.nid for auth in auth_events))
-        others = [KnownState(tip.state_nid, {}) for tip in tips if tip is not event]
+        states = [KnownState(tip.state_nid, {}) for tip in tips if tip is not event]
+        if event in tips:
+            states.insert(0, after)
         view = KnownState(room.view_nid, {})
-        changes = await self._forks.changes(room.version, view, [after, *others], newcomer)
+        changes = await self._forks.changes(room.version, view, states, newcomer)
         takes = changes.get(slot_nid) == NEWCOMER
         if takes:
             del changes[slot_nid]

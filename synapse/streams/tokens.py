@@ -15,7 +15,7 @@ from synapse.api.errors import InvalidParam
 _SYNC = re.compile(
     r"s([0-9]{1,18})_([0-9]{1,18})(?:_d([0-9]{1,18})|_[0-9a-f]{12}_[0-9]{1,18})?", re.ASCII
 )
-_TIMELINE = re.compile(r"t(-?[0-9]{1,18})", re.ASCII)
+_TIMELINE = re.compile(r"t(-?[0-9]{1,18})(?:_([0-9]))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +45,29 @@ class SyncToken:
         return self.position if self.to_device is None else self.to_device
 
 
-def timeline_token(pos: int) -> str:
-    """A place in a room's timeline: just after the event with this `pos` (`t5`)."""
-    return f"t{pos}"
+def timeline_token(pos: int, tries: int = 0) -> str:
+    """A place in a room's timeline: just after the event with this `pos` (`t5`).
+
+    `t5_2`: the same, of a reader who was told twice to ask again there.
+    """
+    return f"t{pos}_{tries}" if tries else f"t{pos}"
 
 
 def parse_timeline_token(text: str) -> int:
     """The `pos` of a token of `/messages`. Raises 400 `M_INVALID_PARAM`."""
+    return int(_match(text)[1])
+
+
+def tries_of(text: str) -> int:
+    """How often the reader who has this timeline token was told to ask again.
+
+    Raises 400 `M_INVALID_PARAM`.
+    """
+    return int(_match(text)[2] or 0)
+
+
+def _match(text: str) -> re.Match[str]:
     match = _TIMELINE.fullmatch(text)
     if match is None:
         raise InvalidParam(f"Not a token of this server: {text[:100]!r}")
-    return int(match[1])
+    return match

@@ -33,19 +33,82 @@ from tests.federation.shared_rooms import (
 )
 
 
-class BackfillTests(SharedRoomTestCase):
-    async def assert_same_history(self) -> None:
+class BackfillTestCase(SharedRoomTestCase):
+    async def assert_same_history(self, *, is_ordered: bool = True) -> None:
         """two.test has what one.test has, in an order of the graph, with the same states."""
         theirs, ours = await self.timeline(self.one), await self.timeline(self.two)
         self.assertEqual(len(set(ids(ours))), len(ours))
         self.assertEqual(set(ids(ours)), set(ids(theirs)))
-        self.assertTrue(in_graph_order(ours))
+        self.assertTrue(in_graph_order(ours) or not is_ordered)
         by_id = {event.event_id: event for event in ours}
         for event in theirs:
             expected = await self.one.stores.states.events_at(event.state_nid)
             found = await self.two.stores.states.events_at(by_id[event.event_id].state_nid)
             self.assertEqual(snapshot_ids(found), snapshot_ids(expected), event)
 
+    async def make_forks(self, chance: random.Random) -> None:
+        """Events of bob's anywhere in the graph, and of alice's on top of them all."""
+        joined = self.third.last
+        for number in range(40):
+            events = list(self.third.events)[-20:]
+            events = events[events.index(joined) :] if joined in events else events
+            width = chance.choice((1, 1, 1, 2, 3))
+            after = chance.sample(events[-8:], min(width, len(events[-8:])))
+            if chance.random() < 0.25:
+                event = (
+                    self.third.topic(BOB, f"{number}", after=after)
+                    if number % 2
+                    else (self.third.join(BOB, after=after))
+                )
+            else:
+                event = self.third.say(BOB, f"{number}", after=after)
+            self.assertEqual(await self.tell_one(event), [Verdict.ACCEPTED])
+            if chance.random() < 0.1:
+                await self.learn(await self.say(f"alice {number}"))
+
+    async def learn(self, event_id: str) -> None:
+        """Bob's server takes up an event of alice's."""
+        event = await self.one.stores.events.get(event_id)
+        assert event is not None
+        self.third.add(event, self.third.resolved(event.prev_event_ids()))
+        self.third.last = event_id
+
+    async def take_up_above_a_gap(self, event: Event) -> None:
+        """two.test takes up an event whose past it lacks, with the state before it."""
+        room = await self.two.rooms.cache.get(self.room_id)
+        known = await self.two.stores.events.get_many(event.auth_event_ids())
+        before = await self.two.federation.graph.state_before(ONE, room, event.event_id)
+        arrival = self.third.arrival(event)
+        arrival = type(arrival)(arrival.event, list(known.values()), arrival.signed_by, before)
+        await self.two.rooms.receiver.receive(self.room_id, [arrival])
+
+    async def open_a_gap(self) -> tuple[Event, list[str], list[str]]:
+        """Carol's join, what two.test misses after it, and what comes after that."""
+        await self.arrange()
+        join = await self.enter()
+        missed = [self.third.say(BOB, str(number)) for number in range(5)]
+        await self.tell_one(*missed)
+        # two.test hears only of the last event, whose past it can't get.
+        late = self.third.say(BOB, "late")
+        await self.tell_one(late)
+        await self.take_up_above_a_gap(late)
+        # Meanwhile the room goes on.
+        newest = await self.say("on and on", server=TWO, token=self.carol)
+        return join, ids(missed), [late.event_id, newest]
+
+    async def read_on(self, start: str, limit: int) -> list[Any]:
+        """All events that carol gets by reading from a token to the room's end."""
+        read: list[Any] = []
+        path = f"{V3}/rooms/{self.room_id}/messages?dir=f&limit={limit}"
+        while start:
+            page = await self.client(TWO, "GET", f"{path}&from={start}", token=self.carol)
+            read += page["chunk"]
+            self.assertNotEqual(page.get("end"), start)
+            start = page.get("end", "")
+        return read
+
+
+class BackfillTests(BackfillTestCase):
     async def test_a_room_is_read_back_to_its_beginning(self) -> None:
         for version in VERSIONS:
             self.network.sites.clear()
@@ -82,33 +145,6 @@ class BackfillTests(SharedRoomTestCase):
             self.assertEqual(len(set(ids(read))), len(read))
             self.assertEqual(set(ids(read)), set(ids(await self.timeline(self.one))))
             await self.assert_same_history()
-
-    async def make_forks(self, chance: random.Random) -> None:
-        """Events of bob's anywhere in the graph, and of alice's on top of them all."""
-        joined = self.third.last
-        for number in range(40):
-            events = list(self.third.events)[-20:]
-            events = events[events.index(joined) :] if joined in events else events
-            width = chance.choice((1, 1, 1, 2, 3))
-            after = chance.sample(events[-8:], min(width, len(events[-8:])))
-            if chance.random() < 0.25:
-                event = (
-                    self.third.topic(BOB, f"{number}", after=after)
-                    if number % 2
-                    else (self.third.join(BOB, after=after))
-                )
-            else:
-                event = self.third.say(BOB, f"{number}", after=after)
-            self.assertEqual(await self.tell_one(event), [Verdict.ACCEPTED])
-            if chance.random() < 0.1:
-                await self.learn(await self.say(f"alice {number}"))
-
-    async def learn(self, event_id: str) -> None:
-        """Bob's server takes up an event of alice's."""
-        event = await self.one.stores.events.get(event_id)
-        assert event is not None
-        self.third.add(event, self.third.resolved(event.prev_event_ids()))
-        self.third.last = event_id
 
     async def test_redactions_of_long_ago_hold(self) -> None:
         await self.arrange("10")
@@ -156,7 +192,7 @@ class BackfillTests(SharedRoomTestCase):
         page = await self.client(TWO, "GET", read, token=self.carol)
         self.assertEqual(len(page["chunk"]), 1)  # her join
         again = await self.client(TWO, "GET", f"{read}&from={page['end']}", token=self.carol)
-        self.assertEqual((again["chunk"], again["end"]), ([], page["end"]))
+        self.assertEqual((again["chunk"], again.get("end")), ([], None))
         # Nobody is asked again for a while.
         self.network.log.clear()
         await self.client(TWO, "GET", f"{read}&from={page['end']}", token=self.carol)
@@ -167,29 +203,57 @@ class BackfillTests(SharedRoomTestCase):
         await self.assert_same_history()
 
     async def test_a_gap_in_the_middle(self) -> None:
-        await self.arrange()
-        await self.enter()
-        missed = [self.third.say(BOB, str(number)) for number in range(5)]
-        await self.tell_one(*missed)
-        # two.test hears only of the last event, whose past it can't get.
-        late = self.third.say(BOB, "late")
-        await self.tell_one(late)
-        room = await self.two.rooms.cache.get(self.room_id)
-        known = await self.two.stores.events.get_many(late.auth_event_ids())
-        auth_events = list(known.values())
-        before = await self.two.federation.graph.state_before(ONE, room, late.event_id)
-        arrival = self.third.arrival(late)
-        await self.two.rooms.receiver.receive(
-            self.room_id,
-            [type(arrival)(arrival.event, auth_events, arrival.signed_by, before)],
-        )
-        # Meanwhile the room goes on.
-        newest = await self.say("on and on", server=TWO, token=self.carol)
+        _, _, above = await self.open_a_gap()
         read = await self.read_back(TWO, self.carol, limit=3)
         self.assertEqual(len(set(ids(read))), len(read))
-        wanted = {*ids(await self.timeline(self.one)), newest}
+        wanted = {*ids(await self.timeline(self.one)), *above}
         self.assertEqual(set(ids(read)), wanted)
         self.assertTrue(in_graph_order(await self.timeline(self.two)))
+
+    async def test_a_gap_that_nobody_fills_is_passed_over_and_filled_later(self) -> None:
+        join, missed, above = await self.open_a_gap()
+        self.network.cut_off(TWO)
+        for limit in (1, 2, 10):
+            read = ids(await self.read_back(TWO, self.carol, limit=limit))
+            self.assertEqual(read, [*above[::-1], join.event_id])
+        self.network.heal()
+        self.time.advance(61)
+        read = ids(await self.read_back(TWO, self.carol, limit=2))
+        self.assertLess({*missed, *above}, set(read))
+
+    async def below_the_gap(self, join: Event) -> str:
+        """A token in front of carol's join."""
+        path = f"{V3}/rooms/{self.room_id}/context/{join.event_id}?limit=1"
+        around = await self.client(TWO, "GET", path, token=self.carol)
+        return str(around["start"])
+
+    async def test_who_reads_on_comes_over_a_gap_in_order(self) -> None:
+        for limit in (1, 3, 20):
+            self.network.sites.clear()
+            join, missed, above = await self.open_a_gap()
+            start = await self.below_the_gap(join)
+            with patch.object(backfill, "_SIZES", (2,)):
+                read = await self.read_on(start, limit)
+            self.assertEqual(ids(read), [join.event_id, *missed, *above])
+
+    async def test_who_reads_on_passes_a_gap_that_nobody_fills(self) -> None:
+        join, missed, above = await self.open_a_gap()
+        start = await self.below_the_gap(join)
+        self.network.cut_off(TWO)
+        for limit in (1, 3):
+            read = await self.read_on(start, limit)
+            self.assertEqual(ids(read), [join.event_id, *above])
+        self.network.heal()
+        self.time.advance(61)
+        read = await self.read_on(start, 3)
+        self.assertEqual(ids(read), [join.event_id, *missed, *above])
+
+    async def test_what_surrounds_an_event_ends_at_a_gap(self) -> None:
+        join, missed, above = await self.open_a_gap()
+        path = f"{V3}/rooms/{self.room_id}/context/{join.event_id}?limit=20"
+        around = await self.client(TWO, "GET", path, token=self.carol)
+        self.assertEqual(around["events_after"], [])
+        self.assertEqual(ids(await self.read_on(around["end"], 3)), [*missed, *above])
 
     async def test_the_context_of_an_event_reaches_over_a_gap(self) -> None:
         await self.arrange()
@@ -237,9 +301,17 @@ class WaitingTests(SharedRoomTestCase):
             await self.gate
         return await self.link.request(*arguments, **options)
 
-    def read(self) -> "Deferred[Any]":
-        path = f"{self.messages}&from={self.start}"
+    def read(self, start: str = "") -> "Deferred[Any]":
+        path = f"{self.messages}&from={start or self.start}"
         return Deferred.fromCoroutine(self.client(TWO, "GET", path, token=self.carol))
+
+    async def read_patiently(self, start: str = "") -> Any:
+        """What is read when time is up."""
+        reader = self.read(start)
+        while not reader.called:
+            self.time.advance(1)
+            await Clock(reactor).sleep(0.001)
+        return await reader
 
     async def until_asked(self) -> None:
         """Wait until nothing but the gate is waited for."""
@@ -258,16 +330,30 @@ class WaitingTests(SharedRoomTestCase):
 
     async def test_readers_wait_for_a_while_and_the_work_goes_on(self) -> None:
         await self.arrange()
-        reader = self.read()
-        await self.until_asked()
-        self.time.advance(11)
-        page = await reader
-        self.assertEqual((page["chunk"], page["end"]), ([], self.start))
+        page = await self.read_patiently()
+        # Clients take the same token, or none, for the end of the room.
+        self.assertEqual((page["chunk"], page["end"]), ([], f"{self.start}_1"))
         self.gate.callback(None)
         await self.two.background.finish()
-        again = await self.read()
+        again = await self.read(page["end"])
         self.assertEqual(ids(again["chunk"])[:5], self.said[::-1])
         self.assertEqual(self.asked, 2)  # bob's server, which has nothing, and alice's
+
+    async def test_who_has_waited_often_reads_past_the_gap(self) -> None:
+        await self.arrange()
+        start, waited = self.start, 0
+        while start:
+            page = await self.read_patiently(start)
+            self.assertEqual(page["chunk"], [])
+            self.assertNotEqual(page.get("end"), start)
+            start = page.get("end", "")
+            waited += 1
+        self.assertEqual(waited, 6)
+        self.gate.callback(None)
+        await self.two.background.finish()
+        # Who comes later is luckier.
+        again = await self.read()
+        self.assertEqual(ids(again["chunk"])[:5], self.said[::-1])
 
     async def test_the_room_goes_on_meanwhile(self) -> None:
         await self.arrange()
@@ -335,9 +421,8 @@ class HostileHistoryTests(SharedRoomTestCase):
         for answer in ([], {}, {"pdus": {}}, {"pdus": [1, {}, None, "x"]}, {"pdus": []}):
             chunk, end = await self.read_with(lambda told, answer=answer: answer)
             self.assertEqual(chunk, [])
-            # An honest answer, too, may hold nothing: who reads on comes to the end.
-            nothing = isinstance(answer, dict) and isinstance(answer.get("pdus"), list)
-            self.assertEqual(end is None, nothing)
+            # Who reads on comes to the end: nothing is below the gap.
+            self.assertIsNone(end)
             self.time.advance(61)
         # And nothing is spoilt by it.
         read = await self.read_back(TWO, self.carol)

@@ -8,9 +8,12 @@ from synapse.api.identifiers import domain_of
 from synapse.api.room_versions import ROOM_VERSIONS
 from synapse.events.auth_selection import Slot
 from synapse.events.event import Event
+from synapse.rooms.asides import Aside
+from synapse.rooms.chunks import Chunk
 from synapse.rooms.receiver import Verdict
 from synapse.rooms.room import Room
 from synapse.rooms.standing import UnknownState
+from synapse.storage.transaction import Transaction
 from tests.rooms.base import ALICE, RoomsTestCase
 from tests.rooms.elsewhere import Elsewhere
 
@@ -207,6 +210,64 @@ class ReceiverTests(ReceiverTestCase):
         await self.say(self.room_id, "two", server=other)
         self.assertEqual(await self.receive(self.elsewhere.say(BOB, "three")), [Verdict.ACCEPTED])
         self.assertEqual(len(await self.timeline(self.room_id)), 8)
+
+    async def test_an_outlier_stays_one_if_its_place_can_not_be_written(self) -> None:
+        await self.begin("12")
+        join = self.elsewhere.join(CAROL)
+        nid = (await self.current_room()).nid
+        authors = await self.server.stores.events.get_many(join.auth_event_ids())
+        kept = self.elsewhere.arrival(join).event
+        await self.server.rooms.asides.keep(nid, [Aside(kept, list(authors.values()))])
+        outlier = await self.server.stores.events.get(join.event_id)
+        assert outlier is not None
+        before = outlier.pos, outlier.state_nid
+        await self.rename("room_servers", "away")
+        with self.assertRaisesRegex(Exception, "room_servers"):
+            await self.receive(join)
+        await self.rename("away", "room_servers")
+        self.assertEqual((outlier.pos, outlier.state_nid), before)
+        self.assertIs(await self.server.stores.events.get(join.event_id), outlier)
+        await self.accept(join)
+        self.assertEqual((await self.timeline(self.room_id))[-1].event_id, join.event_id)
+        await self.assert_consistent()
+
+    async def rename(self, table: str, name: str) -> None:
+        def apply(txn: Transaction, items: list[None]) -> None:
+            txn.execute(f"ALTER TABLE {table} RENAME TO {name}")
+
+        await self.database.write(apply, None)
+
+    async def test_a_listener_that_fails_leaves_the_room_as_it_is_in_the_database(self) -> None:
+        await self.begin("12")
+        told: list[str] = []
+
+        def fail(chunks: list[Chunk]) -> None:
+            raise ValueError("a mistake of ours")
+
+        self.server.rooms.announcer.listen(fail)
+        self.server.rooms.announcer.listen(lambda chunks: told.append(chunks[0].last.event_id))
+        with self.assertLogs("synapse.rooms", "ERROR"):
+            one = await self.send_here("m.room.topic", {"topic": "one"}, "")
+        with self.assertLogs("synapse.rooms", "ERROR"):
+            two = self.elsewhere.say(BOB, "two")
+            await self.accept(two)
+        self.assertEqual(told, [one.event_id, two.event_id])
+        await self.assert_consistent()
+
+    async def test_a_room_that_can_not_be_told_of_a_commit_is_loaded_anew(self) -> None:
+        await self.begin("12")
+        room = await self.current_room()
+
+        def fail(*arguments: Any) -> None:
+            raise ValueError("a mistake of ours")
+
+        room.committed = fail  # type: ignore[assignment]
+        with self.assertLogs("synapse.rooms", "ERROR"):
+            topic = await self.send_here("m.room.topic", {"topic": "one"}, "")
+        self.assertIsNot(await self.current_room(), room)
+        self.assertEqual((await self.view())["m.room.topic", ""], topic.event_id)
+        await self.accept(self.elsewhere.say(BOB, "and on"))
+        await self.assert_consistent()
 
 
 class RandomForkTests(ReceiverTestCase):

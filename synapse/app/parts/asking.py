@@ -5,6 +5,7 @@ from synapse.app.parts.rooms import Rooms
 from synapse.app.parts.stores import Stores
 from synapse.federation.backfill import Backfill
 from synapse.federation.history_keeping import HistoryKeeping
+from synapse.federation.jumps import Jumps
 from synapse.federation.remote_aliases import RemoteAliases
 from synapse.federation.remote_profiles import RemoteProfiles
 from synapse.federation.remote_spaces import RemoteDirectories, RemoteRooms
@@ -31,6 +32,8 @@ class Asking:
             rooms.asides,
             stores.events,
             rooms.early_redactions,
+            rooms.removals,
+            rooms.sender_redactions,
             clock,
         )
         self.past = Backfill(
@@ -41,6 +44,18 @@ class Asking:
             keeping,
             stores.events,
             rooms.history,
+            background,
+            clock,
+        )
+        self.jumps = Jumps(
+            transport,
+            rooms.servers,
+            federation.backoffs,
+            federation.graph,
+            keeping,
+            self.past,
+            rooms.history,
+            stores.events,
             background,
             clock,
         )

@@ -89,6 +89,14 @@ class Entering:
             server_name=server_name,
         )
         rooms.announcer.listen(late_tombstones.committed)
+        removals = RemovalRedactions(
+            rooms.cache,
+            rooms.removals,
+            rooms.sender_redactions,
+            background,
+            server_name=server_name,
+        )
+        rooms.announcer.listen(removals.committed)
         self.memberships = Memberships(
             rooms.cache,
             rooms.writer,
@@ -101,7 +109,7 @@ class Entering:
             succession,
             self.third_party_joins,
             membership_limits,
-            RemovalRedactions(rooms.cache, stores.events, rooms.sender_redactions),
+            removals,
             elsewhere,
             config.rooms,
             server_name=server_name,

@@ -19,6 +19,7 @@ from synapse.federation.floods import Floods
 from synapse.federation.handshakes import Handshakes
 from synapse.federation.heard import PresenceHeard, ReceiptsHeard, RoomMembers, TypingHeard
 from synapse.federation.heard_messages import MessagesHeard
+from synapse.federation.helpers import Helpers
 from synapse.federation.inbound import Inbound
 from synapse.federation.inbox import Inbox
 from synapse.federation.limited import LimitedTransport
@@ -37,6 +38,7 @@ from synapse.federation.signed_events import Signing
 from synapse.federation.told_rooms import ToldRooms
 from synapse.federation.traffic import Traffic
 from synapse.federation.transactions import Transactions
+from synapse.federation.untold_leaves import UntoldLeaves
 from synapse.federation.wire import Transport
 from synapse.federation.withdrawals import Withdrawals
 from synapse.storage.database import Database
@@ -88,12 +90,21 @@ class Federation:
         self.acls = ServerAcls(rooms.cache)
         self.pdus = Pdus(keys.signature_checks, clock)
         self.outliers = Outliers(stores.events, rooms.asides, clock)
+        helpers = Helpers(rooms.servers, self.backoffs, clock)
         self.graph = RemoteGraph(
-            self.transport, self.pdus, self.outliers, stores.events, stores.slots, stores.states
+            self.transport,
+            self.pdus,
+            self.outliers,
+            helpers,
+            stores.events,
+            stores.slots,
+            stores.states,
         )
         staging = StagingStore(database)
         self.traffic = Traffic(clock, config.federation.federation_metrics_domains)
-        self.inbound = inbound = Inbound(rooms.cache, stores.events, rooms.receiver, self.graph)
+        self.inbound = inbound = Inbound(
+            rooms.cache, stores.events, rooms.receiver, self.graph, helpers
+        )
         self.inbox = Inbox(
             staging, rooms.cache, self.pdus, inbound, self.traffic, background, clock
         )
@@ -160,6 +171,9 @@ class Federation:
     ) -> RemoteRooms:
         """What our users do in rooms of other servers."""
         handshakes = Handshakes(transport, clock, server_name=server_name, key=key)
+        self.untold_leaves = UntoldLeaves(
+            stores.untold_leaves, rooms.cache, stores.names, rooms.writer, handshakes, clock
+        )
         candidates = Candidates(rooms.cache, rooms.doorstep, stores.names, server_name=server_name)
         told_rooms = ToldRooms(
             rooms.cache,
@@ -196,6 +210,7 @@ class Federation:
             handshakes,
             candidates,
             self.shown_state,
+            self.untold_leaves,
             rooms.entrances,
             rooms.doorstep,
             clock,

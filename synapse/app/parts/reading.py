@@ -44,7 +44,7 @@ class Reading:
             clock,
         )
         self.event_by_time = EventByTime(
-            rooms.cache, stores.events, rooms.visibility, rooms.history, asking.past, clock
+            rooms.cache, stores.events, rooms.visibility, rooms.history, asking.jumps, clock
         )
         self.room_state = RoomState(
             rooms.cache,

@@ -27,6 +27,7 @@ from synapse.rooms.history import History
 from synapse.rooms.persister import Persister
 from synapse.rooms.purging import Purging
 from synapse.rooms.receiver import Receiver
+from synapse.rooms.removals import Removals
 from synapse.rooms.sender_redactions import SenderRedactions
 from synapse.rooms.standing import Standings
 from synapse.rooms.txns import Transactions
@@ -34,6 +35,7 @@ from synapse.rooms.writer import RoomWriter
 from synapse.storage.database import Database
 from synapse.storage.stores.early_redactions import EarlyRedactions
 from synapse.storage.stores.forks import ForkStore
+from synapse.storage.stores.gaps import GapStore
 from synapse.storage.stores.purging import PurgeStore
 from synapse.storage.stores.push_rules import PushRuleStore
 from synapse.storage.stores.room_servers import RoomServerStore
@@ -93,10 +95,11 @@ class Rooms:
             stores.states,
             stores.slots,
             ForkStore(database),
+            GapStore(database),
             server_name=server_name,
         )
         self.server_store = RoomServerStore(database)
-        self.servers = RoomServers(self.server_store, stores.members, server_name=server_name)
+        self.servers = RoomServers(self.server_store, server_name=server_name)
         self.policy_servers = PolicyServers(transport, self.cache, self.servers, clock)
         self.writer = RoomWriter(
             self.cache,
@@ -123,12 +126,18 @@ class Rooms:
         self.asides = Asides(database, stores.names, stores.slots, stores.events, stores.states)
         self.doorstep = Doorstep(database, stores.names, stores.slots, self.asides, announcer)
         self.early_redactions = EarlyRedactions(database, stores.events)
+        self.removals = Removals(self.cache, stores.events)
+        self.sender_redactions = SenderRedactions(
+            database, self.cache, stores.events, clock, forget=stores.search_feed.forget
+        )
         self.receiver = Receiver(
             self.cache,
             stores.events,
             self.standings,
             self.asides,
             self.early_redactions,
+            self.removals,
+            self.sender_redactions,
             commits,
             self.policy_servers,
             clock,
@@ -146,9 +155,6 @@ class Rooms:
             server_name=server_name,
         )
         self.history = History(database, stores.names, stores.events, self.cache)
-        self.sender_redactions = SenderRedactions(
-            database, self.cache, stores.events, clock, forget=stores.search_feed.forget
-        )
         self.transactions = Transactions(stores.events)
         rules = _retention_rules(config.retention)
         self.retention = Retention(self.cache, stores.states, clock, rules)

@@ -8,6 +8,7 @@ from synapse.config.homeserver import HomeserverConfig
 from synapse.handlers.delayed_events import DelayedEvents
 from synapse.handlers.delayed_sending import DelayedSending
 from synapse.handlers.guest_access import GuestAccess
+from synapse.handlers.late_relatives import LateRelatives
 from synapse.handlers.messages import Messages
 from synapse.handlers.ratelimits import RateLimiter
 from synapse.handlers.related_events import RelatedEvents
@@ -15,6 +16,7 @@ from synapse.handlers.relation_rules import RelationRules
 from synapse.handlers.state_events import StateEvents
 from synapse.storage.database import Database
 from synapse.storage.stores.delayed_events import DelayedEventStore
+from synapse.storage.stores.related_redactions import RelatedRedactionStore
 from synapse.util.background import Background
 from synapse.util.clock import Clock
 
@@ -36,6 +38,7 @@ class Sending:
         limits, server_name = config.rate_limits, config.server.server_name
         messages_limit = RateLimiter(clock, limits.rc_message)
         redactions = limits.rc_admin_redaction
+        related_redactions = RelatedRedactionStore(database)
         self.messages = Messages(
             rooms.cache,
             stores.events,
@@ -44,10 +47,21 @@ class Sending:
             streams.presence,
             RelationRules(stores.relations, stores.events, rooms.cache),
             RelatedEvents(stores.relations, stores.events),
+            related_redactions,
             messages_limit=messages_limit,
             moderation_limit=None if redactions is None else RateLimiter(clock, redactions),
             server_name=server_name,
         )
+        late_relatives = LateRelatives(
+            rooms.cache,
+            stores.events,
+            stores.names,
+            related_redactions,
+            self.messages,
+            background,
+            server_name=server_name,
+        )
+        rooms.announcer.listen(late_relatives.committed)
         self.state_events = StateEvents(
             rooms.cache,
             rooms.writer,

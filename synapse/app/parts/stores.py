@@ -24,6 +24,7 @@ from synapse.storage.stores.slots import Slots
 from synapse.storage.stores.states import StateStore
 from synapse.storage.stores.tokens import TokenStore
 from synapse.storage.stores.unread import UnreadStore
+from synapse.storage.stores.untold_leaves import UntoldLeaveStore
 from synapse.storage.stores.users import UserStore
 from synapse.util.clock import Clock
 
@@ -48,6 +49,7 @@ class Stores:
         self.remote_devices = RemoteDeviceStore(database, self.names, self.device_changes)
         self.destinations = DestinationStore(database, self.names)
         self.outbox = OutboxStore(database, self.names)
+        self.untold_leaves = UntoldLeaveStore(database)
         self.tokens = TokenStore(database)
         self.openid = OpenIdStore(database)
         self.presence = PresenceStore(database)

@@ -6,10 +6,10 @@ from typing import Any
 from synapse.handlers.aliases import Aliases
 from synapse.handlers.auth import Auth, Requester
 from synapse.handlers.membership import Memberships
-from synapse.handlers.removal_redactions import REDACT_EVENTS
 from synapse.handlers.third_party_invites import ThirdPartyInvites, ThirdPartyWish
 from synapse.http.request import Request
 from synapse.http.resource import Resource, client_paths
+from synapse.rooms.removals import REDACT_EVENTS
 
 
 class _MembershipResource(Resource):

@@ -141,6 +141,17 @@ class EventStore:
         )
         return self.from_rows(rows)
 
+    async def place_below(self, room_nid: int, pos: int, distance: int) -> int | None:
+        """The `pos` of the event of a room's timeline that is so many events below a place."""
+        row = await self._database.fetch_one(
+            "SELECT pos FROM events WHERE room_nid = ? AND pos < ?"
+            " ORDER BY pos DESC LIMIT 1 OFFSET ?",
+            room_nid,
+            pos,
+            distance - 1,
+        )
+        return None if row is None else row[0]
+
     async def of_sender(self, room_nid: int, sender: str, above: int, below: int) -> list[Event]:
         """A user's events between two places of a room's timeline that aren't redacted yet."""
         rows = await self._database.fetch(

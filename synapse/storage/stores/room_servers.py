@@ -1,7 +1,7 @@
-"""Which homeservers are in a room: those of its members, read off their names.
+"""Which homeservers are in a room, and which of its users are a server's.
 
-A server's members are not kept anywhere else, so each question here reads past all members of the
-room, in a reader's thread. Whoever asks often remembers the answers (`handlers.room_servers`).
+The first is counted in `room_servers`, as memberships change. A server's users are not kept apart
+from others: who asks for them reads past all members of the room, in a reader's thread.
 """
 
 from collections.abc import Sequence
@@ -13,17 +13,16 @@ from synapse.storage.database import Database
 from synapse.storage.stores.members import Membership
 from synapse.storage.transaction import Reader
 
+_OTHERS = """
+    SELECT (SELECT n.name FROM names n WHERE n.nid = s.server_nid), s.joined FROM room_servers s
+    WHERE s.room_nid = ? AND s.joined > 0"""
+_IS_IN = """
+    SELECT 1 FROM room_servers
+    WHERE server_nid = (SELECT nid FROM names WHERE name = ?) AND room_nid = ? AND joined > 0"""
 _NAMES = """
     SELECT m.user_nid, n.name, m.membership, m.event_nid FROM members m
     JOIN names n ON n.nid = m.user_nid WHERE m.room_nid = ? AND m.membership = ANY(?)
 """
-
-
-class ServerInRoom(NamedTuple):
-    """A server that has users in a room."""
-
-    users: int  # how many
-    user_nid: int  # one of them
 
 
 class UserOfServer(NamedTuple):
@@ -40,25 +39,22 @@ class RoomServerStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def servers(self, room_nid: int) -> dict[str, ServerInRoom]:
-        """The servers whose users are in a room."""
-        return await self._database.scan(partial(_servers, room_nid))
+    async def others(self, room_nid: int) -> list[str]:
+        """The servers besides ours whose users are in a room, those with the most first."""
+        rows = await self._database.scan(lambda reader: reader.fetch(_OTHERS, room_nid))
+        rows.sort(key=lambda row: (-row[1], row[0]))
+        return [server for server, _ in rows]
+
+    async def is_in(self, room_nid: int, server: str) -> bool:
+        """Whether users of a server other than ours are in a room."""
+        row = await self._database.fetch_one(_IS_IN, server, room_nid)
+        return row is not None
 
     async def users(
         self, room_nid: int, server: str, memberships: Sequence[Membership] = tuple(Membership)
     ) -> list[UserOfServer]:
         """A server's users with one of these memberships."""
         return await self._database.scan(partial(_users, room_nid, server, memberships))
-
-
-def _servers(room_nid: int, reader: Reader) -> dict[str, ServerInRoom]:
-    counts: dict[str, int] = {}
-    users: dict[str, int] = {}
-    for user_nid, name, _, _ in reader.fetch(_NAMES, room_nid, [int(Membership.JOIN)]):
-        server = domain_of(name)
-        counts[server] = counts.get(server, 0) + 1
-        users[server] = user_nid
-    return {server: ServerInRoom(count, users[server]) for server, count in counts.items()}
 
 
 def _users(

@@ -19,10 +19,12 @@ from synapse.storage.stores.event_graph import EventGraph
 from synapse.storage.stores.inbox import InboxStore
 from synapse.storage.stores.members import Membership
 from synapse.storage.stores.outbox import NewLetter
+from synapse.storage.stores.related_redactions import RelatedRedaction, RelatedRedactionStore
 from synapse.storage.stores.room_servers import RoomServerStore
 from synapse.storage.stores.staging import NewlyStaged, StagingStore
 from synapse.storage.stores.unread import UnreadStore
 from synapse.storage.stores.unread_counting import RoomCounts
+from synapse.storage.stores.untold_leaves import UntoldLeave
 from synapse.storage.transaction import Transaction
 from synapse.util.clock import Clock
 from tests.crypto.key_documents import document_of, key_of
@@ -224,12 +226,20 @@ class LifeTestCase(FederatedLifeTestCase):
         await server.stores.tokens.revoke(bob, 1)
         await server.stores.openid.user_of(b"", 0)
         await DelayedEventStore(self.database).release("none")
+        untold = UntoldLeave(1, 1, "$invite", "$leave", ["remote.example"], 1, 0)
+        await server.stores.untold_leaves.save(untold)
+        await server.stores.untold_leaves.due(1, 10)
+        await server.stores.untold_leaves.done(untold)
+        redactions = RelatedRedactionStore(self.database)
+        await redactions.add(RelatedRedaction("$one", 1, frozenset(["*"]), {}))
+        await redactions.of(["$one", "$other"])
         await self._ask_as_other_servers_do(mine[0])
 
     async def _ask_as_other_servers_do(self, room_nid: int) -> None:
         server, graph = self.server, EventGraph(self.database)
         servers = RoomServerStore(self.database)
-        await servers.servers(room_nid)
+        await servers.others(room_nid)
+        await servers.is_in(room_nid, "remote")
         await servers.users(room_nid, "test", [Membership.LEAVE, Membership.BAN])
         newest = await server.stores.events.before(room_nid, 2**60, 50)
         nids = [event.nid for event in newest if event.is_state]
@@ -237,6 +247,7 @@ class LifeTestCase(FederatedLifeTestCase):
         async for _ in graph.bodies(nids):
             pass
         await server.rooms.history.gap(room_nid, 2**60)
+        await server.rooms.history.gap_above(room_nid, -(2**60))
         await server.rooms.history.other_gaps(room_nid, 2**60)
 
     async def _manage_accounts(self) -> None:
