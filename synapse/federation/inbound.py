@@ -46,7 +46,12 @@ class Inbound:
         for one in verified:
             cited.update(one.event.auth_event_ids(), one.event.prev_event_ids())
         known = await self._events.get_many(list(cited))
-        placed = {event_id for event_id, event in known.items() if event.state_nid}
+        room_ids = {one.event.room_id for one in verified}
+        placed = {
+            event_id
+            for event_id, event in known.items()
+            if event.state_nid and event.room_id in room_ids
+        }
         arrivals: list[Arrival] = []
         for one in verified:
             auth_ids = one.event.auth_event_ids()
@@ -114,7 +119,7 @@ class Inbound:
     async def _missing(self, event: Event) -> list[str]:
         """Those of the `prev_events` whose state is not known."""
         prev_ids = event.prev_event_ids()
-        known = await self._events.get_many(prev_ids)
+        known = await self._events.in_room(event.room_id, prev_ids)
         return [e for e in prev_ids if e not in known or not known[e].state_nid]
 
     async def _without_past(
@@ -122,7 +127,7 @@ class Inbound:
     ) -> list[str]:
         """Those that stand on something that is neither here nor among what was found."""
         prev_ids = {e for one in events for e in one.event.prev_event_ids()} - set(found)
-        known = await self._events.get_many(list(prev_ids))
+        known = await self._events.in_room(events[0].event.room_id, list(prev_ids))
         unknown = {e for e in prev_ids if e not in known or not known[e].state_nid}
         return [
             one.event.event_id

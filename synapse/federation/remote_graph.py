@@ -113,7 +113,7 @@ class RemoteGraph:
         )
         state_ids, auth_ids = _ids_in(answer, "pdu_ids"), _ids_in(answer, "auth_chain_ids")
         wanted = list(dict.fromkeys([*state_ids, *auth_ids]))
-        known = await self._events.get_many(wanted)
+        known = await self._events.in_room(room.room_id, wanted)
         missing = [event_id for event_id in wanted if event_id not in known]
         if len(missing) > _FEW:
             known |= await self._keep_whole_state(server, room, event_id)

@@ -60,7 +60,7 @@ class ToldStates:
         cited = event.auth_event_ids()
         if event.version.room_id_is_hash and event.type != EventTypes.CREATE:
             cited.append(create_id_of(event))
-        direct = [auth.nid for auth in (await self._events.get_many(cited)).values()]
+        direct = [auth.nid for auth in (await self._events.in_room(event.room_id, cited)).values()]
         chain = sorted({*direct, *await self._graph.auth_chain(direct)})
         return self._pieces([(b'{"auth_chain":[', chain)])
 

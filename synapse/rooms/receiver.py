@@ -129,6 +129,10 @@ class Receiver:
     async def _take_up(self, visit: "_Visit", arrival: Arrival) -> None:
         event, room = arrival.event, visit.room
         known = visit.known.get(event.event_id)
+        if known is not None and known.room_id != room.room_id:
+            logger.info("%s is refused: %s has an event of that id", event, known.room_id)
+            visit.pending[event.event_id] = Verdict.REJECTED
+            return
         if known is not None and (known.state_nid or known.rejected):
             visit.pending[event.event_id] = Verdict.KNOWN
             return
@@ -213,7 +217,7 @@ class Receiver:
     async def _missing(self, event: Event) -> list[str]:
         """Those of the `prev_events` that have no place in the timeline."""
         prev_event_ids = event.prev_event_ids()
-        known = await self._events.get_many(prev_event_ids)
+        known = await self._events.in_room(event.room_id, prev_event_ids)
         return [e for e in prev_event_ids if e not in known or not known[e].state_nid]
 
     async def _refuse(
