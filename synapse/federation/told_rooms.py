@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
-from synapse.api.constants import EventTypes
+from synapse.api.constants import EventTypes, Membership
 from synapse.api.errors import MatrixError
+from synapse.api.identifiers import domain_of
 from synapse.api.room_versions import RoomVersion
 from synapse.events.auth_rules import AuthError
 from synapse.events.auth_selection import CREATE_SLOT
@@ -143,7 +144,17 @@ class ToldRooms:
                 raise Unanswered(f"{server} tells two events for {event.slot}")
         if CREATE_SLOT not in filled:
             raise Unanswered(f"{server} tells a state without m.room.create")
+        if not told.members_omitted and not any(map(self._is_joined_elsewhere, filled.values())):
+            # Alone in the room, we would let our users in without asking anybody ever after.
+            raise Unanswered(f"{server} tells a state in which nobody is in the room")
         return list(filled.values())
+
+    def _is_joined_elsewhere(self, event: Event) -> bool:
+        return (
+            event.type == EventTypes.MEMBER
+            and event.membership == Membership.JOIN
+            and domain_of(event.state_key or "") != self._server_name
+        )
 
     async def _values(self, raws: Sequence[bytes | msgspec.Raw]) -> list[Any]:
         """What the bytes spell; nothing (which is no event) for what is not strict JSON."""

@@ -193,3 +193,39 @@ def pdus(version: RoomVersion, room_id: str) -> SearchStrategy[Any]:
         st.sampled_from(list(right)),
     )
     return st.one_of(nearly, spoilt, spoilt, lacking, VALUES)
+
+
+Edit = tuple[list[int], str, Any]
+
+# Changes of an answer: by which turns one comes to a place in it, and what becomes of that.
+EDITS: SearchStrategy[list[Edit]] = st.lists(
+    st.tuples(
+        st.lists(st.integers(0, 30), max_size=5),
+        st.sampled_from(["replace", "remove", "repeat"]),
+        st.one_of(SPEAKABLE, contents(SPEAKABLE)),
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+def edited(value: Any, edits: list[Edit]) -> Any:
+    for turns, what, new in edits:
+        value = _edited(value, turns, what, new)
+    return value
+
+
+def _edited(value: Any, turns: list[int], what: str, new: Any) -> Any:
+    if not turns or not value or not isinstance(value, dict | list):
+        return new
+    keys: list[Any] = list(value) if isinstance(value, dict) else list(range(len(value)))
+    key = keys[turns[0] % len(keys)]
+    if len(turns) > 1 or what == "replace":
+        value[key] = _edited(value[key], turns[1:], what, new)
+    elif what == "remove":
+        del value[key]
+    elif isinstance(value, list):
+        value += [value[key]] * 40
+    else:
+        value["again"] = value[key]
+    return value

@@ -79,6 +79,10 @@ ANSWERS: dict[str, Tamper] = {
     "no beginning": without("m.room.create"),
     "state that is no event": changed(state=[1, None, [], {}, {"type": "x"}]),
     "state that forbids": bare,
+    "nobody in the room": lambda answer: {
+        **answer,
+        "state": [event for event in answer["state"] if event["type"] != "m.room.member"],
+    },
     "no join rules": without("m.room.join_rules"),
     "another join": content_with(displayname="Eve"),
     "a join of another": lambda answer: {**answer, "event": answer["state"][1]},
