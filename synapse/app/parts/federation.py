@@ -16,6 +16,7 @@ from synapse.federation.edus import Edus, TakeUp
 from synapse.federation.floods import Floods
 from synapse.federation.handshakes import Handshakes
 from synapse.federation.heard import PresenceHeard, ReceiptsHeard, RoomMembers, TypingHeard
+from synapse.federation.heavy_questions import HeavyQuestions
 from synapse.federation.inbound import Inbound
 from synapse.federation.inbox import Inbox
 from synapse.federation.limited import LimitedTransport
@@ -74,6 +75,7 @@ class Federation:
             heard_from=self.backoffs.heard_from,
         )
         self.floods = Floods(clock, config.rate_limits.rc_federation)
+        self.heavy_questions = HeavyQuestions(config.rate_limits.rc_federation)
         self.acls = ServerAcls(rooms.cache)
         self.pdus = Pdus(keys.signature_checks, clock)
         self.outliers = Outliers(stores.events, rooms.asides, clock)

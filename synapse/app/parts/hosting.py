@@ -37,6 +37,7 @@ class Hosting:
         residence = Residence(rooms.cache, federation.acls)
         restricted = RemoteRestrictedJoins(entering.restricted_joins)
         self.shown_state = federation.shown_state
+        self.heavy_questions = federation.heavy_questions
         self.templates = Templates(residence, rooms.writer, restricted, server_name=server_name)
         self.admissions = Admissions(
             residence,

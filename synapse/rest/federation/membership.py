@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from synapse.api.constants import Membership
 from synapse.federation.admissions import Admissions
+from synapse.federation.heavy_questions import HeavyQuestions
 from synapse.federation.join_answers import JoinAnswers
 from synapse.federation.peers import Peers
 from synapse.federation.shown_state import ShownState
@@ -68,10 +69,17 @@ class SendJoinV2(Resource):
     PATHS = ("/_matrix/federation/v2/send_join/{room_id}/{event_id}",)
     MAX_BODY_BYTES: ClassVar[int] = _MAX_BODY_BYTES
 
-    def __init__(self, peers: Peers, admissions: Admissions, answers: JoinAnswers) -> None:
+    def __init__(
+        self,
+        peers: Peers,
+        admissions: Admissions,
+        answers: JoinAnswers,
+        questions: HeavyQuestions,
+    ) -> None:
         self._peers = peers
         self._admissions = admissions
         self._answers = answers
+        self._questions = questions
 
     async def put(self, request: Request, room_id: str, event_id: str) -> Json:
         omit_members = request.query.boolean("omit_members")
@@ -81,10 +89,11 @@ class SendJoinV2(Resource):
         self, request: Request, room_id: str, event_id: str, *, omit_members: bool = False
     ) -> bytes:
         origin = await self._peers.origin(request)
-        room, event = await self._admissions.take_up(
-            origin, room_id, event_id, request.json.raw, Membership.JOIN
-        )
-        return await self._answers.answer(room, event, omit_members=omit_members)
+        async with self._questions.turn(origin):
+            room, event = await self._admissions.take_up(
+                origin, room_id, event_id, request.json.raw, Membership.JOIN
+            )
+            return await self._answers.answer(room, event, omit_members=omit_members)
 
 
 class SendJoinV1(SendJoinV2):
