@@ -8,10 +8,14 @@ bound, so that an event whose history never ends costs what any other may.
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from synapse.api.identifiers import domain_of
 from synapse.events.event import Event
+from synapse.federation.errors import RemoteError
 from synapse.federation.pdus import Verified
-from synapse.federation.remote_graph import RemoteGraph
+from synapse.federation.remote_graph import RemoteGraph, Unanswered
+from synapse.http.client.errors import RequestFailed
 from synapse.rooms.arrivals import Arrival
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.receiver import Receiver, Verdict
@@ -30,12 +34,19 @@ class Inbound:
     """Takes up events of rooms that this server is in."""
 
     def __init__(
-        self, rooms: RoomCache, events: EventStore, receiver: Receiver, graph: RemoteGraph
+        self,
+        rooms: RoomCache,
+        events: EventStore,
+        receiver: Receiver,
+        graph: RemoteGraph,
+        *,
+        server_name: str,
     ) -> None:
         self._rooms = rooms
         self._events = events
         self._receiver = receiver
         self._graph = graph
+        self._server_name = server_name
 
     async def ready(self, verified: Sequence[Verified]) -> list[Arrival]:
         """Those of some events of one room, in their order, for which nothing is missing.
@@ -86,10 +97,26 @@ class Inbound:
         try:
             (verdict,) = await self._receiver.receive(room.room_id, [arrival])
         except UnknownState:
-            before = await self._graph.state_before(server, room, one.event.event_id)
-            arrival = Arrival(arrival.event, arrival.auth_events, arrival.signed_by, before)
+            arrival = await self._with_state(server, room, arrival)
             (verdict,) = await self._receiver.receive(room.room_id, [arrival])
+        if verdict is Verdict.DOUBTFUL:
+            raise Unanswered(f"{arrival.told_by} tells a state that forbids {one.event}")
         return verdict
+
+    async def _with_state(self, server: str, room: Room, arrival: Arrival) -> Arrival:
+        """With the state before an event, as its sender's server tells it or, if that one doesn't,
+        the one from which it came."""
+        event = arrival.event
+        own = domain_of(event.sender)
+        teller, before = server, None
+        if own not in (server, self._server_name):
+            try:
+                teller, before = own, await self._graph.state_before(own, room, event.event_id)
+            except (RequestFailed, RemoteError, Unanswered) as error:
+                logger.info("%s doesn't tell the state before its event: %s", own, error)
+        if before is None:
+            teller, before = server, await self._graph.state_before(server, room, event.event_id)
+        return replace(arrival, before=before, told_by=teller)
 
     async def _arrival(self, server: str, room: Room, one: Verified) -> Arrival:
         auth_events = await self._graph.auth_events(server, room, one.event)

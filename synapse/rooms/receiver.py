@@ -23,7 +23,7 @@ from synapse.rooms.asides import Aside, Asides
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.chunks import Chunk, Entry, Redaction, numbers
 from synapse.rooms.commits import Commits
-from synapse.rooms.judging import slots_of_event, why_not
+from synapse.rooms.judging import is_hearsay, slots_of_event, why_not
 from synapse.rooms.moves import change_by, moves_of
 from synapse.rooms.noise import SILENCE
 from synapse.rooms.redactions import redaction_of
@@ -48,6 +48,7 @@ class Verdict(Enum):
     KNOWN = "known"  # it was here before
     SOFT_FAILED = "soft-failed"
     REJECTED = "rejected"
+    DOUBTFUL = "doubtful"  # only a state that another server told forbids it: it is not kept
 
 
 class Receiver:
@@ -184,6 +185,10 @@ class Receiver:
         slots = slots_of_event(event)
         state = await self._standings.events_of(before, slots)
         if error := why_not(arrival, state):
+            if is_hearsay(arrival, state):
+                logger.info("%s is forbidden by what %s tells: %s", event, arrival.told_by, error)
+                visit.pending[event.event_id] = Verdict.DOUBTFUL
+                return
             await self._refuse(visit, arrival, before, Verdict.REJECTED, error)
             return
         if error := why_not(arrival, await self._rooms.state(room, slots)):

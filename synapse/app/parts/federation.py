@@ -83,7 +83,9 @@ class Federation:
             self.transport, self.pdus, self.outliers, stores.events, stores.slots, stores.states
         )
         staging = StagingStore(database)
-        self.inbound = inbound = Inbound(rooms.cache, stores.events, rooms.receiver, self.graph)
+        self.inbound = inbound = Inbound(
+            rooms.cache, stores.events, rooms.receiver, self.graph, server_name=server_name
+        )
         self.inbox = Inbox(staging, rooms.cache, self.pdus, inbound, background, clock)
         self.signing = Signing(self.pdus, server_name=server_name, key=key)
         self.shown_state = ShownState(rooms.cache, self.pdus)
