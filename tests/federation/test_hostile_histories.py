@@ -58,7 +58,7 @@ FORGED = st.fixed_dictionaries(
     },
 )
 ANSWERS = st.one_of(
-    st.sampled_from(["truth", "nothing", "error"]),
+    st.sampled_from(["truth", "nothing", "error", "not Bob", "not Bob"]),
     st.tuples(st.just("strange"), SPEAKABLE),
     st.just("forged"),
 )
@@ -263,13 +263,22 @@ class HostileHistoryTests(TransactionTestCase):
             return {"events": [], "pdus": [], "auth_chain": [], "pdu_ids": [], "auth_chain_ids": []}
         if self.says == "error":
             raise RemoteError(destination, 404, "M_NOT_FOUND", "No such event")
+        truth = honest_answer(self.elsewhere, path, options)
+        if self.says == "not Bob":
+            return self.without(BOB, truth)
         if self.says == "forged":
-            truth = honest_answer(self.elsewhere, path, options)
             return {
                 key: [*self.forged, *value] if key in ("events", "auth_chain") else value
                 for key, value in truth.items()
             }
         return self.says[1]
+
+    def without(self, user_id: str, truth: dict[str, Any]) -> dict[str, Any]:
+        """A state in which a user is not in the room, and nothing that leads to another one."""
+        events = self.elsewhere.events
+        ids = [e for e in truth.get("pdu_ids", ()) if events[e].state_key != user_id]
+        pdus = [pdu for pdu in truth.get("pdus", ()) if pdu.get("state_key") != user_id]
+        return {**truth, "pdu_ids": ids, "pdus": pdus, "events": []}
 
     # What comes of it.
 
