@@ -186,8 +186,7 @@ class LargeRoom:
         answers = self.server.hosting.join_answers
 
         async def answer() -> int:
-            body = await answers.answer(room, committed, omit_members=omit_members)
-            return len(body)
+            return await _taken(await answers.answer(room, committed, omit_members=omit_members))
 
         name = "/send_join, without members" if omit_members else "/send_join"
         await self.measure(name, answer)

@@ -15,6 +15,7 @@ from synapse.federation.templates import Templates
 from synapse.federation.third_party import ThirdParty
 from synapse.handlers.ratelimits import RateLimiter
 from synapse.storage.database import Database
+from synapse.storage.stores.event_graph import EventGraph
 from synapse.storage.stores.join_facts import JoinFactStore
 from synapse.util.clock import Clock
 
@@ -57,6 +58,7 @@ class Hosting:
             stores.slots,
             stores.members,
             JoinFactStore(database),
+            EventGraph(database),
             server_name=server_name,
         )
         self.invites = ReceivedInvites(

@@ -1,5 +1,6 @@
 """Users of other servers join, knock, leave; `make_…` and `send_…`, in both versions."""
 
+from collections.abc import AsyncIterator
 from typing import Any, ClassVar
 
 from synapse.api.constants import Membership
@@ -11,7 +12,7 @@ from synapse.federation.shown_state import ShownState
 from synapse.federation.templates import Templates
 from synapse.http.request import Request
 from synapse.http.resource import Resource
-from synapse.http.response import Json, RawJson
+from synapse.http.response import Json, Response
 
 # A request holds one event.
 _MAX_BODY_BYTES = 128 * 1024
@@ -83,17 +84,27 @@ class SendJoinV2(Resource):
 
     async def put(self, request: Request, room_id: str, event_id: str) -> Json:
         omit_members = request.query.boolean("omit_members")
-        return RawJson(await self._join(request, room_id, event_id, omit_members=omit_members))
+        return await self._join(request, room_id, event_id, omit_members=omit_members)
 
     async def _join(
-        self, request: Request, room_id: str, event_id: str, *, omit_members: bool = False
-    ) -> bytes:
+        self,
+        request: Request,
+        room_id: str,
+        event_id: str,
+        *,
+        omit_members: bool = False,
+        in_a_list: bool = False,
+    ) -> Response:
         origin = await self._peers.origin(request)
-        async with self._questions.turn(origin):
+
+        async def begin() -> AsyncIterator[bytes]:
             room, event = await self._admissions.take_up(
                 origin, room_id, event_id, request.json.raw, Membership.JOIN
             )
-            return await self._answers.answer(room, event, omit_members=omit_members)
+            pieces = await self._answers.answer(room, event, omit_members=omit_members)
+            return _in_a_list(pieces) if in_a_list else pieces
+
+        return Response(body=await self._questions.streamed(origin, begin))
 
 
 class SendJoinV1(SendJoinV2):
@@ -102,7 +113,14 @@ class SendJoinV1(SendJoinV2):
     PATHS = ("/_matrix/federation/v1/send_join/{room_id}/{event_id}",)
 
     async def put(self, request: Request, room_id: str, event_id: str) -> Json:
-        return RawJson(b"[200,%b]" % await self._join(request, room_id, event_id))
+        return await self._join(request, room_id, event_id, in_a_list=True)
+
+
+async def _in_a_list(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield b"[200,"
+    async for piece in pieces:
+        yield piece
+    yield b"]"
 
 
 class SendLeaveV2(_Admission):
