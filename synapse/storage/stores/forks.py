@@ -96,17 +96,18 @@ def _resolve(
     newcomer: Newcomer | None,
     reader: Reader,
 ) -> dict[int, int]:
-    layers = [_layers(reader, state) for state in states]
+    known: dict[int, Layer] = {}
+    layers = [_layers(reader, state, known) for state in states]
     differing = differences(layers)
     resolved = list(layers[0])
     if differing:
         resolved.append(Layer(0, _settle(version, layers, differing, _Facts(reader, newcomer))))
-    seen = differences([_layers(reader, view), resolved])
+    seen = differences([_layers(reader, view, known), resolved])
     return {slot_nid: after for slot_nid, (_, after) in seen.items()}
 
 
-def _layers(reader: Reader, state: KnownState) -> list[Layer]:
-    return [*read_layers(reader, state.base_nid), Layer(0, state.changes)]
+def _layers(reader: Reader, state: KnownState, known: dict[int, Layer]) -> list[Layer]:
+    return [*read_layers(reader, state.base_nid, known), Layer(0, state.changes)]
 
 
 def _settle(
