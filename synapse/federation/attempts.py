@@ -5,8 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
 from synapse.api.errors import Forbidden, LimitExceeded, MatrixError, NotFound
-from synapse.federation.errors import RemoteError
-from synapse.federation.remote_graph import Unanswered
+from synapse.federation.errors import RemoteError, Unanswered
 from synapse.http.client.errors import RequestFailed, Step
 
 logger = logging.getLogger(__name__)

@@ -20,11 +20,11 @@ from synapse.api.errors import MatrixError
 from synapse.api.identifiers import is_event_id
 from synapse.events.event import Event
 from synapse.federation.answers import ask
-from synapse.federation.errors import RemoteError
+from synapse.federation.errors import RemoteError, Unanswered
 from synapse.federation.history_keeping import HistoryKeeping, KeptPage, TooWide
 from synapse.federation.history_pages import Circular, in_order, left_out_of
 from synapse.federation.pdus import Pdus, Refused, Verified
-from synapse.federation.remote_graph import RemoteGraph, Unanswered
+from synapse.federation.remote_graph import RemoteGraph
 from synapse.federation.transport import path_to
 from synapse.federation.wire import Transport
 from synapse.handlers.past_events import Fill

@@ -1,13 +1,14 @@
 """What comes of a request to another homeserver, besides an answer.
 
 `synapse.http.client.errors.RequestFailed`: there was no contact, and which step failed.
-`RemoteError`: the other server answered with an error.
+`RemoteError`: the other server answered with an error. `Unanswered`: it answered nothing of use.
 """
 
 from typing import Any
 
 from synapse.api.errors import MatrixError
 from synapse.http.client.answer import Answer
+from synapse.http.client.errors import RequestFailed
 from synapse.http.json_body import parse_json
 
 _LONGEST_TEXT = 500
@@ -36,6 +37,14 @@ class RemoteError(Exception):
         self.retry_after_ms = retry_after_ms
         # The whole response, if it is a JSON object: some errors say more than their text.
         self.content = content or {}
+
+
+class Unanswered(Exception):
+    """The other server's answer doesn't hold what it should; the text says what is missing."""
+
+
+# What comes of asking a server, besides what was asked for.
+FAILURES = (RequestFailed, RemoteError, Unanswered)
 
 
 def error_of(destination: str, answer: Answer) -> RemoteError:

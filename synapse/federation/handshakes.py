@@ -17,8 +17,7 @@ from synapse.api.room_versions import ROOM_VERSIONS, RoomVersion
 from synapse.crypto.signing import SigningKey
 from synapse.events.event import Event
 from synapse.events.templates import event_on
-from synapse.federation.errors import RemoteError
-from synapse.federation.remote_graph import Unanswered
+from synapse.federation.errors import RemoteError, Unanswered
 from synapse.federation.transport import path_to
 from synapse.federation.wire import MEBIBYTE, Transport
 from synapse.util.clock import Clock

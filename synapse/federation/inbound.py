@@ -12,10 +12,9 @@ from dataclasses import replace
 
 from synapse.api.identifiers import domain_of
 from synapse.events.event import Event
-from synapse.federation.errors import RemoteError
+from synapse.federation.errors import FAILURES, Unanswered
 from synapse.federation.pdus import Verified
-from synapse.federation.remote_graph import RemoteGraph, Unanswered
-from synapse.http.client.errors import RequestFailed
+from synapse.federation.remote_graph import RemoteGraph
 from synapse.rooms.arrivals import Arrival
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.receiver import Receiver, Verdict
@@ -112,7 +111,7 @@ class Inbound:
         if own not in (server, self._server_name):
             try:
                 teller, before = own, await self._graph.state_before(own, room, event.event_id)
-            except (RequestFailed, RemoteError, Unanswered) as error:
+            except FAILURES as error:
                 logger.info("%s doesn't tell the state before its event: %s", own, error)
         if before is None:
             teller, before = server, await self._graph.state_before(server, room, event.event_id)

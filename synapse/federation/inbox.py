@@ -12,10 +12,9 @@ import orjson
 
 from synapse.api.errors import MatrixError
 from synapse.federation.backoff import is_out_of_reach
-from synapse.federation.errors import RemoteError
+from synapse.federation.errors import RemoteError, Unanswered
 from synapse.federation.inbound import Inbound
 from synapse.federation.pdus import Pdus, Refused, Verified
-from synapse.federation.remote_graph import Unanswered
 from synapse.http.client.errors import RequestFailed, Step
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room

@@ -9,34 +9,36 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
+from msgspec import Raw
 from twisted.internet.defer import Deferred, FirstError, gatherResults
 
 from synapse.events.auth_selection import CREATE_SLOT
 from synapse.events.event import Event
-from synapse.federation.errors import RemoteError
+from synapse.federation.errors import RemoteError, Unanswered
 from synapse.federation.outliers import Outliers
 from synapse.federation.pdus import Pdus, Refused, Verified
+from synapse.federation.told_bodies import read_graph, values_of
 from synapse.federation.wire import MEBIBYTE, Transport
 from synapse.rooms.room import Room
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.forks import KnownState
 from synapse.storage.stores.slots import Slots
 from synapse.storage.stores.states import StateStore
+from synapse.util.breaks import Breaks
+from synapse.util.clock import Clock
 
 logger = logging.getLogger(__name__)
 
 # A room of a hundred thousand members has a state of some 70 MiB.
 _MAX_STATE_BYTES = 200 * MEBIBYTE
+# And one of three hundred thousand events, ids of 20 MiB.
+_MAX_IDS_BYTES = 20 * MEBIBYTE
 _STATE_TIMEOUT_S = 300.0
 # Single events that are fetched; if a state lacks more, it is fetched whole.
 _FEW = 50
 _AT_ONCE = 5
 # What a server answers that doesn't have an event, or doesn't show it to us.
 _UNTOLD = frozenset({403, 404})
-
-
-class Unanswered(Exception):
-    """The other server's answer doesn't hold what it should; the text says what is missing."""
 
 
 class RemoteGraph:
@@ -53,6 +55,7 @@ class RemoteGraph:
         events: EventStore,
         slots: Slots,
         states: StateStore,
+        clock: Clock,
     ) -> None:
         self._transport = transport
         self._pdus = pdus
@@ -60,6 +63,7 @@ class RemoteGraph:
         self._events = events
         self._slots = slots
         self._states = states
+        self._clock = clock
 
     async def auth_events(self, server: str, room: Room, event: Event) -> list[Event]:
         """What the event cites, from the database; missing ones are fetched and kept."""
@@ -68,9 +72,14 @@ class RemoteGraph:
         if len(known) < len(set(cited)):
             path = _path("event_auth", room.room_id, event.event_id)
             answer = await self._transport.request(
-                server, "GET", path, timeout_s=_STATE_TIMEOUT_S, max_bytes=_MAX_STATE_BYTES
+                server,
+                "GET",
+                path,
+                timeout_s=_STATE_TIMEOUT_S,
+                max_bytes=_MAX_STATE_BYTES,
+                decode=read_graph,
             )
-            known |= await self.keep(room, _events_in(answer, "auth_chain"))
+            known |= await self.keep(room, answer["auth_chain"])
         missing = [event_id for event_id in cited if event_id not in known]
         if missing:
             raise Unanswered(f"{server} doesn't tell what authorises {event.event_id}: {missing}")
@@ -109,7 +118,7 @@ class RemoteGraph:
         path = _path("state_ids", room.room_id)
         query = {"event_id": event_id}
         answer = await self._transport.request(
-            server, "GET", path, query=query, timeout_s=_STATE_TIMEOUT_S, max_bytes=_MAX_STATE_BYTES
+            server, "GET", path, query=query, timeout_s=_STATE_TIMEOUT_S, max_bytes=_MAX_IDS_BYTES
         )
         state_ids, auth_ids = _ids_in(answer, "pdu_ids"), _ids_in(answer, "auth_chain_ids")
         wanted = list(dict.fromkeys([*state_ids, *auth_ids]))
@@ -128,9 +137,10 @@ class RemoteGraph:
             raise Unanswered(f"{server} tells a state before {event_id} that has no beginning")
         return await self._known_state(room, state)
 
-    async def keep(self, room: Room, told: Sequence[Any]) -> dict[str, Event]:
+    async def keep(self, room: Room, told: Sequence[Raw]) -> dict[str, Event]:
         """Verify and keep state events as outliers; those that were kept, or known before."""
-        return await self._outliers.keep(room.nid, await self._verified(room, told))
+        values = await values_of(told, Breaks(self._clock))
+        return await self._outliers.keep(room.nid, await self._verified(room, values))
 
     async def _keep_whole_state(self, server: str, room: Room, event_id: str) -> dict[str, Event]:
         answer = await self._transport.request(
@@ -140,9 +150,9 @@ class RemoteGraph:
             query={"event_id": event_id},
             timeout_s=_STATE_TIMEOUT_S,
             max_bytes=_MAX_STATE_BYTES,
+            decode=read_graph,
         )
-        told = [*_events_in(answer, "auth_chain"), *_events_in(answer, "pdus")]
-        return await self.keep(room, told)
+        return await self.keep(room, [*answer["auth_chain"], *answer["pdus"]])
 
     async def _keep_some(
         self, server: str, room: Room, event_ids: Sequence[str]

@@ -14,10 +14,10 @@ from synapse.api.identifiers import domain_of
 from synapse.events.event import Event
 from synapse.federation.attempts import first_success
 from synapse.federation.candidates import Candidates
+from synapse.federation.errors import Unanswered
 from synapse.federation.handshakes import Handshakes, How
 from synapse.federation.inbound import Inbound
 from synapse.federation.pdus import Verified
-from synapse.federation.remote_graph import Unanswered
 from synapse.federation.told_rooms import ToldRooms, read_told
 from synapse.federation.wire import MEBIBYTE
 from synapse.rooms.cache import RoomCache

@@ -16,8 +16,7 @@ from synapse.crypto.signing import InvalidSignature
 from synapse.events.event import Event
 from synapse.events.parsing import parse_received
 from synapse.federation.attempts import as_matrix_error
-from synapse.federation.errors import RemoteError
-from synapse.federation.remote_graph import Unanswered
+from synapse.federation.errors import RemoteError, Unanswered
 from synapse.federation.shown_state import ShownState
 from synapse.federation.signature_checks import SignatureChecks, Signed
 from synapse.federation.transport import path_to

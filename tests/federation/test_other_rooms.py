@@ -3,6 +3,9 @@
 from typing import Any
 from urllib.parse import quote
 
+import orjson
+from msgspec import Raw
+
 from synapse.api.room_versions import ROOM_VERSIONS
 from synapse.events.auth_selection import auth_slots
 from synapse.events.event import Event
@@ -139,7 +142,8 @@ class OtherRoomTests(TransactionTestCase):
             join = next(e for e in self.elsewhere.events.values() if e.state_key == BOB)
             forged = self.forge(join, event_id=taken, prev_events=[self.reference(levels.event_id)])
             room = await self.server.rooms.cache.get(self.room_id)
-            kept = await self.server.federation.graph.keep(room, [forged])
+            raw = Raw(orjson.dumps(forged))
+            kept = await self.server.federation.graph.keep(room, [raw])
             self.assertEqual(kept, {})
             found = await self.stored(taken)
             assert found is not None

@@ -68,7 +68,12 @@ class TransactionTestCase(FederationTestCase):
 
     def ask_with(self, request: Any) -> None:
         """How our server's questions about the room are answered."""
-        self.server.federation.graph._transport.request = request  # type: ignore[method-assign]
+
+        async def asked(*question: Any, decode: Any = None, **options: Any) -> Any:
+            answer = await request(*question, **options)
+            return answer if decode is None else decode(orjson.dumps(answer))
+
+        self.server.federation.graph._transport.request = asked  # type: ignore[method-assign]
 
     async def rest(self) -> None:
         """Wait until nothing is done any more, without what is tried again later."""

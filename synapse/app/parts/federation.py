@@ -80,7 +80,13 @@ class Federation:
         self.pdus = Pdus(keys.signature_checks, clock)
         self.outliers = Outliers(stores.events, rooms.asides, clock)
         self.graph = RemoteGraph(
-            self.transport, self.pdus, self.outliers, stores.events, stores.slots, stores.states
+            self.transport,
+            self.pdus,
+            self.outliers,
+            stores.events,
+            stores.slots,
+            stores.states,
+            clock,
         )
         staging = StagingStore(database)
         self.inbound = inbound = Inbound(
