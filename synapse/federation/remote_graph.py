@@ -12,12 +12,12 @@ from urllib.parse import quote
 from msgspec import Raw
 from twisted.internet.defer import Deferred, FirstError, gatherResults
 
-from synapse.events.auth_selection import CREATE_SLOT
+from synapse.events.auth_selection import CREATE_SLOT, Slot
 from synapse.events.event import Event
 from synapse.federation.errors import RemoteError, Unanswered
 from synapse.federation.outliers import Outliers
 from synapse.federation.pdus import Pdus, Refused, Verified
-from synapse.federation.told_bodies import read_graph, values_of
+from synapse.federation.told_bodies import MAX_EVENTS, read_graph, values_of
 from synapse.federation.wire import MEBIBYTE, Transport
 from synapse.rooms.room import Room
 from synapse.storage.stores.events import EventStore
@@ -122,6 +122,8 @@ class RemoteGraph:
         )
         state_ids, auth_ids = _ids_in(answer, "pdu_ids"), _ids_in(answer, "auth_chain_ids")
         wanted = list(dict.fromkeys([*state_ids, *auth_ids]))
+        if len(wanted) > MAX_EVENTS:
+            raise Unanswered(f"{server} tells a state of {len(wanted)} events")
         known = await self._events.in_room(room.room_id, wanted)
         missing = [event_id for event_id in wanted if event_id not in known]
         if len(missing) > _FEW:
@@ -191,7 +193,9 @@ class RemoteGraph:
     async def _known_state(self, room: Room, events: Sequence[Event]) -> KnownState:
         """These events as a state, told by how it differs from the room's."""
         filled = {event.slot: event.nid for event in events if not event.rejected}
-        nids = await self._slots.nids(list(filled))
+        nids: dict[Slot, int] = {}
+        async for some in Breaks(self._clock).portions(list(filled)):
+            nids |= await self._slots.nids(some)
         state = {nids[slot]: nid for slot, nid in filled.items()}
         view = await self._states.at(room.view_nid)
         changes = {slot: nid for slot, nid in state.items() if view.get(slot) != nid}

@@ -67,6 +67,10 @@ class EventStore:
     async def get_many(self, event_ids: Sequence[str]) -> dict[str, Event]:
         """Those of the events that we have."""
         found: dict[str, Event] = {}
+        if len(event_ids) > _READ_AT_ONCE:
+            async for some in Breaks(self._clock).portions(event_ids, _READ_AT_ONCE):
+                found |= await self.get_many(some)
+            return found
         missing = []
         for event_id in event_ids:
             nid = self._nids.get(event_id)
