@@ -34,6 +34,11 @@ _SLOT = """
     AND key_nid = (SELECT nid FROM names WHERE name = ?)
 """
 
+_JSON = f"SELECT {COLUMNS} FROM events e {JOINS} WHERE e.event_nid = ANY(?)"
+_IN_ROOM = """
+    SELECT event_id, event_nid FROM events WHERE event_id = ANY(?)
+    AND room_nid = (SELECT room_nid FROM events WHERE event_nid = ?)
+"""
 _FLIPPED = """
     SELECT event_nid FROM flips
     WHERE room_nid = (SELECT room_nid FROM events WHERE event_nid = ?)
@@ -165,6 +170,23 @@ class _Facts:
         )
         for nid, event_id, slot_nid, auth in rows:
             self._learn(nid, event_id, slot_nid, msgspec.msgpack.decode(auth, type=list[int]))
+        self._complete([nid for nid in missing if nid in self._auth and not self._auth[nid]])
+
+    def _complete(self, bare: Sequence[int]) -> None:
+        """Find what authorises events of which that is not noted.
+
+        Invitations, and their end, come to a room that isn't known yet; their auth events come when
+        somebody enters it.
+        """
+        rows = self._reader.fetch(_JSON, bare) if bare else []
+        events = [event_from_row(row) for row in rows]
+        cited = {event.nid: event.auth_event_ids() for event in events}
+        ids = {event_id for event_ids in cited.values() for event_id in event_ids}
+        if not ids:
+            return
+        found: dict[str, int] = dict(self._reader.fetch(_IN_ROOM, list(ids), bare[0]))
+        for nid, event_ids in cited.items():
+            self._auth[nid] = [found[event_id] for event_id in event_ids if event_id in found]
 
     def _learn(self, nid: int, event_id: str, slot_nid: int, auth: Sequence[int]) -> None:
         self._ids[nid] = event_id
