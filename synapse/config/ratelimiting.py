@@ -72,7 +72,12 @@ class FederationLimits:
     reject_limit: int = option(
         Integer(), 50, "How many may wait, by that or for others to be done, before one is refused."
     )
-    concurrent: int = option(Integer(1), 3, "How many are taken up at once.")
+    concurrent: int = option(
+        Integer(1),
+        3,
+        "How many are taken up at once; and to how many questions about states, joins and history"
+        " answers are made at once, of which as many as reject_limit may wait.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,6 +66,11 @@ class HistoryKeeping:
         ids = {one.event.event_id for one in page}
         prev_ids = {prev for one in page for prev in one.event.prev_event_ids()}
         known = await self._events.get_many([*(ids | prev_ids)])
+        elsewhere = {e for e, event in known.items() if event.room_id != room.room_id}
+        if elsewhere:  # in versions 1 and 2 servers choose the ids of their events
+            page = [one for one in page if one.event.event_id not in elsewhere]
+            ids -= elsewhere
+            known = {e: event for e, event in known.items() if e not in elsewhere}
         if sum(_is_lowest(one.event, ids, known) for one in page) > max_asked:
             raise TooWide
         keeping = _Keeping(room, known)

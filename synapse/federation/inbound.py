@@ -8,7 +8,9 @@ bound, so that an event whose history never ends costs what any other may.
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from synapse.api.identifiers import domain_of
 from synapse.events.event import Event
 from synapse.federation.errors import FAILURES, RemoteError, Unanswered
 from synapse.federation.helpers import Helpers
@@ -39,12 +41,15 @@ class Inbound:
         receiver: Receiver,
         graph: RemoteGraph,
         helpers: Helpers,
+        *,
+        server_name: str,
     ) -> None:
         self._rooms = rooms
         self._events = events
         self._receiver = receiver
         self._graph = graph
         self._helpers = helpers
+        self._server_name = server_name
 
     async def ready(self, verified: Sequence[Verified]) -> list[Arrival]:
         """Those of some events of one room, in their order, for which nothing is missing.
@@ -55,7 +60,12 @@ class Inbound:
         for one in verified:
             cited.update(one.event.auth_event_ids(), one.event.prev_event_ids())
         known = await self._events.get_many(list(cited))
-        placed = {event_id for event_id, event in known.items() if event.state_nid}
+        room_ids = {one.event.room_id for one in verified}
+        placed = {
+            event_id
+            for event_id, event in known.items()
+            if event.state_nid and event.room_id in room_ids
+        }
         arrivals: list[Arrival] = []
         for one in verified:
             auth_ids = one.event.auth_event_ids()
@@ -90,10 +100,28 @@ class Inbound:
         try:
             (verdict,) = await self._receiver.receive(room.room_id, [arrival])
         except UnknownState:
-            before = await self._graph.state_before(server, room, one.event.event_id)
-            arrival = Arrival(arrival.event, arrival.auth_events, arrival.signed_by, before)
+            arrival = await self._with_state(server, room, arrival)
             (verdict,) = await self._receiver.receive(room.room_id, [arrival])
+        if verdict is Verdict.DOUBTFUL:
+            raise Unanswered(f"{arrival.told_by} tells a state that forbids {one.event}")
         return verdict
+
+    async def _with_state(self, server: str, room: Room, arrival: Arrival) -> Arrival:
+        """With the state before an event, as its sender's server tells it; if that one doesn't, the
+        one from which it came, or another."""
+        event_id = arrival.event.event_id
+
+        async def told(teller: str) -> Arrival:
+            before = await self._graph.state_told_by(room, event_id, teller)
+            return replace(arrival, before=before, told_by=teller)
+
+        own = domain_of(arrival.event.sender)
+        if own not in (server, self._server_name):
+            try:
+                return await told(own)
+            except FAILURES as error:
+                logger.info("%s doesn't tell the state before its event: %s", own, error)
+        return await self._helpers.ask(room, server, told)
 
     async def _arrival(self, server: str, room: Room, one: Verified) -> Arrival:
         auth_events = await self._graph.auth_events(server, room, one.event)
@@ -148,7 +176,7 @@ class Inbound:
     async def _missing(self, event: Event) -> list[str]:
         """Those of the `prev_events` whose state is not known."""
         prev_ids = event.prev_event_ids()
-        known = await self._events.get_many(prev_ids)
+        known = await self._events.in_room(event.room_id, prev_ids)
         return [e for e in prev_ids if e not in known or not known[e].state_nid]
 
     async def _without_past(
@@ -156,7 +184,7 @@ class Inbound:
     ) -> list[str]:
         """Those that stand on something that is neither here nor among what was found."""
         prev_ids = {e for one in events for e in one.event.prev_event_ids()} - set(found)
-        known = await self._events.get_many(list(prev_ids))
+        known = await self._events.in_room(events[0].event.room_id, list(prev_ids))
         unknown = {e for e in prev_ids if e not in known or not known[e].state_nid}
         return [
             one.event.event_id

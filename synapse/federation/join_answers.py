@@ -5,7 +5,7 @@ less (`omit_members`) is told of the members only those who give the room a name
 are in it; it fetches the rest later.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 
 import orjson
 
@@ -14,6 +14,7 @@ from synapse.api.identifiers import domain_of
 from synapse.events.event import Event
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
+from synapse.storage.stores.event_graph import EventGraph
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.join_facts import JoinFactStore
 from synapse.storage.stores.members import MemberStore
@@ -24,7 +25,7 @@ _NAMING = [(EventTypes.NAME, ""), (EventTypes.CANONICAL_ALIAS, "")]
 
 
 class JoinAnswers:
-    """Puts answers together, from the bytes of events."""
+    """Puts answers together, from the bytes of events, while they are sent."""
 
     def __init__(
         self,
@@ -34,6 +35,7 @@ class JoinAnswers:
         slots: Slots,
         member_store: MemberStore,
         facts: JoinFactStore,
+        graph: EventGraph,
         *,
         server_name: str,
     ) -> None:
@@ -43,10 +45,11 @@ class JoinAnswers:
         self._slots = slots
         self._members = member_store
         self._facts = facts
+        self._graph = graph
         self._server_name = server_name
 
-    async def answer(self, room: Room, join: Event, *, omit_members: bool) -> bytes:
-        """The JSON about a join that was committed."""
+    async def answer(self, room: Room, join: Event, *, omit_members: bool) -> AsyncIterator[bytes]:
+        """The JSON about a join that was committed, in pieces."""
         state = await self._state_before(join)
         cited = await self._events.get_many(join.auth_event_ids())
         auth_nids = [event.nid for event in cited.values()]
@@ -56,13 +59,14 @@ class JoinAnswers:
         if omit_members:
             others = await self._facts.servers(room.nid, domain_of(join.sender))
             more = b',"servers_in_room":%b' % orjson.dumps([self._server_name, *others])
-        return b'{"auth_chain":%b,"event":%b,"members_omitted":%b,"origin":%b%b,"state":%b}' % (
-            facts.auth_chain,
+        between = b'],"event":%b,"members_omitted":%b,"origin":%b%b,"state":[' % (
             join.json,
             b"true" if omit_members else b"false",
             orjson.dumps(self._server_name),
             more,
-            facts.state,
+        )
+        return self._graph.pieces(
+            [(b'{"auth_chain":[', facts.auth_chain), (between, facts.state), (b"]}", [])]
         )
 
     async def _state_before(self, join: Event) -> Mapping[int, int]:

@@ -40,6 +40,10 @@ class Outliers:
         """
         wanted = {one.event.event_id: one for one in verified if one.event.state_key is not None}
         known = await self._events.get_many(list(wanted))
+        for event_id, event in list(known.items()):
+            if event.room_id != wanted[event_id].event.room_id:
+                logger.info("%s is dropped: %s has an event of that id", event_id, event.room_id)
+                del known[event_id], wanted[event_id]
         new = {event_id: one for event_id, one in wanted.items() if event_id not in known}
         breaks = Breaks(self._clock)
         needs: dict[str, list[str]] = {}

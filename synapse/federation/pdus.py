@@ -67,14 +67,10 @@ class Pdus:
             parsed.append(_parse(version, room_id, value, limits_references))
             await breaks.take()
         received = [one for one in parsed if isinstance(one, ReceivedEvent)]
-        wrong = dict(
-            zip(
-                (one.event.event_id for one in received),
-                await self._signatures.check_events(received),
-                strict=True,
-            )
-        )
-        return [_verdict(one, wrong) for one in parsed]
+        # In this order, and not by id: in versions 1 and 2, two events may say that they have the
+        # same one.
+        errors = iter(await self._signatures.check_events(received))
+        return [one if isinstance(one, Refused) else _verdict(one, next(errors)) for one in parsed]
 
 
 def _parse(
@@ -91,13 +87,8 @@ def _parse(
     return received
 
 
-def _verdict(
-    parsed: ReceivedEvent | Refused, wrong: dict[str, Exception | None]
-) -> Verified | Refused:
-    if isinstance(parsed, Refused):
-        return parsed
+def _verdict(parsed: ReceivedEvent, error: Exception | None) -> Verified | Refused:
     event = parsed.event
-    error = wrong[event.event_id]
     if error is not None:
         return Refused(event.event_id, str(error))
     if not parsed.content_hash_matches:

@@ -10,25 +10,31 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
+from msgspec import Raw
 from twisted.internet.defer import Deferred, FirstError, gatherResults
 
-from synapse.events.auth_selection import CREATE_SLOT
+from synapse.events.auth_selection import CREATE_SLOT, Slot
 from synapse.events.event import Event
 from synapse.federation.errors import FAILURES, RemoteError, Unanswered
 from synapse.federation.helpers import Helpers
 from synapse.federation.outliers import Outliers
 from synapse.federation.pdus import Pdus, Refused, Verified
+from synapse.federation.told_bodies import MAX_EVENTS, read_graph, values_of
 from synapse.federation.wire import MEBIBYTE, Transport
 from synapse.rooms.room import Room
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.forks import KnownState
 from synapse.storage.stores.slots import Slots
 from synapse.storage.stores.states import StateStore
+from synapse.util.breaks import Breaks
+from synapse.util.clock import Clock
 
 logger = logging.getLogger(__name__)
 
 # A room of a hundred thousand members has a state of some 70 MiB.
 _MAX_STATE_BYTES = 200 * MEBIBYTE
+# And one of three hundred thousand events, ids of 20 MiB.
+_MAX_IDS_BYTES = 20 * MEBIBYTE
 _STATE_TIMEOUT_S = 300.0
 # Single events that are fetched; if a state lacks more, it is fetched whole.
 _FEW = 50
@@ -53,6 +59,7 @@ class RemoteGraph:
         events: EventStore,
         slots: Slots,
         states: StateStore,
+        clock: Clock,
     ) -> None:
         self._transport = transport
         self._pdus = pdus
@@ -61,6 +68,7 @@ class RemoteGraph:
         self._events = events
         self._slots = slots
         self._states = states
+        self._clock = clock
 
     async def auth_events(self, server: str, room: Room, event: Event) -> list[Event]:
         """What the event cites, from the database; missing ones are fetched and kept."""
@@ -76,10 +84,15 @@ class RemoteGraph:
         cited = event.auth_event_ids()
         path = _path("event_auth", room.room_id, event.event_id)
         answer = await self._transport.request(
-            server, "GET", path, timeout_s=_STATE_TIMEOUT_S, max_bytes=_MAX_STATE_BYTES
+            server,
+            "GET",
+            path,
+            timeout_s=_STATE_TIMEOUT_S,
+            max_bytes=_MAX_STATE_BYTES,
+            decode=read_graph,
         )
         known = await self._events.get_many(cited)
-        known |= await self.keep(room, _events_in(answer, "auth_chain"))
+        known |= await self.keep(room, answer["auth_chain"])
         missing = [event_id for event_id in cited if event_id not in known]
         if missing:
             raise Unanswered(f"{server} doesn't tell what authorises {event.event_id}: {missing}")
@@ -114,19 +127,22 @@ class RemoteGraph:
         raise Unanswered(f"{server} doesn't tell the event {event_id}")
 
     async def state_before(self, server: str, room: Room, event_id: str) -> KnownState:
-        """The state before an event, as the other server has it; its events are kept."""
-        attempt = partial(self._state_before_of, room, event_id)
+        """The state before an event, as another server has it; its events are kept."""
+        attempt = partial(self.state_told_by, room, event_id)
         return await self._helpers.ask(room, server, attempt)
 
-    async def _state_before_of(self, room: Room, event_id: str, server: str) -> KnownState:
+    async def state_told_by(self, room: Room, event_id: str, server: str) -> KnownState:
+        """The same. Only this server is asked."""
         path = _path("state_ids", room.room_id)
         query = {"event_id": event_id}
         answer = await self._transport.request(
-            server, "GET", path, query=query, timeout_s=_STATE_TIMEOUT_S, max_bytes=_MAX_STATE_BYTES
+            server, "GET", path, query=query, timeout_s=_STATE_TIMEOUT_S, max_bytes=_MAX_IDS_BYTES
         )
         state_ids, auth_ids = _ids_in(answer, "pdu_ids"), _ids_in(answer, "auth_chain_ids")
         wanted = list(dict.fromkeys([*state_ids, *auth_ids]))
-        known = await self._events.get_many(wanted)
+        if len(wanted) > MAX_EVENTS:
+            raise Unanswered(f"{server} tells a state of {len(wanted)} events")
+        known = await self._events.in_room(room.room_id, wanted)
         missing = [event_id for event_id in wanted if event_id not in known]
         if len(missing) > _FEW:
             known |= await self._keep_whole_state(server, room, event_id)
@@ -142,9 +158,10 @@ class RemoteGraph:
             raise Unanswered(f"{server} tells a state before {event_id} that has no beginning")
         return await self._known_state(room, state)
 
-    async def keep(self, room: Room, told: Sequence[Any]) -> dict[str, Event]:
+    async def keep(self, room: Room, told: Sequence[Raw]) -> dict[str, Event]:
         """Verify and keep state events as outliers; those that were kept, or known before."""
-        return await self._outliers.keep(room.nid, await self._verified(room, told))
+        values = await values_of(told, Breaks(self._clock))
+        return await self._outliers.keep(room.nid, await self._verified(room, values))
 
     async def _keep_whole_state(self, server: str, room: Room, event_id: str) -> dict[str, Event]:
         answer = await self._transport.request(
@@ -154,9 +171,9 @@ class RemoteGraph:
             query={"event_id": event_id},
             timeout_s=_STATE_TIMEOUT_S,
             max_bytes=_MAX_STATE_BYTES,
+            decode=read_graph,
         )
-        told = [*_events_in(answer, "auth_chain"), *_events_in(answer, "pdus")]
-        return await self.keep(room, told)
+        return await self.keep(room, [*answer["auth_chain"], *answer["pdus"]])
 
     async def _keep_some(
         self, server: str, room: Room, event_ids: Sequence[str]
@@ -207,7 +224,9 @@ class RemoteGraph:
     async def _known_state(self, room: Room, events: Sequence[Event]) -> KnownState:
         """These events as a state, told by how it differs from the room's."""
         filled = {event.slot: event.nid for event in events if not event.rejected}
-        nids = await self._slots.nids(list(filled))
+        nids: dict[Slot, int] = {}
+        async for some in Breaks(self._clock).portions(list(filled)):
+            nids |= await self._slots.nids(some)
         state = {nids[slot]: nid for slot, nid in filled.items()}
         view = await self._states.at(room.view_nid)
         changes = {slot: nid for slot, nid in state.items() if view.get(slot) != nid}

@@ -7,12 +7,11 @@ everything after that is done event by event, with breaks.
 
 import logging
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
-from synapse.api.constants import EventTypes
-from synapse.api.errors import MatrixError
+from synapse.api.constants import EventTypes, Membership
+from synapse.api.identifiers import domain_of
 from synapse.api.room_versions import RoomVersion
 from synapse.events.auth_rules import AuthError
 from synapse.events.auth_selection import CREATE_SLOT
@@ -20,8 +19,8 @@ from synapse.events.event import Event
 from synapse.federation.errors import Unanswered
 from synapse.federation.outliers import Outliers
 from synapse.federation.pdus import Pdus, Refused, Verified
+from synapse.federation.told_bodies import check_form, values_of
 from synapse.http.client.errors import RequestFailed, Step
-from synapse.http.json_body import parse_json
 from synapse.rooms.arrivals import Arrival
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.entrances import Entrances
@@ -31,8 +30,6 @@ from synapse.util.clock import Clock
 
 logger = logging.getLogger(__name__)
 
-# A room tells its state, and what authorised it: more than this is no room.
-MAX_EVENTS = 500_000
 # Of what is refused, so much is said in the log.
 _MOST_COMPLAINTS = 10
 
@@ -54,9 +51,11 @@ _decode_v1 = msgspec.json.Decoder(tuple[int, Told]).decode
 
 
 def read_told(body: bytes) -> Told:
-    """The answer of `send_join`, version 1 or 2. Raises `RequestFailed`."""
+    """The answer of `send_join`, version 1 or 2. Raises `RequestFailed` and `Unanswered`."""
+    is_old = body.lstrip()[:1] == b"["
+    check_form(body, in_a_list=is_old)
     try:
-        return _decode_v1(body)[1] if body.lstrip()[:1] == b"[" else _decode_v2(body)
+        return _decode_v1(body)[1] if is_old else _decode_v2(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestFailed(Step.HTTP, f"an answer that can't be used: {error}") from None
 
@@ -88,9 +87,8 @@ class ToldRooms:
         if it made something else of it."""
         if bytes(told.event) == b"null":
             return Verified(join, frozenset([self._server_name]))
-        (one,) = await self._pdus.verify(
-            join.version, join.room_id, await self._values([told.event])
-        )
+        values = await values_of([told.event], Breaks(self._clock))
+        (one,) = await self._pdus.verify(join.version, join.room_id, values)
         if isinstance(one, Refused):
             raise Unanswered(f"{server} returns our join spoilt: {one.reason}")
         if one.event.event_id != join.event_id or one.event.content != join.content:
@@ -116,12 +114,10 @@ class ToldRooms:
             raise Unanswered(f"{server} tells a state that forbids our join: {error}") from None
 
     async def _keep(self, server: str, join: Event, told: Told) -> list[Event]:
-        if len(told.state) + len(told.auth_chain) > MAX_EVENTS:
-            raise Unanswered(f"{server} tells more than {MAX_EVENTS} events")
         # An auth chain holds much of the state, spelt alike.
         state = dict.fromkeys(map(bytes, told.state))
         chain = dict.fromkeys(raw for raw in map(bytes, told.auth_chain) if raw not in state)
-        values = await self._values([*state, *chain])
+        values = await values_of([*state, *chain], Breaks(self._clock))
         verdicts = await self._pdus.verify(join.version, join.room_id, values)
         _complain(server, verdicts)
         verified = [one for one in verdicts if isinstance(one, Verified)]
@@ -143,19 +139,17 @@ class ToldRooms:
                 raise Unanswered(f"{server} tells two events for {event.slot}")
         if CREATE_SLOT not in filled:
             raise Unanswered(f"{server} tells a state without m.room.create")
+        if not told.members_omitted and not any(map(self._is_joined_elsewhere, filled.values())):
+            # Alone in the room, we would let our users in without asking anybody ever after.
+            raise Unanswered(f"{server} tells a state in which nobody is in the room")
         return list(filled.values())
 
-    async def _values(self, raws: Sequence[bytes | msgspec.Raw]) -> list[Any]:
-        """What the bytes spell; nothing (which is no event) for what is not strict JSON."""
-        breaks = Breaks(self._clock)
-        values: list[Any] = []
-        for raw in raws:
-            try:
-                values.append(parse_json(bytes(raw)))
-            except MatrixError:
-                values.append(None)
-            await breaks.take()
-        return values
+    def _is_joined_elsewhere(self, event: Event) -> bool:
+        return (
+            event.type == EventTypes.MEMBER
+            and event.membership == Membership.JOIN
+            and domain_of(event.state_key or "") != self._server_name
+        )
 
 
 def _check_version(

@@ -4,7 +4,7 @@ Server-server API, "Retrieving events". A large room's state is many megabytes: 
 from the events' bytes while it is sent.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 from synapse.api.constants import EventTypes
 from synapse.api.errors import Forbidden, NotFound
@@ -17,6 +17,9 @@ from synapse.storage.stores.event_graph import EventGraph
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.slots import Slots
 from synapse.storage.stores.states import StateStore
+
+# Closes the last array, and has no events.
+_END: tuple[bytes, list[int]] = (b"]}", [])
 
 
 class ToldStates:
@@ -52,7 +55,7 @@ class ToldStates:
         """The answer of `/state`, in pieces. Raises before the first of them."""
         state = await self._state_before(server, room_id, event_id)
         chain = await self._graph.auth_chain(state)
-        return self._pieces([(b'{"auth_chain":[', chain), (b'],"pdus":[', state)])
+        return self._graph.pieces([(b'{"auth_chain":[', chain), (b'],"pdus":[', state), _END])
 
     async def auth_chain(self, server: str, room_id: str, event_id: str) -> AsyncIterator[bytes]:
         """The answer of `/event_auth`, in pieces. Raises before the first of them."""
@@ -60,9 +63,9 @@ class ToldStates:
         cited = event.auth_event_ids()
         if event.version.room_id_is_hash and event.type != EventTypes.CREATE:
             cited.append(create_id_of(event))
-        direct = [auth.nid for auth in (await self._events.get_many(cited)).values()]
+        direct = [auth.nid for auth in (await self._events.in_room(event.room_id, cited)).values()]
         chain = sorted({*direct, *await self._graph.auth_chain(direct)})
-        return self._pieces([(b'{"auth_chain":[', chain)])
+        return self._graph.pieces([(b'{"auth_chain":[', chain), _END])
 
     async def _find(self, server: str, room_id: str, event_id: str) -> tuple[Visitor, Event]:
         visitor = await self._visitors.visitor(server, room_id)
@@ -94,12 +97,3 @@ class ToldStates:
             nids = await self._slots.nids([event.slot])
             state[nids[event.slot]] = event.replaces_nid
         return [nid for nid in state.values() if nid]
-
-    async def _pieces(self, parts: Sequence[tuple[bytes, list[int]]]) -> AsyncIterator[bytes]:
-        for opening, nids in parts:
-            yield opening
-            comma = b""
-            async for bodies in self._graph.bodies(nids):
-                yield comma + b",".join(bodies)
-                comma = b","
-        yield b"]}"

@@ -5,12 +5,17 @@ invited the user, or from somebody of whom the user was shown something of the r
 says it can't take anything from our users.
 """
 
+import logging
+
 from synapse.api.constants import EventTypes, Membership
+from synapse.api.errors import BadJson
 from synapse.federation.pdus import Verified
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.doorstep import Doorstep
 from synapse.rooms.room import Room
 from synapse.storage.stores.names import Names
+
+logger = logging.getLogger(__name__)
 
 _ENDS = (Membership.LEAVE, Membership.BAN)
 _BEGAN = (Membership.INVITE, Membership.KNOCK)
@@ -43,5 +48,9 @@ class Withdrawals:
         shown = await self._doorstep.shown(room.nid, user_nid)
         if event.sender not in {current.sender, *(shown_event["sender"] for shown_event in shown)}:
             return False
-        await self._doorstep.stand(room.nid, event, [])
+        try:
+            await self._doorstep.stand(room.nid, event, [])
+        except BadJson as error:
+            logger.info("%s doesn't count: %s", event, error)
+            return False
         return True

@@ -13,7 +13,7 @@ from synapse.http.access_log import AccessLog
 from synapse.http.reader import Incoming
 from synapse.http.response import Response
 from synapse.http.transport import ConnectionLost, HttpTransport
-from synapse.http.writing import PIECE_BYTES, Outflow
+from synapse.http.writing import PIECE_BYTES, Outflow, let_go
 from synapse.logging import context
 from synapse.logging.context import RequestContext
 from synapse.metrics.requests import RequestMetrics
@@ -125,7 +125,10 @@ class Exchange:
         try:
             response = await self._response()
             keep_alive = self.incoming.keep_alive and not self._answering.stopping
-            keep_alive = await self._send(response, keep_alive)
+            try:
+                keep_alive = await self._send(response, keep_alive)
+            finally:
+                await let_go(response.body)
         except (ConnectionLost, CancelledError):
             self._disconnected = True
         except Exception:

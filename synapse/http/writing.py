@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
+from synapse.http.response import Body
 from synapse.http.transport import ConnectionLost, HttpTransport
 
 # What Twisted's own buffer holds before it pauses a producer.
@@ -55,9 +56,7 @@ class Outflow:
             if chunked:
                 self._transport.write(b"0\r\n\r\n")
         finally:
-            close = getattr(stream, "aclose", None)
-            if close is not None:
-                await close()
+            await let_go(stream)
         return length
 
     async def _until_wanted(self) -> None:
@@ -86,6 +85,13 @@ class Outflow:
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             waiting.callback(None)
+
+
+async def let_go(body: Body) -> None:
+    """End a stream, whether it was sent, broke off, or was never begun."""
+    close = getattr(body, "aclose", None)
+    if close is not None:
+        await close()
 
 
 async def _cut(pieces: Sequence[bytes]) -> AsyncIterator[bytes]:

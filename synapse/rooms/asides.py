@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from synapse.api.errors import BadJson
 from synapse.events.event import Event
 from synapse.rooms.rows import INSERT_EVENT, event_row
 from synapse.state.layers import Layer, at
@@ -34,6 +35,12 @@ class Aside:
     event: Event
     auth_events: Sequence[Event]  # in the database, or earlier in the same list of asides
     before: KnownState | None = None  # the state that it stands on; None: an outlier
+
+    @property
+    def own_auth_events(self) -> list[Event]:
+        """Those of the room: who makes an event that cites others is not told of these for it."""
+        room_id = self.event.room_id
+        return [auth for auth in self.auth_events if auth.room_id == room_id]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,7 @@ class Asides:
         """Write events of one room, all or none, and number them.
 
         Those that are in the database already stay as they are there, and get their number.
+        Raises `BadJson` if one has the id of an event of another room.
         """
         await self._database.write(self._write, _Batch(room_nid, asides))
 
@@ -87,10 +95,13 @@ class Asides:
             for aside in batch.asides:
                 event = aside.event
                 if event.event_id in known:
-                    event.nid = known[event.event_id]
+                    event.nid, room_nid = known[event.event_id]
+                    if room_nid != batch.room_nid:
+                        raise BadJson(f"{event.event_id} is the id of an event of another room")
                     self._learn_more(txn, batch.room_nid, aside, slots, nid)
                 else:
-                    event.nid = known[event.event_id] = nid
+                    event.nid = nid
+                    known[event.event_id] = nid, batch.room_nid
                     self._add_state(txn, batch.room_nid, aside, slots, nid)
                     rows.append(_row(batch.room_nid, aside, names, slots))
                 nid += 1
@@ -111,7 +122,7 @@ class Asides:
         if aside.auth_events:
             txn.execute(
                 "UPDATE events SET auth = ? WHERE event_nid = ? AND auth = ?",
-                _cited(aside.auth_events),
+                _cited(aside.own_auth_events),
                 event.nid,
                 _cited(()),
             )
@@ -158,9 +169,12 @@ class Asides:
             self._events.forget(aside.event.nid)
 
 
-def _known(txn: Transaction, event_ids: list[str]) -> dict[str, int]:
-    rows = txn.execute("SELECT event_id, event_nid FROM events WHERE event_id = ANY(?)", event_ids)
-    return dict(rows)
+def _known(txn: Transaction, event_ids: list[str]) -> dict[str, tuple[int, int]]:
+    """event_id → event_nid and room_nid"""
+    rows = txn.execute(
+        "SELECT event_id, event_nid, room_nid FROM events WHERE event_id = ANY(?)", event_ids
+    )
+    return {event_id: (nid, room_nid) for event_id, nid, room_nid in rows}
 
 
 def _row(
@@ -169,7 +183,7 @@ def _row(
     event = aside.event
     sent = (None, event.replaces_nid or None, None, None)
     flags = _flags(event)
-    return event_row(event, room_nid, aside.auth_events, names, slots, flags=flags, sent=sent)
+    return event_row(event, room_nid, aside.own_auth_events, names, slots, flags=flags, sent=sent)
 
 
 def _flags(event: Event) -> int:

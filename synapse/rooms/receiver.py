@@ -30,7 +30,7 @@ from synapse.rooms.asides import Aside, Asides
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.chunks import Chunk, Entry, Redaction, numbers
 from synapse.rooms.commits import Commits
-from synapse.rooms.judging import slots_of_event, why_not
+from synapse.rooms.judging import is_hearsay, slots_of_event, why_not
 from synapse.rooms.moves import change_by, moves_of
 from synapse.rooms.noise import SILENCE
 from synapse.rooms.redactions import redaction_of
@@ -57,6 +57,7 @@ class Verdict(Enum):
     KNOWN = "known"  # it was here before
     SOFT_FAILED = "soft-failed"
     REJECTED = "rejected"
+    DOUBTFUL = "doubtful"  # only a state that another server told forbids it: it is not kept
 
 
 class Receiver:
@@ -165,6 +166,10 @@ class Receiver:
     async def _take_up(self, visit: "_Visit", arrival: Arrival) -> None:
         event, room = arrival.event, visit.room
         known = visit.known.get(event.event_id)
+        if known is not None and known.room_id != room.room_id:
+            logger.info("%s is refused: %s has an event of that id", event, known.room_id)
+            visit.pending[event.event_id] = Verdict.REJECTED
+            return
         if known is not None and (known.state_nid or known.rejected):
             visit.pending[event.event_id] = Verdict.KNOWN
             return
@@ -220,6 +225,10 @@ class Receiver:
         slots = slots_of_event(event)
         state = await self._standings.events_of(before, slots)
         if error := why_not(arrival, state):
+            if is_hearsay(arrival, state):
+                logger.info("%s is forbidden by what %s tells: %s", event, arrival.told_by, error)
+                visit.pending[event.event_id] = Verdict.DOUBTFUL
+                return
             await self._refuse(visit, arrival, before, Verdict.REJECTED, error)
             return
         error = why_not(arrival, await self._rooms.state(room, slots))
@@ -254,7 +263,7 @@ class Receiver:
     async def _missing(self, event: Event) -> list[str]:
         """Those of the `prev_events` that have no place in the timeline."""
         prev_event_ids = event.prev_event_ids()
-        known = await self._events.get_many(prev_event_ids)
+        known = await self._events.in_room(event.room_id, prev_event_ids)
         return [e for e in prev_event_ids if e not in known or not known[e].state_nid]
 
     async def _refuse(

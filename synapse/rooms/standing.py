@@ -71,7 +71,7 @@ class Standings:
 
     async def state_before(self, room: Room, prev_event_ids: Sequence[str]) -> KnownState:
         """The state that an event with these `prev_events` stands on. Raises `UnknownState`."""
-        found = await self._events.get_many(prev_event_ids)
+        found = await self._events.in_room(room.room_id, prev_event_ids)
         unknown = [
             event_id
             for event_id in prev_event_ids
@@ -98,7 +98,7 @@ class Standings:
         for _ in range(_MAX_WALK):
             if not stack:
                 break
-            for known in (await self._events.get_many([stack.pop()])).values():
+            for known in (await self._events.in_room(room.room_id, [stack.pop()])).values():
                 if known.rejected or known.soft_failed:
                     fresh = set(known.prev_event_ids()) - covered
                     covered |= fresh

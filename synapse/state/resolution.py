@@ -6,7 +6,7 @@ Pure: the result depends on nothing but the arguments, and not on the order of t
 three algorithms are in `resolution_v1` and `resolution_v2` (versions 2 and 2.1).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from synapse.api.room_versions import RoomVersion, StateResolution
 from synapse.events.auth_selection import Slot
@@ -36,7 +36,10 @@ def resolve(
     lookup = EventLookup(events)
     if graph is None:
         graph = graph_of(state_sets, lookup)
-    return unconflicted | resolve_conflicts(version, unconflicted, conflicted, lookup, graph)
+    shared = unconflicted.values()
+    return unconflicted | resolve_conflicts(
+        version, unconflicted, conflicted, lookup, graph, shared
+    )
 
 
 def resolve_conflicts(
@@ -45,15 +48,18 @@ def resolve_conflicts(
     conflicted: Sequence[StateIds],
     lookup: EventLookup,
     graph: AuthGraph,
+    shared: Collection[str],
 ) -> dict[Slot, str]:
     """What fills those slots of the resolved state that not all states agree on.
 
     `conflicted` is each state without what all have in common. Of `unconflicted` a few slots are
-    looked up and, since version 2, all event ids; so it may be read from a database.
+    looked up, so it may be read from a database. `shared` are events of it, all or as many as
+    decide about the auth difference (`synapse.state.deciding`); they are in `graph`, with what
+    conflicts and the power levels that don't.
     """
     if version.state_resolution is StateResolution.V1:
         return resolve_v1(unconflicted, conflicted, lookup)
-    return resolve_v2(unconflicted, conflicted, lookup, graph, version.state_resolution)
+    return resolve_v2(unconflicted, conflicted, lookup, graph, shared, version.state_resolution)
 
 
 def separate(state_sets: Sequence[StateIds]) -> tuple[dict[Slot, str], list[dict[Slot, str]]]:

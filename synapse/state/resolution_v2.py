@@ -19,7 +19,7 @@ for rooms split where servers differ:
 """
 
 from collections import ChainMap
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
 
 from synapse.api.constants import EventTypes, Membership
 from synapse.api.room_versions import StateResolution
@@ -41,12 +41,13 @@ def resolve_v2(
     conflicted: Sequence[Mapping[Slot, str]],
     lookup: EventLookup,
     graph: AuthGraph,
+    shared: Collection[str],
     algorithm: StateResolution,
 ) -> dict[Slot, str]:
     """What fills the slots on which the states differ: see `resolution.resolve_conflicts`."""
     is_v2_1 = algorithm is StateResolution.V2_1
     conflicted_sets = [set(state.values()) for state in conflicted]
-    full_conflicted = _full_conflicted_set(unconflicted, conflicted_sets, graph, is_v2_1)
+    full_conflicted = _full_conflicted_set(shared, conflicted_sets, graph, is_v2_1)
     _fetch(full_conflicted, unconflicted, lookup, graph)
 
     power_events = _power_events_with_chains(full_conflicted, lookup, graph)  # 1
@@ -64,13 +65,13 @@ def resolve_v2(
 
 
 def _full_conflicted_set(
-    unconflicted: Mapping[Slot, str],
+    shared: Collection[str],
     conflicted_sets: Sequence[set[str]],
     graph: AuthGraph,
     is_v2_1: bool,
 ) -> set[str]:
     conflicted = set().union(*conflicted_sets)
-    full = conflicted | graph.difference(conflicted_sets, unconflicted.values())
+    full = conflicted | graph.difference(conflicted_sets, shared)
     return full | graph.between(conflicted) if is_v2_1 else full
 
 

@@ -79,6 +79,10 @@ ANSWERS: dict[str, Tamper] = {
     "no beginning": without("m.room.create"),
     "state that is no event": changed(state=[1, None, [], {}, {"type": "x"}]),
     "state that forbids": bare,
+    "nobody in the room": lambda answer: {
+        **answer,
+        "state": [event for event in answer["state"] if event["type"] != "m.room.member"],
+    },
     "no join rules": without("m.room.join_rules"),
     "another join": content_with(displayname="Eve"),
     "a join of another": lambda answer: {**answer, "event": answer["state"][1]},
@@ -160,11 +164,20 @@ class HostileRoomTests(SharedRoomTestCase):
     async def test_a_huge_state_of_nothing(self) -> None:
         await self.arrange()
         room_id = await self.create(room_version="12")
-        junk = [{"type": "x", "state_key": str(n)} for n in range(20_000)]
+        junk: list[dict[str, Any]] = [{"type": "x", "state_key": str(n)} for n in range(20_000)]
         self.network.tampers["send_join"] = lambda answer: {
             **answer,
             "auth_chain": [*junk, *answer["auth_chain"]],
         }
+        url = f"{V3}/join/{quote(room_id, safe='')}?via={ONE}"
+        self.assertEqual(await self.refused("bob", "POST", url, {}), (502, "M_UNKNOWN"))
+        rows = await self.servers[TWO].database.fetch("SELECT count(*) FROM events")
+        self.assertEqual(rows[0][0], 0)
+        # What looks like events is verified one by one, and left out.
+        junk = [
+            {"type": "x", "state_key": str(n), "sender": "", "depth": "", "origin_server_ts": 1.5}
+            for n in range(20_000)
+        ]
         await self.join("bob", room_id, ONE)
         rows = await self.servers[TWO].database.fetch("SELECT count(*) FROM events")
         self.assertLess(rows[0][0], 20)

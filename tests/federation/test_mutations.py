@@ -7,18 +7,12 @@ To change more than the suite does:
 import os
 import random
 import time
-from collections.abc import Iterable
 from typing import Any
-from urllib.parse import unquote
-
-from twisted.internet import reactor
 
 from synapse.api.room_versions import ROOM_VERSIONS
-from synapse.events.event import Event
 from synapse.util.canonicaljson import NotCanonical
-from synapse.util.clock import Clock
+from tests.federation.honest_answers import honest_answer
 from tests.federation.mutations import Mutations, resigned
-from tests.federation.servers import is_quiet
 from tests.federation.test_transactions import BOB, OURS, THEIRS, TransactionTestCase, pdu_of
 
 VERSIONS = ("1", "10", "12")
@@ -68,11 +62,6 @@ class MutationTests(TransactionTestCase):
             return 400  # it can't even be signed
         self.assertLess(time.monotonic() - began, PATIENCE_S)
         return status
-
-    async def rest(self) -> None:
-        """Wait until nothing is done any more, without what is tried again later."""
-        while not is_quiet(self.server):
-            await Clock(reactor).sleep(0.001)
 
     async def assert_room_goes_on(self, *, for_bob: bool = True) -> None:
         """Nothing was done in others' names, nor what Bob may not do; and all can still talk."""
@@ -203,7 +192,7 @@ class MutationTests(TransactionTestCase):
             nonlocal requests
             requests += 1
             self.assertLess(requests, 500)
-            changed = mutations.of(self.truth(path, options))
+            changed = mutations.of(honest_answer(self.elsewhere, path, options))
             events = changed.get("events") if isinstance(changed, dict) else None
             if isinstance(events, list) and mutations.chance.random() < 0.7:
                 changed["events"] = [self.resigned(event) for event in events]
@@ -218,46 +207,10 @@ class MutationTests(TransactionTestCase):
             await self.rest()
         self.assertLess(time.monotonic() - began, PATIENCE_S)
 
-    def ask_with(self, request: Any) -> None:
-        """How our server's questions are answered."""
-        self.server.federation.graph._transport.request = request  # type: ignore[method-assign]
-
     async def answer_truly(self, destination: str, method: str, path: str, **options: Any) -> Any:
-        return self.truth(path, options)
-
-    def truth(self, path: str, options: dict[str, Any]) -> dict[str, Any]:
-        """What an honest server answers."""
-        events = self.elsewhere.events
-        if "get_missing_events" in path:
-            body = options["json"]
-            told: dict[str, Event] = {}
-            ahead = list(body["latest_events"])
-            while ahead and len(told) < body["limit"]:
-                latest = events.get(ahead.pop(0))
-                for event_id in latest.prev_event_ids() if latest is not None else ():
-                    if event_id in events and event_id not in {*body["earliest_events"], *told}:
-                        told[event_id] = events[event_id]
-                        ahead.append(event_id)
-            return {"events": _pdus(told.values())}
-        if "/event/" in path:
-            event_id = unquote(path.rpartition("/")[2])
-            return {"pdus": _pdus([events[event_id]] if event_id in events else [])}
-        chain = list(events.values())[:8]
-        if "/event_auth/" in path:
-            return {"auth_chain": _pdus(chain)}
-        asked = events.get(options["query"]["event_id"])
-        before = self.elsewhere.resolved(asked.prev_event_ids()) if asked is not None else {}
-        state = [events[event_id] for event_id in before.values()]
-        if "/state_ids/" in path:
-            ids = {"pdu_ids": state, "auth_chain_ids": chain}
-            return {key: [e.event_id for e in some] for key, some in ids.items()}
-        return {"pdus": _pdus(state), "auth_chain": _pdus(chain)}
+        return honest_answer(self.elsewhere, path, options)
 
     def resigned(self, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
         return resigned(value, self.version, THEIRS, self.key)
-
-
-def _pdus(events: Iterable[Event]) -> list[dict[str, Any]]:
-    return [pdu_of(event) for event in events]

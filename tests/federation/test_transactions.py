@@ -3,13 +3,15 @@
 from typing import Any
 
 import orjson
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 
 from synapse.api.room_versions import ROOM_VERSIONS
 from synapse.crypto.signing import SigningKey
 from synapse.events.event import Event
 from synapse.federation.errors import RemoteError
-from tests.federation.servers import FederationTestCase, Link
+from synapse.util.clock import Clock
+from tests.federation.servers import FederationTestCase, Link, is_quiet
 from tests.rooms.elsewhere import Elsewhere
 
 OURS = "ours.test"
@@ -63,6 +65,20 @@ class TransactionTestCase(FederationTestCase):
 
     async def accept(self, *events: Event) -> None:
         self.assertEqual(await self.send(*events), {event.event_id: {} for event in events})
+
+    def ask_with(self, request: Any) -> None:
+        """How our server's questions about the room are answered."""
+
+        async def asked(*question: Any, decode: Any = None, **options: Any) -> Any:
+            answer = await request(*question, **options)
+            return answer if decode is None else decode(orjson.dumps(answer))
+
+        self.server.federation.graph._transport.request = asked  # type: ignore[method-assign]
+
+    async def rest(self) -> None:
+        """Wait until nothing is done any more, without what is tried again later."""
+        while not is_quiet(self.server):
+            await Clock(reactor).sleep(0.001)
 
     async def timeline(self) -> list[str]:
         room = await self.server.rooms.cache.get(self.room_id)
@@ -158,7 +174,7 @@ class TransactionTests(TransactionTestCase):
             asked.append((method, path, options.get("json")))
             return {"events": [pdu_of(event) for event in missing]}
 
-        self.server.federation.graph._transport.request = answer  # type: ignore[method-assign]
+        self.ask_with(answer)
         await self.accept(late)
         await self.server.background.finish()
         self.assertEqual(

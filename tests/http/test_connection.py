@@ -1,10 +1,12 @@
 """Order, deadlines, back-pressure and hanging up."""
 
+from collections.abc import AsyncIterator
 from unittest import TestCase
 
 from twisted.internet.defer import Deferred
 
 from synapse.http.limits import Limits
+from synapse.http.response import Response
 from tests.http.client import FakeSite
 from tests.http.resources import Poll, router, site
 
@@ -257,6 +259,15 @@ class BodyTests(TestCase):
                 connection.send(GET)
                 self.assertEqual(connection.answer().status, 200)
 
+    def test_a_stream_is_let_go_if_the_client_went_before_it_began(self) -> None:
+        poll = Poll()
+        connection = site(poll).connect()
+        connection.send(b"POST /poll HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+        connection.hang_up()
+        stream = _Stream()
+        poll.waiting[0].callback(Response(body=stream))
+        self.assertTrue(stream.was_let_go)
+
     def test_stream_to_an_old_client_ends_with_the_connection(self) -> None:
         connection = site().connect()
         connection.send(b"GET /bodies/stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
@@ -319,3 +330,13 @@ class StopTests(TestCase):
 
     def _stop(self, fake: FakeSite) -> Deferred[None]:
         return Deferred.fromCoroutine(fake.site.stop())
+
+
+class _Stream(AsyncIterator[bytes]):
+    was_let_go = False
+
+    async def __anext__(self) -> bytes:
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        self.was_let_go = True

@@ -2,10 +2,16 @@
 
 from synapse.events.auth_rules import AuthError
 from synapse.events.event import Event
+from synapse.storage.transaction import Transaction
 from tests.rooms.base import ALICE, together
 from tests.rooms.test_receiver import BOB, VERSIONS, ReceiverTestCase
 
 FORKS = 30
+
+
+def _forget_auth(txn: Transaction, event_ids: list[str]) -> None:
+    for event_id in event_ids:
+        txn.execute("UPDATE events SET auth = ? WHERE event_id = ?", b"\x90", event_id)
 
 
 class MergingTests(ReceiverTestCase):
@@ -47,6 +53,33 @@ class MergingTests(ReceiverTestCase):
         topic = await self.heard(await self.set(self.room_id, "m.room.topic", {"topic": "y"}))
         await self.assert_consistent()
         self.assertIn(topic.event_id, {e.event_id for e in (await self.current_room()).tips})
+
+    async def test_an_event_that_came_without_what_authorises_it(self) -> None:
+        """As an invitation does, or its end, to a room that is entered later."""
+        for version in ("10", "12"):
+            await self.begin(version)
+            mod = "@mod:elsewhere"
+            await self.accept(self.elsewhere.join(mod))
+            alice = {} if version == "12" else {ALICE: 100}
+            levels = {"users": {**alice, mod: 100, BOB: 50}}
+            await self.send_here("m.room.power_levels", levels, "")
+            old = [self.last_here()]
+            # Who changes the rules is kicked by somebody mightier.
+            rule = self.elsewhere.must_send(
+                "m.room.join_rules", BOB, {"join_rule": "invite"}, "", after=old
+            )
+            await self.accept(rule)
+            kick = self.elsewhere.must_send(
+                "m.room.member", mod, {"membership": "leave"}, BOB, after=old
+            )
+            await self.accept(kick)
+            await self.assert_consistent()
+            await self.database.write(_forget_auth, kick.event_id)
+            await self.accept(self.elsewhere.topic(mod, "who rules?", after=old))
+            await self.assert_consistent()
+
+    def last_here(self) -> str:
+        return max(self.elsewhere.events.values(), key=lambda event: event.depth).event_id
 
     async def test_many_at_once(self) -> None:
         await self.begin("12")

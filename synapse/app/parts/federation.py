@@ -19,6 +19,7 @@ from synapse.federation.floods import Floods
 from synapse.federation.handshakes import Handshakes
 from synapse.federation.heard import PresenceHeard, ReceiptsHeard, RoomMembers, TypingHeard
 from synapse.federation.heard_messages import MessagesHeard
+from synapse.federation.heavy_questions import HeavyQuestions
 from synapse.federation.helpers import Helpers
 from synapse.federation.inbound import Inbound
 from synapse.federation.inbox import Inbox
@@ -87,6 +88,7 @@ class Federation:
             heard_from=self.backoffs.heard_from,
         )
         self.floods = Floods(clock, config.rate_limits.rc_federation)
+        self.heavy_questions = HeavyQuestions(config.rate_limits.rc_federation)
         self.acls = ServerAcls(rooms.cache)
         self.pdus = Pdus(keys.signature_checks, clock)
         self.outliers = Outliers(stores.events, rooms.asides, clock)
@@ -99,11 +101,17 @@ class Federation:
             stores.events,
             stores.slots,
             stores.states,
+            clock,
         )
         staging = StagingStore(database)
         self.traffic = Traffic(clock, config.federation.federation_metrics_domains)
         self.inbound = inbound = Inbound(
-            rooms.cache, stores.events, rooms.receiver, self.graph, helpers
+            rooms.cache,
+            stores.events,
+            rooms.receiver,
+            self.graph,
+            helpers,
+            server_name=server_name,
         )
         self.inbox = Inbox(
             staging, rooms.cache, self.pdus, inbound, self.traffic, background, clock

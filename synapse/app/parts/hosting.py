@@ -15,6 +15,7 @@ from synapse.federation.templates import Templates
 from synapse.federation.third_party import ThirdParty
 from synapse.handlers.ratelimits import RateLimiter
 from synapse.storage.database import Database
+from synapse.storage.stores.event_graph import EventGraph
 from synapse.storage.stores.join_facts import JoinFactStore
 from synapse.util.clock import Clock
 
@@ -37,6 +38,7 @@ class Hosting:
         residence = Residence(rooms.cache, federation.acls)
         restricted = RemoteRestrictedJoins(entering.restricted_joins)
         self.shown_state = federation.shown_state
+        self.heavy_questions = federation.heavy_questions
         self.templates = Templates(residence, rooms.writer, restricted, server_name=server_name)
         self.admissions = Admissions(
             residence,
@@ -56,6 +58,7 @@ class Hosting:
             stores.slots,
             stores.members,
             JoinFactStore(database),
+            EventGraph(database),
             server_name=server_name,
         )
         self.invites = ReceivedInvites(

@@ -26,14 +26,15 @@ def answering_resources(server: Server) -> list[Resource]:
     config, answering, peers = server.config, server.answering, server.federation.peers
     server_name = config.server.server_name
     history = (peers, answering.history, server.clock)
+    questions = server.federation.heavy_questions
     return [
         TellEvent(*history, server_name=server_name),
-        TellBackfill(*history, server_name=server_name),
-        TellMissingEvents(*history, server_name=server_name),
+        TellBackfill(*history, questions, server_name=server_name),
+        TellMissingEvents(*history, questions, server_name=server_name),
         TellEventByTime(*history, server_name=server_name),
-        TellState(peers, answering.states),
-        TellStateIds(peers, answering.states),
-        TellEventAuth(peers, answering.states),
+        TellState(peers, answering.states, questions),
+        TellStateIds(peers, answering.states, questions),
+        TellEventAuth(peers, answering.states, questions),
         QueryProfile(
             peers,
             server.users.profiles,

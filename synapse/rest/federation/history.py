@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from synapse.api.errors import MissingParam
+from synapse.federation.heavy_questions import HeavyQuestions
 from synapse.federation.peers import Peers
 from synapse.federation.told_history import ToldHistory, positive
 from synapse.http.request import Request
@@ -39,7 +40,21 @@ class TellEvent(_Told):
         return self._transaction([await self._history.event(origin, event_id)])
 
 
-class TellBackfill(_Told):
+class _ToldPages(_Told):
+    def __init__(
+        self,
+        peers: Peers,
+        history: ToldHistory,
+        clock: Clock,
+        questions: HeavyQuestions,
+        *,
+        server_name: str,
+    ) -> None:
+        super().__init__(peers, history, clock, server_name=server_name)
+        self._questions = questions
+
+
+class TellBackfill(_ToldPages):
     """`GET /_matrix/federation/v1/backfill/{roomId}`"""
 
     PATHS = ("/_matrix/federation/v1/backfill/{room_id}",)
@@ -52,12 +67,12 @@ class TellBackfill(_Told):
             raise MissingParam("v")
         if limit is None:
             raise MissingParam("limit")
-        return self._transaction(
-            await self._history.before(origin, room_id, event_ids, positive(limit))
-        )
+        async with self._questions.turn(origin):
+            pdus = await self._history.before(origin, room_id, event_ids, positive(limit))
+        return self._transaction(pdus)
 
 
-class TellMissingEvents(_Told):
+class TellMissingEvents(_ToldPages):
     """`POST /_matrix/federation/v1/get_missing_events/{roomId}`"""
 
     PATHS = ("/_matrix/federation/v1/get_missing_events/{room_id}",)
@@ -65,14 +80,15 @@ class TellMissingEvents(_Told):
     async def post(self, request: Request, room_id: str) -> Json:
         origin = await self._peers.origin(request)
         body = request.json
-        events = await self._history.between(
-            origin,
-            room_id,
-            body.strings("earliest_events"),
-            body.strings("latest_events"),
-            positive(body.optional_integer("limit", _DEFAULT_MISSING)),
-            body.optional_integer("min_depth", 0),
-        )
+        async with self._questions.turn(origin):
+            events = await self._history.between(
+                origin,
+                room_id,
+                body.strings("earliest_events"),
+                body.strings("latest_events"),
+                positive(body.optional_integer("limit", _DEFAULT_MISSING)),
+                body.optional_integer("min_depth", 0),
+            )
         return RawJson(b'{"events":[%b]}' % b",".join(events))
 
 

@@ -1,16 +1,18 @@
 """Users of other servers join, knock, leave; `make_…` and `send_…`, in both versions."""
 
+from collections.abc import AsyncIterator
 from typing import Any, ClassVar
 
 from synapse.api.constants import Membership
 from synapse.federation.admissions import Admissions
+from synapse.federation.heavy_questions import HeavyQuestions
 from synapse.federation.join_answers import JoinAnswers
 from synapse.federation.peers import Peers
 from synapse.federation.shown_state import ShownState
 from synapse.federation.templates import Templates
 from synapse.http.request import Request
 from synapse.http.resource import Resource
-from synapse.http.response import Json, RawJson
+from synapse.http.response import Json, Response
 
 # A request holds one event.
 _MAX_BODY_BYTES = 128 * 1024
@@ -68,23 +70,41 @@ class SendJoinV2(Resource):
     PATHS = ("/_matrix/federation/v2/send_join/{room_id}/{event_id}",)
     MAX_BODY_BYTES: ClassVar[int] = _MAX_BODY_BYTES
 
-    def __init__(self, peers: Peers, admissions: Admissions, answers: JoinAnswers) -> None:
+    def __init__(
+        self,
+        peers: Peers,
+        admissions: Admissions,
+        answers: JoinAnswers,
+        questions: HeavyQuestions,
+    ) -> None:
         self._peers = peers
         self._admissions = admissions
         self._answers = answers
+        self._questions = questions
 
     async def put(self, request: Request, room_id: str, event_id: str) -> Json:
         omit_members = request.query.boolean("omit_members")
-        return RawJson(await self._join(request, room_id, event_id, omit_members=omit_members))
+        return await self._join(request, room_id, event_id, omit_members=omit_members)
 
     async def _join(
-        self, request: Request, room_id: str, event_id: str, *, omit_members: bool = False
-    ) -> bytes:
+        self,
+        request: Request,
+        room_id: str,
+        event_id: str,
+        *,
+        omit_members: bool = False,
+        in_a_list: bool = False,
+    ) -> Response:
         origin = await self._peers.origin(request)
-        room, event = await self._admissions.take_up(
-            origin, room_id, event_id, request.json.raw, Membership.JOIN
-        )
-        return await self._answers.answer(room, event, omit_members=omit_members)
+
+        async def begin() -> AsyncIterator[bytes]:
+            room, event = await self._admissions.take_up(
+                origin, room_id, event_id, request.json.raw, Membership.JOIN
+            )
+            pieces = await self._answers.answer(room, event, omit_members=omit_members)
+            return _in_a_list(pieces) if in_a_list else pieces
+
+        return Response(body=await self._questions.streamed(origin, begin))
 
 
 class SendJoinV1(SendJoinV2):
@@ -93,7 +113,14 @@ class SendJoinV1(SendJoinV2):
     PATHS = ("/_matrix/federation/v1/send_join/{room_id}/{event_id}",)
 
     async def put(self, request: Request, room_id: str, event_id: str) -> Json:
-        return RawJson(b"[200,%b]" % await self._join(request, room_id, event_id))
+        return await self._join(request, room_id, event_id, in_a_list=True)
+
+
+async def _in_a_list(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield b"[200,"
+    async for piece in pieces:
+        yield piece
+    yield b"]"
 
 
 class SendLeaveV2(_Admission):

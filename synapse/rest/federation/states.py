@@ -1,7 +1,9 @@
 """What other servers ask about a room's state before an event, and about auth chains."""
 
+from functools import partial
 from typing import Any
 
+from synapse.federation.heavy_questions import HeavyQuestions
 from synapse.federation.peers import Peers
 from synapse.federation.told_states import ToldStates
 from synapse.http.request import Request
@@ -10,9 +12,10 @@ from synapse.http.response import Json, Response
 
 
 class _Told(Resource):
-    def __init__(self, peers: Peers, states: ToldStates) -> None:
+    def __init__(self, peers: Peers, states: ToldStates, questions: HeavyQuestions) -> None:
         self._peers = peers
         self._states = states
+        self._questions = questions
 
 
 class TellState(_Told):
@@ -23,7 +26,8 @@ class TellState(_Told):
     async def get(self, request: Request, room_id: str) -> Json:
         origin = await self._peers.origin(request)
         event_id = request.query.required_string("event_id")
-        return Response(body=await self._states.before(origin, room_id, event_id))
+        begin = partial(self._states.before, origin, room_id, event_id)
+        return Response(body=await self._questions.streamed(origin, begin))
 
 
 class TellStateIds(_Told):
@@ -34,7 +38,8 @@ class TellStateIds(_Told):
     async def get(self, request: Request, room_id: str) -> dict[str, Any]:
         origin = await self._peers.origin(request)
         event_id = request.query.required_string("event_id")
-        state, chain = await self._states.ids_before(origin, room_id, event_id)
+        async with self._questions.turn(origin):
+            state, chain = await self._states.ids_before(origin, room_id, event_id)
         return {"pdu_ids": state, "auth_chain_ids": chain}
 
 
@@ -45,4 +50,5 @@ class TellEventAuth(_Told):
 
     async def get(self, request: Request, room_id: str, event_id: str) -> Json:
         origin = await self._peers.origin(request)
-        return Response(body=await self._states.auth_chain(origin, room_id, event_id))
+        begin = partial(self._states.auth_chain, origin, room_id, event_id)
+        return Response(body=await self._questions.streamed(origin, begin))

@@ -40,6 +40,15 @@ class EventGraph:
             )
             yield [bytes(json) for (json,) in rows]
 
+    async def pieces(self, parts: Sequence[tuple[bytes, Sequence[int]]]) -> AsyncIterator[bytes]:
+        """JSON in which there are arrays of events: in each part some bytes, and then events."""
+        for opening, nids in parts:
+            yield opening
+            comma = b""
+            async for bodies in self.bodies(nids):
+                yield comma + b",".join(bodies)
+                comma = b","
+
 
 def _auth_chain(nids: Collection[int], reader: Reader) -> list[int]:
     """One round of queries for each level of the graph."""

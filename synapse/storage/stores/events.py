@@ -67,6 +67,10 @@ class EventStore:
     async def get_many(self, event_ids: Sequence[str]) -> dict[str, Event]:
         """Those of the events that we have."""
         found: dict[str, Event] = {}
+        if len(event_ids) > _READ_AT_ONCE:
+            async for some in Breaks(self._clock).portions(event_ids, _READ_AT_ONCE):
+                found |= await self.get_many(some)
+            return found
         missing = []
         for event_id in event_ids:
             nid = self._nids.get(event_id)
@@ -81,6 +85,15 @@ class EventStore:
             )
             found.update((event.event_id, event) for event in self.from_rows(rows))
         return found
+
+    async def in_room(self, room_id: str, event_ids: Sequence[str]) -> dict[str, Event]:
+        """Those of the events that we have, and that are events of this room.
+
+        What another server cites may be events of any room; and in versions 1 and 2 servers choose
+        the ids.
+        """
+        found = await self.get_many(event_ids)
+        return {event_id: event for event_id, event in found.items() if event.room_id == room_id}
 
     async def by_nids(self, nids: Iterable[int]) -> dict[int, Event]:
         """The events of these numbers. Those that don't exist are missing in the answer."""

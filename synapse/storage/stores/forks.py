@@ -1,9 +1,9 @@
 """State resolution over the database: where forks of a room meet, what is its state?
 
 All of it runs in a reader's thread on one snapshot of the database. What the forks agree on is not
-read: their snapshots begin with the same rows (`synapse.state.layers`), and of the rest a
-resolution looks up a few slots. Only the auth graph needs the numbers of all state events, and of
-what authorised them.
+read: their snapshots begin with the same rows (`synapse.state.layers`), of the rest a resolution
+looks up a few slots, and of the auth graph it reads what leads to and from what conflicts
+(`synapse.state.deciding`).
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -13,9 +13,10 @@ from functools import partial
 import msgspec
 
 from synapse.api.room_versions import RoomVersion, StateResolution
-from synapse.events.auth_selection import Slot
+from synapse.events.auth_selection import POWER_LEVELS_SLOT, Slot
 from synapse.events.event import Event
 from synapse.state.auth_graph import AuthGraph
+from synapse.state.deciding import deciding
 from synapse.state.layers import Layer, Layers, at, differences
 from synapse.state.lookup import EventLookup
 from synapse.state.packing import state_from
@@ -31,6 +32,16 @@ NEWCOMER = -1
 _SLOT = """
     SELECT slot_nid FROM slots WHERE type_nid = (SELECT nid FROM names WHERE name = ?)
     AND key_nid = (SELECT nid FROM names WHERE name = ?)
+"""
+
+_JSON = f"SELECT {COLUMNS} FROM events e {JOINS} WHERE e.event_nid = ANY(?)"
+_IN_ROOM = """
+    SELECT event_id, event_nid FROM events WHERE event_id = ANY(?)
+    AND room_nid = (SELECT room_nid FROM events WHERE event_nid = ?)
+"""
+_FLIPPED = """
+    SELECT event_nid FROM flips
+    WHERE room_nid = (SELECT room_nid FROM events WHERE event_nid = ?)
 """
 
 
@@ -90,17 +101,18 @@ def _resolve(
     newcomer: Newcomer | None,
     reader: Reader,
 ) -> dict[int, int]:
-    layers = [_layers(reader, state) for state in states]
+    known: dict[int, Layer] = {}
+    layers = [_layers(reader, state, known) for state in states]
     differing = differences(layers)
     resolved = list(layers[0])
     if differing:
         resolved.append(Layer(0, _settle(version, layers, differing, _Facts(reader, newcomer))))
-    seen = differences([_layers(reader, view), resolved])
+    seen = differences([_layers(reader, view, known), resolved])
     return {slot_nid: after for slot_nid, (_, after) in seen.items()}
 
 
-def _layers(reader: Reader, state: KnownState) -> list[Layer]:
-    return [*read_layers(reader, state.base_nid), Layer(0, state.changes)]
+def _layers(reader: Reader, state: KnownState, known: dict[int, Layer]) -> list[Layer]:
+    return [*read_layers(reader, state.base_nid, known), Layer(0, state.changes)]
 
 
 def _settle(
@@ -121,11 +133,17 @@ def _settle(
     lookup.fetch(ids)
     conflicted = [{lookup[event_id].slot: event_id for event_id in some} for some in sets]
     graph = AuthGraph()
+    shared: list[str] = []
     if version.state_resolution is not StateResolution.V1:
-        graph = facts.graph([*ids, *unconflicted.values()])
+        nids = [[facts.nid_of(event_id) for event_id in some] for some in sets]
+        shared = [facts.id_of(nid) for nid in deciding(nids, facts, unconflicted)]
+        levels = unconflicted.get(POWER_LEVELS_SLOT)
+        graph = facts.graph([*ids, *shared, *([levels] if levels else [])])
+    resolved = resolve_conflicts(version, unconflicted, conflicted, lookup, graph, shared)
     after = dict.fromkeys(differing, 0)
-    for event_id in resolve_conflicts(version, unconflicted, conflicted, lookup, graph).values():
-        after[facts.slot_of(event_id)] = facts.nid_of(event_id)
+    for event_id in resolved.values():
+        nid = facts.nid_of(event_id)
+        after[facts.slot_of(nid)] = nid
     return after
 
 
@@ -152,6 +170,23 @@ class _Facts:
         )
         for nid, event_id, slot_nid, auth in rows:
             self._learn(nid, event_id, slot_nid, msgspec.msgpack.decode(auth, type=list[int]))
+        self._complete([nid for nid in missing if nid in self._auth and not self._auth[nid]])
+
+    def _complete(self, bare: Sequence[int]) -> None:
+        """Find what authorises events of which that is not noted.
+
+        Invitations, and their end, come to a room that isn't known yet; their auth events come when
+        somebody enters it.
+        """
+        rows = self._reader.fetch(_JSON, bare) if bare else []
+        events = [event_from_row(row) for row in rows]
+        cited = {event.nid: event.auth_event_ids() for event in events}
+        ids = {event_id for event_ids in cited.values() for event_id in event_ids}
+        if not ids:
+            return
+        found: dict[str, int] = dict(self._reader.fetch(_IN_ROOM, list(ids), bare[0]))
+        for nid, event_ids in cited.items():
+            self._auth[nid] = [found[event_id] for event_id in event_ids if event_id in found]
 
     def _learn(self, nid: int, event_id: str, slot_nid: int, auth: Sequence[int]) -> None:
         self._ids[nid] = event_id
@@ -165,8 +200,12 @@ class _Facts:
     def nid_of(self, event_id: str) -> int:
         return self._nids[event_id]
 
-    def slot_of(self, event_id: str) -> int:
-        return self._slots[self._nids[event_id]]
+    def slot_of(self, nid: int) -> int:
+        return self._slots[nid]
+
+    def cited_by(self, nids: Collection[int]) -> Mapping[int, Sequence[int]]:
+        self.read(nids)
+        return {nid: self._auth[nid] for nid in nids}
 
     def slot_nid(self, slot: Slot) -> int | None:
         if "\0" in slot[0] or "\0" in slot[1]:  # no name holds one
@@ -184,6 +223,12 @@ class _Facts:
         if self._newcomer is not None and self._newcomer.event.event_id in wanted:
             found[self._newcomer.event.event_id] = self._newcomer.event
         return found
+
+    def numbered_early(self, nids: Sequence[int]) -> set[int]:
+        """The events of a room that may have been numbered before what authorises them: those that
+        were on its doorstep (`synapse.rooms.doorstep`), each of which was a flip there."""
+        rows = self._reader.fetch(_FLIPPED, nids[0]) if nids else []
+        return {nid for (nid,) in rows}
 
     def graph(self, event_ids: Collection[str]) -> AuthGraph:
         """The auth graph of these events and all below them."""
@@ -221,19 +266,14 @@ class _Unconflicted(Mapping[Slot, str]):
 
     def _read(self, slot: Slot) -> str | None:
         slot_nid = self._facts.slot_nid(slot)
-        if slot_nid is None or slot_nid in self._differing:
-            return None
-        nid = at(self._layers, slot_nid)
+        nid = 0 if slot_nid is None else self.filling(slot_nid)
         self._facts.read([nid] if nid else [])
         return self._facts.id_of(nid) if nid else None
 
-    def values(self) -> list[str]:  # type: ignore[override]  # a list is enough of a view
-        nids = self._nids()
-        self._facts.read(nids)
-        return [self._facts.id_of(nid) for nid in nids]
-
     def __iter__(self) -> Iterator[Slot]:
-        return (event.slot for event in self._facts.events(self.values()).values())
+        self._facts.read(self._nids())
+        ids = [self._facts.id_of(nid) for nid in self._nids()]
+        return (event.slot for event in self._facts.events(ids).values())
 
     def __len__(self) -> int:
         return len(self._nids())
@@ -241,3 +281,13 @@ class _Unconflicted(Mapping[Slot, str]):
     def _nids(self) -> list[int]:
         state = state_from(layer.delta for layer in self._layers)
         return [nid for slot, nid in state.items() if slot not in self._differing]
+
+    # What `deciding` asks for.
+
+    def filling(self, slot_nid: int) -> int:
+        return 0 if slot_nid in self._differing else at(self._layers, slot_nid)
+
+    def behind(self, nid: int) -> list[int]:
+        nids = self._nids()
+        early = self._facts.numbered_early(nids)
+        return sorted(other for other in nids if other > nid or other in early)

@@ -1,7 +1,7 @@
-"""What a server that joins a room is told of it: a state, and all that authorised it, as bytes.
+"""What a server that joins a room is told of it: which events of a state, and what authorised them.
 
-A room of a thousand members has a megabyte of state. It is told as the events were signed, so none
-of it is parsed; and all of it is read in a reader's thread, on one snapshot of the database.
+Their numbers only, which a reader's thread finds: the events themselves, of which a room of a
+thousand members has a megabyte, are read while they are sent (`storage.stores.event_graph`).
 """
 
 from collections.abc import Collection, Sequence
@@ -13,7 +13,7 @@ import msgspec
 from synapse.storage.database import Database
 from synapse.storage.transaction import Reader
 
-_EVENTS = "SELECT e.event_nid, e.type_nid, e.auth, e.json FROM events e WHERE e.event_nid = ANY(?)"
+_EVENTS = "SELECT e.event_nid, e.type_nid, e.auth FROM events e WHERE e.event_nid = ANY(?)"
 _MEMBER = "SELECT nid FROM names WHERE name = 'm.room.member'"
 _SERVERS = """
     SELECT (SELECT n.name FROM names n WHERE n.nid = s.server_nid), s.joined FROM room_servers s
@@ -24,10 +24,10 @@ _decode_auth = msgspec.msgpack.Decoder(list[int]).decode
 
 @dataclass(frozen=True, slots=True)
 class JoinFacts:
-    """JSON arrays of events."""
+    """Numbers of events."""
 
-    state: bytes
-    auth_chain: bytes
+    state: list[int]
+    auth_chain: list[int]
 
 
 class JoinFactStore:
@@ -59,25 +59,20 @@ def _facts(
     if members is not None:
         member_nid = _member_nid(reader)
         rows = [row for row in rows if row[1] != member_nid or row[0] in members]
-    told = {nid: json for nid, _, _, json in rows}
-    chain: dict[int, bytes] = {}
+    told = {nid for nid, _, _ in rows}
+    chain: set[int] = set()
     missing = set(join)
-    for _, _, auth, _ in rows:
+    for _, _, auth in rows:
         missing.update(_decode_auth(auth))
     while missing:
-        chain.update((nid, told[nid]) for nid in missing if nid in told)
-        found = reader.fetch(_EVENTS, list(missing - told.keys()))
-        chain.update((nid, json) for nid, _, _, json in found)
-        missing = {cited for _, _, auth, _ in found for cited in _decode_auth(auth)} - chain.keys()
+        chain |= missing
+        found = reader.fetch(_EVENTS, list(missing - told))
+        missing = {cited for _, _, auth in found for cited in _decode_auth(auth)} - chain
     if members is not None:
-        chain = {nid: json for nid, json in chain.items() if nid not in told}
-    return JoinFacts(_array(told), _array(chain))
+        chain -= told
+    return JoinFacts(sorted(told), sorted(chain))
 
 
 def _member_nid(reader: Reader) -> int:
     row = reader.fetch_one(_MEMBER)
     return 0 if row is None else row[0]
-
-
-def _array(events: dict[int, bytes]) -> bytes:
-    return b"[%b]" % b",".join(map(bytes, events.values()))

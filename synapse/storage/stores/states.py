@@ -240,10 +240,17 @@ _CHAIN = """
     SELECT state_nid, change, delta FROM chain ORDER BY change"""
 
 
-def read_layers(reader: Reader, state_nid: int) -> list[Layer]:
-    """A snapshot as layers of deltas."""
-    rows = reader.fetch(_CHAIN, state_nid) if state_nid else []
-    return [Layer(nid, unpack(delta)) for nid, _, delta in rows]
+def read_layers(reader: Reader, state_nid: int, known: dict[int, Layer]) -> list[Layer]:
+    """A snapshot as layers of deltas.
+
+    Those that are in `known`, by number, are not unpacked again; others are put there.
+    """
+    layers = []
+    for nid, _, delta in reader.fetch(_CHAIN, state_nid) if state_nid else ():
+        if nid not in known:
+            known[nid] = Layer(nid, unpack(delta))
+        layers.append(known[nid])
+    return layers
 
 
 def _links(rows: list[Any]) -> list[Link]:

@@ -38,6 +38,13 @@ class FederatedLifeTestCase(KeyLifeTestCase):
         await remote.keep(server, late)
         rule = model.must_send("m.room.join_rules", MOD, {"join_rule": "invite"}, "", after=old)
         await self.sync(self.bob, since=since)
+        # Of two names, the one between is in no state.
+        after = old
+        for name in ("Rob", "Robert"):
+            content = {"membership": "join", "displayname": name}
+            named = model.must_send("m.room.member", ROB, content, ROB, after=after)
+            await remote.deliver(server, named)
+            after = [named.event_id]
         await remote.deliver(server, rule)
         await remote.deliver(server, late)
         await remote.deliver(server, message)

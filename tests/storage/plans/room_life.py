@@ -180,7 +180,9 @@ class RoomLifeTestCase(RoomTestCase):
         join = await rooms.current(room, "m.room.member", ALICE)
         assert join is not None
         for omit_members in (False, True):
-            await self.server.hosting.join_answers.answer(room, join, omit_members=omit_members)
+            answers = self.server.hosting.join_answers
+            async for _ in await answers.answer(room, join, omit_members=omit_members):
+                pass
 
     async def _change_memberships(self) -> None:
         alice, room_id = self.alice, self.room_id
