@@ -18,6 +18,7 @@ from synapse.rooms.rows import Rows, Tip, names_in, positions, slots_in
 from synapse.storage.database import Database
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.names import Names
+from synapse.storage.stores.partial_rooms import begin_partial, forget_partial
 from synapse.storage.stores.server_notices import add_notices_room
 from synapse.storage.stores.slots import Slots
 from synapse.storage.stores.states import StateStore
@@ -82,6 +83,7 @@ class Persister:
         self._insert_aliases(txn, chunks)
         self._move_names(txn, chunks)
         self._add_notices_rooms(txn, chunks)
+        _begin_partial(txn, chunks)
         rows.write(txn)
         txn.after_commit(lambda: self._after_commit(chunks, tips))
 
@@ -230,6 +232,16 @@ class NoticesRoomExists(MatrixError):
 
     def __init__(self, user_id: str) -> None:
         super().__init__(503, "M_UNKNOWN", f"{user_id} has got a notices room already, try again")
+
+
+def _begin_partial(txn: Transaction, chunks: list[Chunk]) -> None:
+    """Note which rooms were entered without their members."""
+    for chunk in chunks:
+        if chunk.servers is None:
+            continue
+        forget_partial(txn, chunk.room.nid)
+        if chunk.partial_servers is not None:
+            begin_partial(txn, chunk.room.nid, chunk.last.nid, chunk.partial_servers)
 
 
 def _first_chunks(chunks: list[Chunk]) -> dict[int, Chunk]:

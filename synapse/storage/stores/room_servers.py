@@ -44,6 +44,15 @@ class RoomServerStore:
         """The servers whose users are in a room."""
         return await self._database.scan(partial(_servers, room_nid))
 
+    async def told_servers(self, room_nid: int) -> list[str]:
+        """The other servers in a room, as far as is counted: for a room of unknown members."""
+        rows = await self._database.fetch(
+            """SELECT n.name FROM room_servers s JOIN names n ON n.nid = s.server_nid
+               WHERE s.room_nid = ? AND s.joined > 0""",
+            room_nid,
+        )
+        return [name for (name,) in rows]
+
     async def users(
         self, room_nid: int, server: str, memberships: Sequence[Membership] = tuple(Membership)
     ) -> list[UserOfServer]:
