@@ -50,5 +50,9 @@ class RoomServers:
             # The room may move on meanwhile: what is read is at least as new as this.
             view_nid = room.view_nid
             known = _Known(view_nid, await self._store.servers(room.nid))
+            if room.is_partial:
+                # As we were told when we came.
+                for server in await self._store.told_servers(room.nid):
+                    known.servers.setdefault(server, ServerInRoom(1, 0))
             self._known[room.nid] = known
         return known.servers

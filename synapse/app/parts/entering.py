@@ -91,6 +91,7 @@ class Entering:
             membership_limits,
             RemovalRedactions(rooms.cache, stores.events, rooms.sender_redactions),
             elsewhere,
+            rooms.wholeness,
             config.rooms,
             server_name=server_name,
         )
@@ -120,6 +121,7 @@ class Entering:
             stores.states,
             stores.profiles,
             rooms.writer,
+            rooms.wholeness,
             succession,
             RoomClosing(
                 rooms.cache,

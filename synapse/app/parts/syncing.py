@@ -68,6 +68,7 @@ class Syncing:
             joined,
             news.elsewhere,
             presence,
+            rooms.partial_store,
             clock,
             excluded_rooms=config.rooms.exclude_rooms_from_sync,
         )
@@ -84,6 +85,7 @@ class Syncing:
             streams.account_data_store,
             settings.push_rules,
             streams.typing,
+            rooms.partial_store,
         )
         self.event_stream = EventStream(
             database,
