@@ -38,6 +38,7 @@ class Chores:
         background.spawn("resume delayed events", self._server.sending.delayed_sending.resume())
         background.spawn("resume sending to other servers", self._server.federation.sending.start())
         background.spawn("resume the inbox", self._server.federation.inbox.resume())
+        background.spawn("resume learning members", self._server.federation.completions.resume())
         background.spawn("background updates", self.updates.run())
         for reader in self._readers:
             reader.start()
@@ -48,6 +49,7 @@ class Chores:
         for reader in self._readers:
             reader.stop()
         self._server.federation.inbox.stop()
+        self._server.federation.completions.stop()
         self._server.federation.sending.stop()
         self._server.sending.delayed_sending.stop()
         self._server.rooms.purging.stop()

@@ -74,7 +74,10 @@ class Pdus:
                 strict=True,
             )
         )
-        return [_verdict(one, wrong) for one in parsed]
+        verdicts: list[Verified | Refused] = []
+        async for some in breaks.portions(parsed):
+            verdicts += [_verdict(one, wrong) for one in some]
+        return verdicts
 
 
 def _parse(

@@ -11,6 +11,7 @@ from synapse.config.homeserver import HomeserverConfig
 from synapse.crypto.signing import SigningKey
 from synapse.federation.backoff import Backoffs
 from synapse.federation.candidates import Candidates
+from synapse.federation.completions import Completions
 from synapse.federation.destinations import Destinations
 from synapse.federation.edus import Edus, TakeUp
 from synapse.federation.floods import Floods
@@ -88,6 +89,16 @@ class Federation:
         self.sending = FederationSending(
             config, database, clock, background, transport, stores, streams, rooms, self.backoffs
         )
+        self.told_rooms = ToldRooms(
+            rooms.cache,
+            stores.events,
+            self.pdus,
+            self.outliers,
+            rooms.entrances,
+            clock,
+            server_name=server_name,
+        )
+        self.completions = self._completions(rooms, clock, background)
         self.remote_rooms = self._remote_rooms(
             self.urgent_transport, clock, stores, rooms, keys, server_name, key
         )
@@ -107,6 +118,20 @@ class Federation:
             DestinationLists(database), self.backoffs, self.sending.sender
         )
 
+    def _completions(self, rooms: Rooms, clock: Clock, background: Background) -> Completions:
+        """The members of rooms that were entered without them."""
+        return Completions(
+            rooms.cache,
+            rooms.partial_store,
+            rooms.completion,
+            rooms.wholeness,
+            self.transport,
+            self.told_rooms,
+            self.graph,
+            background,
+            clock,
+        )
+
     def _remote_rooms(
         self,
         transport: Transport,
@@ -120,14 +145,17 @@ class Federation:
         """What our users do in rooms of other servers."""
         handshakes = Handshakes(transport, clock, server_name=server_name, key=key)
         candidates = Candidates(rooms.cache, rooms.doorstep, stores.names, server_name=server_name)
-        told_rooms = ToldRooms(
+        joins = RemoteJoins(
             rooms.cache,
+            handshakes,
+            candidates,
+            self.told_rooms,
+            self.inbound,
             stores.events,
-            self.pdus,
-            self.outliers,
-            rooms.entrances,
             clock,
             server_name=server_name,
+            bring_up_to_date=self.sending.sender.bring_up_to_date,
+            entered=self.completions.begin,
         )
         invites = SentInvites(
             transport,
@@ -139,17 +167,7 @@ class Federation:
         )
         return RemoteRooms(
             transport,
-            RemoteJoins(
-                rooms.cache,
-                handshakes,
-                candidates,
-                told_rooms,
-                self.inbound,
-                stores.events,
-                clock,
-                server_name=server_name,
-                bring_up_to_date=self.sending.sender.bring_up_to_date,
-            ),
+            joins,
             invites,
             handshakes,
             candidates,

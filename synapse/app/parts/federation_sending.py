@@ -60,6 +60,7 @@ class FederationSending:
             database, stores.destinations, stores.events, clock, background, sender
         )
         rooms.announcer.listen(distributor.committed)
+        rooms.completion.listen(distributor.recounted)
         typing = TypingSending(
             sender, distributor, rooms.cache, clock, background, server_name=server_name
         )

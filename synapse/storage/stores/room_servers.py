@@ -47,7 +47,7 @@ class RoomServerStore:
     async def told_servers(self, room_nid: int) -> list[str]:
         """The other servers in a room, as far as is counted: for a room of unknown members."""
         rows = await self._database.fetch(
-            """SELECT n.name FROM room_servers s JOIN names n ON n.nid = s.server_nid
+            """SELECT (SELECT n.name FROM names n WHERE n.nid = s.server_nid) FROM room_servers s
                WHERE s.room_nid = ? AND s.joined > 0""",
             room_nid,
         )
