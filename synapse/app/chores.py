@@ -44,6 +44,7 @@ class Chores:
             "resume lists of devices", self._server.federation.remote_devices.lists.resume()
         )
         background.spawn("resume the inbox", self._server.federation.inbox.resume())
+        background.spawn("resume learning members", self._server.federation.completions.resume())
         background.spawn("background updates", self.updates.run())
         for reader in self._readers:
             reader.start()
@@ -54,6 +55,7 @@ class Chores:
         for reader in self._readers:
             reader.stop()
         self._server.federation.inbox.stop()
+        self._server.federation.completions.stop()
         self._server.federation.sending.stop()
         self._server.federation.remote_devices.lists.stop()
         self._server.sending.delayed_sending.stop()

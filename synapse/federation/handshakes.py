@@ -44,6 +44,7 @@ class How:
     timeout_s: float = 60.0
     max_bytes: int = 10 * MEBIBYTE
     decode: Callable[[bytes], Any] | None = None
+    query: Mapping[str, Any] | None = None  # of the second version of the endpoint
 
 
 class Handshakes:
@@ -93,7 +94,8 @@ class Handshakes:
         try:
             # There was never another version of send_knock.
             newest = "v1" if event.membership == Membership.KNOCK else "v2"
-            return await self._send(server, f"/_matrix/federation/{newest}/{name}", event, how)
+            prefix = f"/_matrix/federation/{newest}/{name}"
+            return await self._send(server, prefix, event, how, how.query)
         except RemoteError as error:
             if newest == "v1" or error.errcode != "M_UNRECOGNIZED":
                 raise
@@ -113,11 +115,19 @@ class Handshakes:
             return error.status != 404
         return True
 
-    async def _send(self, server: str, prefix: str, event: Event, how: How) -> Any:
+    async def _send(
+        self,
+        server: str,
+        prefix: str,
+        event: Event,
+        how: How,
+        query: Mapping[str, Any] | None = None,
+    ) -> Any:
         return await self._transport.request(
             server,
             "PUT",
             path_to(prefix, event.room_id, event.event_id),
+            query=query,
             json=event.parsed(),
             timeout_s=how.timeout_s,
             max_bytes=how.max_bytes,

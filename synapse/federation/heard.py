@@ -54,6 +54,8 @@ class RoomMembers:
 
     async def is_member(self, room: Room, user_id: str) -> bool:
         member = await self._rooms.current(room, EventTypes.MEMBER, user_id)
+        if member is None and room.is_partial:
+            return True  # their server is to be believed until we know
         return member is not None and member.membership == Membership.JOIN
 
 

@@ -20,7 +20,7 @@ from synapse.rooms.arrivals import Arrival
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.receiver import Receiver, Verdict
 from synapse.rooms.room import Room
-from synapse.rooms.standing import UnknownState
+from synapse.rooms.standing import UnknownState, stands_beside
 from synapse.storage.stores.events import EventStore
 
 logger = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ class Inbound:
 
         Raises what `RemoteGraph` raises.
         """
-        if await self._missing(one.event):
+        if await self._missing(room, one.event):
             await self._fill_in(server, room, one.event)
         arrival = await self._arrival(server, room, one)
         try:
@@ -167,15 +167,17 @@ class Inbound:
         # What stands on nothing that is known would need a state of its own, each of them; one
         # state for the event that all this is for is enough.
         for one in sorted(found.values(), key=lambda one: one.event.depth):
-            if stands_on_nothing(one.event) or await self._missing(one.event):
+            if stands_on_nothing(one.event) or await self._missing(room, one.event):
                 continue
             arrival = await self._arrival(server, room, one)
             await self._receiver.receive(room.room_id, [arrival])
-        return is_long or not await self._missing(event)
+        return is_long or not await self._missing(room, event)
 
-    async def _missing(self, event: Event) -> list[str]:
+    async def _missing(self, room: Room, event: Event) -> list[str]:
         """Those of the `prev_events` whose state is not known."""
         prev_ids = event.prev_event_ids()
+        if room.entrance is not None and stands_beside(room.entrance, prev_ids):
+            return []
         known = await self._events.in_room(event.room_id, prev_ids)
         return [e for e in prev_ids if e not in known or not known[e].state_nid]
 

@@ -6,7 +6,7 @@ rejected, so that nothing that cites it is allowed.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from synapse.api.constants import EventTypes
 from synapse.events.auth_rules import AuthError, check_auth
@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 # Kept in one transaction: others should not wait long for theirs.
 _AT_ONCE = 200
+_READ_AT_ONCE = 500
 
 
 class Outliers:
@@ -39,13 +40,18 @@ class Outliers:
         What they cite must be among them or in the database.
         """
         wanted = {one.event.event_id: one for one in verified if one.event.state_key is not None}
-        known = await self._events.get_many(list(wanted))
-        for event_id, event in list(known.items()):
-            if event.room_id != wanted[event_id].event.room_id:
-                logger.info("%s is dropped: %s has an event of that id", event_id, event.room_id)
-                del known[event_id], wanted[event_id]
-        new = {event_id: one for event_id, one in wanted.items() if event_id not in known}
         breaks = Breaks(self._clock)
+        known: dict[str, Event] = {}
+        async for some in breaks.portions(list(wanted), _READ_AT_ONCE):
+            known |= await self._events.get_many(some)
+            for event_id in some:
+                event = known.get(event_id)
+                if event is not None and event.room_id != wanted[event_id].event.room_id:
+                    logger.info(
+                        "%s is dropped: %s has an event of that id", event_id, event.room_id
+                    )
+                    del known[event_id], wanted[event_id]
+        new = {event_id: one for event_id, one in wanted.items() if event_id not in known}
         needs: dict[str, list[str]] = {}
         for event_id, one in new.items():
             needs[event_id] = _needed(one.event)
@@ -103,11 +109,10 @@ def _needed(event: Event) -> list[str]:
     return needed
 
 
-def _in_order(needs: Mapping[str, Sequence[str]]) -> Iterable[str]:
+def _in_order(needs: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """Each after those of the others that it needs; those in a circle are left out."""
     done: set[str] = set()
     opened: set[str] = set()
-    ordered = []
     # A stack instead of recursion: auth chains are thousands of events deep.
     stack = list(needs)[::-1]
     while stack:
@@ -118,11 +123,10 @@ def _in_order(needs: Mapping[str, Sequence[str]]) -> Iterable[str]:
         missing = [needed for needed in needs[event_id] if needed in needs and needed not in done]
         if not missing:
             done.add(event_id)
-            ordered.append(event_id)
+            yield event_id
             stack.pop()
         elif event_id in opened:
             stack.pop()
         else:
             opened.add(event_id)
             stack += missing
-    return ordered

@@ -70,7 +70,11 @@ class Pdus:
         # In this order, and not by id: in versions 1 and 2, two events may say that they have the
         # same one.
         errors = iter(await self._signatures.check_events(received))
-        return [one if isinstance(one, Refused) else _verdict(one, next(errors)) for one in parsed]
+        verdicts: list[Verified | Refused] = []
+        async for some in breaks.portions(parsed):
+            for one in some:
+                verdicts.append(one if isinstance(one, Refused) else _verdict(one, next(errors)))
+        return verdicts
 
 
 def _parse(

@@ -28,7 +28,12 @@ from synapse.util.clock import Clock
 from synapse.util.turns import Turns
 
 # A room of a hundred thousand members has a state of some 70 MiB.
-_HOW = How(timeout_s=300.0, max_bytes=200 * MEBIBYTE, decode=read_told)
+_HOW = How(
+    timeout_s=300.0,
+    max_bytes=200 * MEBIBYTE,
+    decode=read_told,
+    query={"omit_members": "true"},
+)
 # How long a server may take to hear what it has missed, and then to take it up.
 _HEARING_S = 10.0
 _TAKING_UP_S = (0.0, 0.5, 1.0, 2.0, 4.0)
@@ -49,9 +54,11 @@ class RemoteJoins:
         *,
         server_name: str,
         bring_up_to_date: Callable[[str, float], Awaitable[bool]],
+        entered: Callable[[int], object],
     ) -> None:
         """`bring_up_to_date` gives a server what waits for it, within so many seconds, and tells
-        whether there was something."""
+        whether there was something. `entered` is told of the rooms that were entered, by their
+        numbers."""
         self._rooms = rooms
         self._handshakes = handshakes
         self._candidates = candidates
@@ -61,6 +68,7 @@ class RemoteJoins:
         self._clock = clock
         self._server_name = server_name
         self._bring_up_to_date = bring_up_to_date
+        self._entered = entered
         self._turns: dict[str, Turns] = {}
         self._waiting: dict[str, int] = {}
 
@@ -108,6 +116,7 @@ class RemoteJoins:
         if room is None or not room.local_joined:
             try:
                 await self._told_rooms.enter(server, verified, told)
+                self._entered((await self._rooms.get(room_id)).nid)
                 return join.event_id
             except HeadMoved:
                 room = await self._known(room_id)

@@ -1,6 +1,7 @@
 """The rooms that this server is in, as far as another server may ask about them."""
 
 from synapse.api.errors import NotFound
+from synapse.federation.partial_rooms import check_whole
 from synapse.federation.server_acls import ServerAcls
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
@@ -14,11 +15,12 @@ class Residence:
         self._acls = acls
 
     async def room(self, origin: str, room_id: str) -> Room:
-        """The room. Raises `NotFound` unless we are in it, and `Forbidden` if `origin` isn't
-        admitted to it."""
+        """The room. Raises `NotFound` unless we are in it, `Forbidden` if `origin` isn't admitted
+        to it, and `UnableDueToPartialState`."""
         room = await self._rooms.get(room_id)
         if not room.local_joined:
             # Of what we know of a room that we left, nobody needs to hear from us.
             raise NotFound(f"Unknown room: {room_id}")
         await self._acls.check(room, origin)
+        check_whole(room)
         return room

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from synapse.api.constants import EventTypes, HistoryVisibility
 from synapse.events.event import Event
 from synapse.events.visibility import Standing, history_visibility, may_see
+from synapse.federation.partial_rooms import check_whole
 from synapse.federation.visitors import Visitor
 from synapse.rooms.cache import RoomCache
 from synapse.storage.stores.events import EventStore
@@ -43,7 +44,8 @@ class ServerVisibility:
     async def hidden(self, visitor: Visitor, events: Sequence[Event]) -> set[int]:
         """Those of some events of the room (their nids) that the visitor may not see.
 
-        The state at each must be known.
+        The state at each must be known. Raises `UnableDueToPartialState` where the members in it
+        matter, and aren't known.
         """
         if visitor.is_inside and await self._was_always_open(visitor):
             return set()
@@ -111,6 +113,7 @@ class _Look:
 
     async def _membership(self, state_nid: int) -> str:
         """The best membership that a user of the server has in a state."""
+        check_whole(self._visitor.room)
         best = self._memberships.get(state_nid)
         if best is None:
             best = self._memberships[state_nid] = await self._best(state_nid)

@@ -51,8 +51,8 @@ class SignatureChecks:
 
     async def check_all(self, items: Sequence[Signed]) -> list[Verdict]:
         """A verdict for each item, with one look for the keys of all."""
-        keys = await self._ring.keys(_needs(items))
         breaks = Breaks(self._clock)
+        keys = await self._ring.keys(await _needs(items, breaks))
         verdicts = []
         for item in items:
             verdicts.append(_verdict(item, keys.get(item.server, {})))
@@ -101,10 +101,11 @@ def required_signers(event: Event) -> set[str]:
     return servers
 
 
-def _needs(items: Sequence[Signed]) -> dict[str, list[Need]]:
+async def _needs(items: Sequence[Signed], breaks: Breaks) -> dict[str, list[Need]]:
     """What the ring is asked for: of each server and set of keys once, for the latest moment."""
     latest: dict[tuple[str, frozenset[str], bool], int] = {}
     for item in items:
+        await breaks.take()
         if _complaint(item) is None:
             moment = item.moment
             key = (item.server, frozenset(_ours(item.signatures)), moment.old_keys_count)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from synapse.api.constants import EventTypes, Membership
-from synapse.api.identifiers import domain_of
+from synapse.api.identifiers import domain_of, is_server_name
 from synapse.api.room_versions import RoomVersion
 from synapse.events.auth_rules import AuthError
 from synapse.events.auth_selection import CREATE_SLOT
@@ -19,7 +19,7 @@ from synapse.events.event import Event
 from synapse.federation.errors import Unanswered
 from synapse.federation.outliers import Outliers
 from synapse.federation.pdus import Pdus, Refused, Verified
-from synapse.federation.told_bodies import check_form, values_of
+from synapse.federation.told_bodies import check_form, read_graph, values_of
 from synapse.http.client.errors import RequestFailed, Step
 from synapse.rooms.arrivals import Arrival
 from synapse.rooms.cache import RoomCache
@@ -30,6 +30,7 @@ from synapse.util.clock import Clock
 
 logger = logging.getLogger(__name__)
 
+_MAX_SERVERS = 20_000
 # Of what is refused, so much is said in the log.
 _MOST_COMPLAINTS = 10
 
@@ -44,6 +45,7 @@ class Told(msgspec.Struct, frozen=True):
     auth_chain: list[msgspec.Raw]
     event: msgspec.Raw = _NOTHING
     members_omitted: bool = False
+    servers_in_room: list[str] | None = None
 
 
 _decode_v2 = msgspec.json.Decoder(Told).decode
@@ -58,6 +60,12 @@ def read_told(body: bytes) -> Told:
         return _decode_v1(body)[1] if is_old else _decode_v2(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestFailed(Step.HTTP, f"an answer that can't be used: {error}") from None
+
+
+def read_state(body: bytes) -> Told:
+    """The answer of `/state`. Raises `Unanswered`."""
+    graph = read_graph(body)
+    return Told(graph["pdus"], graph["auth_chain"])
 
 
 class ToldRooms:
@@ -108,10 +116,24 @@ class ToldRooms:
         if missing:
             raise Unanswered(f"{server} doesn't tell what authorises our join: {missing}")
         arrival = Arrival(join.event, [known[event_id] for event_id in cited], join.signed_by)
+        servers = None
+        if told.members_omitted:
+            servers = _servers_in(server, self._server_name, told)
+            state = _with_cited(server, state, arrival.auth_events)
         try:
-            await self._entrances.enter(arrival, state)
+            await self._entrances.enter(arrival, state, partial_servers=servers)
         except AuthError as error:
             raise Unanswered(f"{server} tells a state that forbids our join: {error}") from None
+
+    async def members_before(self, server: str, join: Event, told: Told) -> list[Event]:
+        """The members in what is told of the state before our join, kept. Raises `Unanswered`."""
+        state = await self._keep(server, join, told)
+        members = [event for event in state if event.type == EventTypes.MEMBER]
+        async for some in Breaks(self._clock).portions(members):
+            for event in some:
+                if domain_of(event.slot[1]) == server and event.membership == Membership.JOIN:
+                    return members
+        raise Unanswered(f"{server} tells a state in which it has no member")
 
     async def _keep(self, server: str, join: Event, told: Told) -> list[Event]:
         # An auth chain holds much of the state, spelt alike.
@@ -119,11 +141,15 @@ class ToldRooms:
         chain = dict.fromkeys(raw for raw in map(bytes, told.auth_chain) if raw not in state)
         values = await values_of([*state, *chain], Breaks(self._clock))
         verdicts = await self._pdus.verify(join.version, join.room_id, values)
+        breaks = Breaks(self._clock)
         _complain(server, verdicts)
+        await breaks.take()
         verified = [one for one in verdicts if isinstance(one, Verified)]
+        await breaks.take()
         state_ids = [
             one.event.event_id for one in verdicts[: len(state)] if isinstance(one, Verified)
         ]
+        await breaks.take()
         _check_version(server, join.version, verified, state_ids)
         room_nid = await self._entrances.open(join.room_id, join.version)
         room = await self._rooms.get(join.room_id)
@@ -132,6 +158,7 @@ class ToldRooms:
         kept = await self._outliers.keep(room_nid, verified)
         filled: dict[tuple[str, str], Event] = {}
         for event_id in state_ids:
+            await breaks.take()
             event = kept.get(event_id)
             if event is None or event.rejected:
                 continue
@@ -150,6 +177,31 @@ class ToldRooms:
             and event.membership == Membership.JOIN
             and domain_of(event.state_key or "") != self._server_name
         )
+
+
+def _servers_in(server: str, own_name: str, told: Told) -> list[str]:
+    """The other servers that are in the room, the one that was asked first."""
+    if told.servers_in_room is None:
+        raise Unanswered(f"{server} omits the members, and doesn't tell whose they are")
+    if len(told.servers_in_room) > _MAX_SERVERS:
+        raise Unanswered(f"{server} tells more than {_MAX_SERVERS} servers")
+    servers = dict.fromkeys([server, *filter(is_server_name, told.servers_in_room)])
+    servers.pop(own_name, None)
+    return list(servers)
+
+
+def _with_cited(server: str, state: Sequence[Event], auth_events: Sequence[Event]) -> list[Event]:
+    """A state without members, and those members by which our join is allowed.
+
+    All else that our join cites stands in the state on which it was made.
+    """
+    filled = {event.slot: event for event in state}
+    for auth in auth_events:
+        if auth.type == EventTypes.MEMBER:
+            filled.setdefault(auth.slot, auth)
+        elif filled.get(auth.slot) is None or filled[auth.slot].event_id != auth.event_id:
+            raise Unanswered(f"{server} tells a state without what allows our join: {auth.slot}")
+    return list(filled.values())
 
 
 def _check_version(

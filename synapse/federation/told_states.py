@@ -10,6 +10,7 @@ from synapse.api.constants import EventTypes
 from synapse.api.errors import Forbidden, NotFound
 from synapse.events.event import Event
 from synapse.federation.outliers import create_id_of
+from synapse.federation.partial_rooms import check_whole
 from synapse.federation.server_visibility import ServerVisibility
 from synapse.federation.visitors import Visitor, Visitors
 from synapse.rooms.standing import Standings, UnknownState
@@ -81,6 +82,7 @@ class ToldStates:
 
     async def _state_before(self, server: str, room_id: str, event_id: str) -> list[int]:
         visitor, event = await self._find(server, room_id, event_id)
+        check_whole(visitor.room)
         if not event.state_nid and event.type != EventTypes.CREATE:
             raise NotFound(f"The state at {event_id[:255]} is not known")
         try:

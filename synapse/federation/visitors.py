@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from synapse.api.errors import Forbidden, NotFound
 from synapse.api.identifiers import is_room_id
 from synapse.events.event import Event
+from synapse.federation.partial_rooms import check_whole
 from synapse.federation.server_acls import ServerAcls
 from synapse.handlers.room_servers import RoomServers
 from synapse.rooms.cache import RoomCache
@@ -55,7 +56,8 @@ class Visitors:
         self._events = events
 
     async def visitor(self, server: str, room_id: str) -> Visitor:
-        """The server as a visitor of the room. Raises `Forbidden`."""
+        """The server as a visitor of the room. Raises `Forbidden`, and `UnableDueToPartialState`
+        where it can't be said."""
         if not is_room_id(room_id):
             raise _forbidden(server)
         try:
@@ -65,6 +67,7 @@ class Visitors:
         await self._acls.check(room, server)
         if await self._servers.is_in(room, server):
             return Visitor(server, room, True)
+        check_whole(room)  # it may be inside for all we know
         left_pos = await self._left_pos(room, server)
         if left_pos is None:
             raise _forbidden(server)

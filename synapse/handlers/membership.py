@@ -24,6 +24,7 @@ from synapse.handlers.third_party_joins import ThirdPartyJoins
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.removals import REDACT_EVENTS
 from synapse.rooms.room import Room
+from synapse.rooms.wholeness import Wholeness
 from synapse.rooms.writer import Draft, RoomWriter
 from synapse.storage.stores import members
 from synapse.storage.stores.members import MemberStore
@@ -54,6 +55,7 @@ class Memberships:
         limits: MembershipLimits,
         removals: RemovalRedactions,
         elsewhere: Elsewhere,
+        wholeness: Wholeness,
         config: RoomsConfig,
         *,
         server_name: str,
@@ -71,6 +73,7 @@ class Memberships:
         self._limits = limits
         self._removals = removals
         self._elsewhere = elsewhere
+        self._wholeness = wholeness
         self._config = config
         self._server_name = server_name
 
@@ -117,6 +120,7 @@ class Memberships:
         is_new = current is None or current.membership != Membership.JOIN
         if is_new:
             self._limits.check_join(user_id, room_id)
+            room = await self._wholeness.of(room)
             is_invited = current is not None and current.membership == Membership.INVITE
             if third_party_signed is not None and not is_invited:
                 await self._third_party_joins.exchange(
@@ -467,7 +471,7 @@ class Memberships:
         own = await self._rooms.current(room, EventTypes.MEMBER, requester.user_id)
         if own is None or own.membership != Membership.JOIN:
             raise not_in_room(room_id)
-        return room
+        return await self._wholeness.of(room)
 
     async def _check_guest(self, room: Room) -> None:
         if not admits_guests(await self._rooms.current(room, EventTypes.GUEST_ACCESS)):

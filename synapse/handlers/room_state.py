@@ -6,6 +6,7 @@ Members see the state as it is now; those who have left see it as it was when th
 import msgspec
 import orjson
 
+from synapse.api.constants import EventTypes
 from synapse.api.errors import NotFound
 from synapse.events.event import Event
 from synapse.handlers.auth import Requester
@@ -15,6 +16,7 @@ from synapse.handlers.timelines import Timelines
 from synapse.handlers.visibility import Reader, Visibility
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
+from synapse.rooms.wholeness import Wholeness
 from synapse.storage.stores.members import Membership, MemberStore
 from synapse.storage.stores.rooms import RoomStore
 from synapse.streams.tokens import timeline_token
@@ -47,7 +49,10 @@ class RoomState:
         states: States,
         timelines: Timelines,
         visibility: Visibility,
+        wholeness: Wholeness,
         clock: Clock,
+        *,
+        server_name: str,
     ) -> None:
         self._rooms = rooms
         self._store = store
@@ -55,17 +60,22 @@ class RoomState:
         self._states = states
         self._timelines = timelines
         self._visibility = visibility
+        self._wholeness = wholeness
+        self._domain = ":" + server_name
         self._clock = clock
 
     async def all(self, requester: Requester, room_id: str) -> list[Event]:
-        room, reader = await self._reader(requester, room_id)
+        room, reader = await self._reader_of_members(requester, room_id)
         if reader.leave is not None:
             return await self._states.at_event(room, reader.leave)
         return await self._states.now(room)
 
     async def one(self, requester: Requester, room_id: str, type: str, state_key: str) -> Event:
         """Raises `NotFound` if the room has no such state."""
-        room, reader = await self._reader(requester, room_id)
+        if type == EventTypes.MEMBER and not state_key.endswith(self._domain):
+            room, reader = await self._reader_of_members(requester, room_id)
+        else:
+            room, reader = await self._reader(requester, room_id)
         if reader.leave is None:
             event = await self._rooms.current(room, type, state_key)
         else:
@@ -82,7 +92,7 @@ class RoomState:
 
         At a time of which the reader sees nothing, it is those when that began.
         """
-        room, reader = await self._reader(requester, room_id)
+        room, reader = await self._reader_of_members(requester, room_id)
         state_nid = room.view_nid if reader.leave is None else reader.leave.state_nid
         if at is not None:
             moment = await self._moment(room, reader, at)
@@ -104,7 +114,7 @@ class RoomState:
 
     async def joined_members(self, requester: Requester, room_id: str) -> bytes:
         """The profiles of who is in the room, for who is in it: a JSON object by user id."""
-        room, reader = await self._reader(requester, room_id)
+        room, reader = await self._reader_of_members(requester, room_id)
         if not reader.is_joined:
             raise not_in_room(room_id)
         events = await self._states.members_now(room, [Membership.JOIN])
@@ -121,6 +131,14 @@ class RoomState:
     async def _reader(self, requester: Requester, room_id: str) -> tuple[Room, Reader]:
         room = await room_of_member(self._rooms, room_id)
         reader = await self._visibility.reader(room, requester.user_id, requester.user_nid)
+        return room, reader
+
+    async def _reader_of_members(self, requester: Requester, room_id: str) -> tuple[Room, Reader]:
+        """The same once all members are known. Raises what `Wholeness.of` raises."""
+        room, reader = await self._reader(requester, room_id)
+        if room.is_partial:
+            await self._wholeness.of(room)
+            return await self._reader(requester, room_id)
         return room, reader
 
 

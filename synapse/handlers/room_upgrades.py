@@ -27,6 +27,7 @@ from synapse.handlers.room_presets import new_room_id
 from synapse.handlers.room_succession import RoomSuccession
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import HeadMoved, Room
+from synapse.rooms.wholeness import Wholeness
 from synapse.rooms.writer import Draft, RoomWriter
 from synapse.storage.stores.profiles import ProfileStore
 from synapse.storage.stores.rooms import RoomStore
@@ -49,6 +50,7 @@ class RoomUpgrades:
         states: StateStore,
         profiles: ProfileStore,
         writer: RoomWriter,
+        wholeness: Wholeness,
         succession: RoomSuccession,
         closing: RoomClosing,
         *,
@@ -60,6 +62,7 @@ class RoomUpgrades:
         self._states = states
         self._profiles = profiles
         self._writer = writer
+        self._wholeness = wholeness
         self._succession = succession
         self._closing = closing
         self._limit = limit
@@ -84,7 +87,10 @@ class RoomUpgrades:
         if not version.privileged_creators:
             creators = []
         creators = _checked_creators(requester, creators)
-        await self._check_rights(await room_of_member(self._rooms, room_id), requester.user_id)
+        room = await room_of_member(self._rooms, room_id)
+        await self._check_rights(room, requester.user_id)
+        # Bans are carried over.
+        await self._wholeness.of(room)
         async with self._turns.of(room_id):
             new = await self._replace(requester.user_id, room_id, version, creators)
         await self._closing.replaced(requester.user_id, await self._rooms.get(room_id), new)

@@ -26,6 +26,7 @@ from synapse.storage.database import Database
 from synapse.storage.stores.account_data import AccountDataStore
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.members import MemberRow, Membership, MemberStore
+from synapse.storage.stores.partial_rooms import PartialRoomStore
 from synapse.storage.stores.rooms import RoomStore
 from synapse.storage.stores.states import StateStore
 from synapse.streams.tokens import SyncToken, timeline_token
@@ -68,6 +69,7 @@ class Snapshots:
         account_data: AccountDataStore,
         push_rules: PushRules,
         typing: Typing,
+        partial_rooms: PartialRoomStore,
     ) -> None:
         self._database = database
         self._rooms = rooms
@@ -81,6 +83,7 @@ class Snapshots:
         self._account_data = account_data
         self._push_rules = push_rules
         self._typing = typing
+        self._partial_rooms = partial_rooms
 
     def token(self) -> SyncToken:
         """From where on a stream tells what a snapshot that begins now may lack."""
@@ -132,7 +135,10 @@ class Snapshots:
         if archived:
             shown += [Membership.LEAVE, Membership.BAN]
         rows = await self._members.rooms_of(requester.user_nid, shown)
-        joined = [row for row in rows if row.membership == Membership.JOIN]
+        partial = await self._partial_rooms.all()  # their states can't be shown yet
+        joined = [
+            row for row in rows if row.membership == Membership.JOIN and row.room_nid not in partial
+        ]
         for start in range(0, len(joined), _ROOMS_AT_ONCE):
             some = joined[start : start + _ROOMS_AT_ONCE]
             for snapshot in await self._joined(requester, some, limit, personal):

@@ -23,6 +23,7 @@ from synapse.handlers.visibility import Reader, Visibility
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.history import History
 from synapse.rooms.room import Room
+from synapse.rooms.wholeness import Wholeness
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.relations import RelationStore
 from synapse.streams.tokens import SyncToken, parse_timeline_token, timeline_token, tries_of
@@ -69,6 +70,7 @@ class Timelines:
         relations: RelationStore,
         states: States,
         visibility: Visibility,
+        wholeness: Wholeness,
         ignored: IgnoredUsers,
         history: History,
         past: PastEvents,
@@ -79,6 +81,7 @@ class Timelines:
         self._relations = relations
         self._states = states
         self._visibility = visibility
+        self._wholeness = wholeness
         self._ignored = ignored
         self._history = history
         self._past = past
@@ -141,6 +144,9 @@ class Timelines:
     ) -> Surroundings:
         """An event with up to `wish.limit` events around it, and the state at the last of them."""
         room, reader, event = await self.find(requester, room_id, event_id)
+        if room.is_partial and not wish.lazy_load_members:
+            await self._wholeness.of(room)
+            room, reader, event = await self.find(requester, room_id, event_id)
         wish = wish.ignoring(await self._ignored.of(requester))
         half = wish.limit // 2
         around = await self._around(room, reader, event, wish, half, wish.limit - half)

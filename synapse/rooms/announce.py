@@ -1,7 +1,7 @@
 """Announcing: what was committed becomes visible to the rooms in memory and to who waits."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 from synapse.api.constants import EventTypes
 from synapse.events.event import Event
@@ -78,6 +78,24 @@ class Announcer:
                 room.stood(event)
         assert event.state_key is not None, "member events have a state key"
         self._membership_changed(room_nid, event.state_key, event, position)
+
+    def became_whole(
+        self,
+        room_nid: int,
+        position: int,
+        ours: Iterable[int],
+        changed: Mapping[int, Membership],
+    ) -> None:
+        """Tell of a room that lacked its members: who of ours is in it, and for whom that changed.
+
+        All by their user_nids.
+        """
+        for user_nid, membership in changed.items():
+            self._tell_membership(user_nid, room_nid)
+            self._followers.membership_changed(user_nid, room_nid, membership, position)
+        self._followers.room_moved(room_nid, position)
+        for user_nid in ours:
+            self._followers.user_moved(user_nid, position)
 
     def _keep(self, chunk: Chunk) -> None:
         room = chunk.room

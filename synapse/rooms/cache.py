@@ -128,6 +128,10 @@ class RoomCache:
         room.head, room.pos, room.depth = row.head, row.pos, row.depth
         room.joined, room.invited, room.local_joined = row.joined, row.invited, row.local_joined
         room.view_nid, room.flipped, room.last_nid = row.state_nid, row.flipped, row.last_nid
+        room.whole_since = row.whole_since or 0
+        if row.entrance_nid is not None:
+            nid = row.entrance_nid
+            room.entrance = (await self._events.by_nids([nid]))[nid]
         # One more than is kept tells whether there are more.
         newest = await self._events.before(row.room_nid, row.pos + 1, TAIL_LENGTH + 1)
         room.tail_is_all = len(newest) <= TAIL_LENGTH

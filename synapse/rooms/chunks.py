@@ -79,6 +79,8 @@ class Chunk:
     beginning: "Beginning | None" = None  # of a room that this chunk begins
     # In a room that this server enters: the other servers, with how many members each has.
     servers: Mapping[str, int] | None = None
+    # Of one that it enters without being told of the members: the servers that are in it.
+    partial_servers: Sequence[str] | None = None
 
     @property
     def last(self) -> Event:

@@ -28,6 +28,10 @@ from synapse.storage.stores.states import StateStore
 from synapse.storage.transaction import Transaction
 from synapse.util.clock import Clock
 
+# How many users a server has in a room whose members aren't known: so many that it stays in the
+# room, whoever leaves.
+UNCOUNTED = 2**20
+
 
 @dataclass(frozen=True, slots=True)
 class _NewRoom:
@@ -73,11 +77,19 @@ class Entrances:
             self._rooms.discard(room)
         return room_nid
 
-    async def enter(self, join: Arrival, state: Sequence[Event]) -> None:
+    async def enter(
+        self,
+        join: Arrival,
+        state: Sequence[Event],
+        *,
+        partial_servers: Sequence[str] | None = None,
+    ) -> None:
         """Put a join of ours into a room that this server is not in, on top of its state.
 
-        `state` is in the database, and so is the room. Raises `AuthError` if it forbids the join,
-        and `HeadMoved` if somebody else came first: then look again.
+        `state` is in the database, and so is the room. If it lacks the members, `partial_servers`
+        are said to have some; the others come later (`synapse.rooms.completion`). Raises
+        `AuthError` if it forbids the join, and `HeadMoved` if somebody else came first: then look
+        again.
         """
         filled: StateMap = {event.slot: event for event in state}
         event = join.event
@@ -90,12 +102,16 @@ class Entrances:
             await room.writes.empty()
             if room.lost or room.local_joined:
                 raise HeadMoved(room.room_id)
-            await self._enter(room, join, filled)
+            await self._enter(room, join, filled, partial_servers)
         finally:
             room.turns.release()
 
-    async def _enter(self, room: Room, join: Arrival, state: StateMap) -> None:
+    async def _enter(
+        self, room: Room, join: Arrival, state: StateMap, partial_servers: Sequence[str] | None
+    ) -> None:
         event = join.event
+        if partial_servers is not None:
+            state = {**await self._our_members(room), **state}
         nids = await self._slots.nids(list(state))
         changes, flips = await self._changes(room, state, nids)
         flips.pop(event.slot, None)  # which is the join's, whatever invited to it
@@ -104,12 +120,29 @@ class Entrances:
         fork = Fork(KnownState(room.view_nid, changes), flips, is_told=False)
         chunk.entries.append(Entry(event, join.auth_events, replaced, SILENCE, fork))
         chunk.servers = _settle(room, event, {**state, event.slot: event}, self._domain)
+        if partial_servers is not None:
+            chunk.partial_servers = partial_servers
+            chunk.servers = dict.fromkeys(partial_servers, UNCOUNTED)
+            # Not the truth, but no less than it, and enough to see that there are others.
+            room.joined = max(room.joined, room.local_joined + len(partial_servers))
         chunk.gaps = [(event_id, room.pos) for event_id in event.prev_event_ids()]
         chunk.after = numbers(room)
         self._rooms.busy(room)
         await self._commits.commit(chunk)
         # What it knows of the room is of before.
         self._rooms.discard(room)
+
+    async def _our_members(self, room: Room) -> StateMap:
+        """What was last known of users of ours who were here before, as long as nobody tells."""
+        known = await self._states.at(room.view_nid)
+        slots = await self._slots.slots(known)
+        ours = [
+            known[nid]
+            for nid, (type_, key) in slots.items()
+            if type_ == EventTypes.MEMBER and key.endswith(self._domain)
+        ]
+        events = (await self._events.by_nids(ours)).values()
+        return {e.slot: e for e in events if e.membership != Membership.JOIN}
 
     async def _changes(
         self, room: Room, state: StateMap, nids: dict[Slot, int]

@@ -20,6 +20,7 @@ from synapse.rooms.rows import Rows, Tip, names_in, positions, slots_in
 from synapse.storage.database import Database
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.names import Names
+from synapse.storage.stores.partial_rooms import begin_partial, forget_partial
 from synapse.storage.stores.rooms import move_names
 from synapse.storage.stores.server_notices import add_notices_room
 from synapse.storage.stores.slots import Slots
@@ -87,6 +88,7 @@ class Persister:
         self._insert_aliases(txn, chunks)
         self._move_names(txn, chunks)
         self._add_notices_rooms(txn, chunks)
+        _begin_partial(txn, chunks)
         rows.write(txn)
         txn.after_commit(lambda: self._after_commit(chunks, tips))
 
@@ -239,6 +241,16 @@ class NoticesRoomExists(MatrixError):
 def _touched(chunk: Chunk) -> list[Event]:
     """The events of which memory may say something else than the database, after a chunk."""
     return [entry.event for entry in chunk.entries] + [r.target for r in chunk.redactions]
+
+
+def _begin_partial(txn: Transaction, chunks: list[Chunk]) -> None:
+    """Note which rooms were entered without their members."""
+    for chunk in chunks:
+        if chunk.servers is None:
+            continue
+        forget_partial(txn, chunk.room.nid)
+        if chunk.partial_servers is not None:
+            begin_partial(txn, chunk.room.nid, chunk.last.nid, chunk.partial_servers)
 
 
 def _first_chunks(chunks: list[Chunk]) -> dict[int, Chunk]:

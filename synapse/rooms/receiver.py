@@ -21,6 +21,7 @@ from enum import Enum
 
 import msgspec
 
+from synapse.api.constants import EventTypes
 from synapse.api.errors import MatrixError
 from synapse.events.event import Event, StateMap
 from synapse.events.policy import POLICY_SLOT, policy_of
@@ -30,14 +31,15 @@ from synapse.rooms.asides import Aside, Asides
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.chunks import Chunk, Entry, Redaction, numbers
 from synapse.rooms.commits import Commits
+from synapse.rooms.hearsay import hearsay
 from synapse.rooms.judging import is_hearsay, slots_of_event, why_not
 from synapse.rooms.moves import change_by, moves_of
 from synapse.rooms.noise import SILENCE
 from synapse.rooms.redactions import redaction_of
 from synapse.rooms.removals import Removals
-from synapse.rooms.room import HeadMoved, Room
+from synapse.rooms.room import HeadMoved, Room, Slot
 from synapse.rooms.sender_redactions import SenderRedactions
-from synapse.rooms.standing import Standings
+from synapse.rooms.standing import Standings, UnknownState
 from synapse.rooms.writer import Draft, Weigh
 from synapse.storage.errors import ConstraintViolated
 from synapse.storage.stores.early_redactions import EarlyRedactions
@@ -176,8 +178,8 @@ class Receiver:
         tips = {tip.event_id for tip in room.tips}
         is_next = known is None and arrival.before is None and arrival.objection is None
         if is_next and tips == set(event.prev_event_ids()):
-            state = await self._rooms.state(room, slots_of_event(event))
-            if why_not(arrival, state) is None:
+            state = await self._rooms.state(room, _slots_for(room, arrival))
+            if why_not(arrival, state) is None and not self._hearsay(room, arrival, state):
                 await self._append(visit, arrival, state)
                 return
         # Its standing is asked of the database, and what follows stands on it.
@@ -219,11 +221,22 @@ class Receiver:
         if outlier is not None:
             # A copy: who reads the outlier before the commit must not find its place on it.
             event = msgspec.structs.replace(outlier)
-        before = arrival.before
+        before, is_provisional = arrival.before, False
         if before is None:
-            before = await self._standings.state_before(room, event.prev_event_ids())
-        slots = slots_of_event(event)
+            try:
+                before = await self._standings.state_before(room, event.prev_event_ids())
+            except UnknownState:
+                if not room.is_partial:
+                    raise
+                is_provisional = True
+                before = await self._standings.provisional(room, event.prev_event_ids())
+        slots = _slots_for(room, arrival)
         state = await self._standings.events_of(before, slots)
+        current = await self._rooms.state(room, slots)
+        if told := self._hearsay(room, arrival, state):
+            before = await self._standings.with_events(before, told)
+            state |= told
+        current |= self._hearsay(room, arrival, current)
         if error := why_not(arrival, state):
             if is_hearsay(arrival, state):
                 logger.info("%s is forbidden by what %s tells: %s", event, arrival.told_by, error)
@@ -231,7 +244,7 @@ class Receiver:
                 return
             await self._refuse(visit, arrival, before, Verdict.REJECTED, error)
             return
-        error = why_not(arrival, await self._rooms.state(room, slots))
+        error = why_not(arrival, current)
         if objection := error or arrival.objection:
             await self._refuse(visit, arrival, before, Verdict.SOFT_FAILED, objection)
             return
@@ -256,9 +269,17 @@ class Receiver:
             )
         )
         missing = await self._missing(event) if arrival.before is not None else []
-        room.append_beside(event, tips, changes, has_gap=bool(missing))
+        # What is missing below a provisional event is noted when the room is whole.
+        has_gap = bool(missing) or is_provisional
+        room.append_beside(event, tips, changes, has_gap=has_gap)
         visit.chunk.gaps += [(event_id, room.pos) for event_id in missing]
         visit.pending[event.event_id] = Verdict.ACCEPTED
+
+    def _hearsay(self, room: Room, arrival: Arrival, state: StateMap) -> StateMap:
+        """The members that an event cites and that a state doesn't know, where that may be."""
+        if not room.is_partial:
+            return {}
+        return hearsay(state, arrival.auth_events, self._standings.is_ours)
 
     async def _missing(self, event: Event) -> list[str]:
         """Those of the `prev_events` that have no place in the timeline."""
@@ -340,6 +361,14 @@ class _Visit:
         self._verdicts.update(self.pending)
         self.pending.clear()
         self.chunk = Chunk(self.room, self.room.head, numbers(self.room))
+
+
+def _slots_for(room: Room, arrival: Arrival) -> list[Slot]:
+    """The slots by which an event is judged, and those of the members that it cites."""
+    slots = slots_of_event(arrival.event)
+    if room.is_partial:
+        slots += [auth.slot for auth in arrival.auth_events if auth.type == EventTypes.MEMBER]
+    return list(dict.fromkeys(slots))
 
 
 def _as_draft(event: Event) -> Draft:

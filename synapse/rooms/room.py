@@ -63,6 +63,10 @@ class Room:
         self.joined = 0
         self.invited = 0
         self.local_joined = 0
+        # Our join, as long as this server doesn't know all members (`synapse.rooms.completion`).
+        self.entrance: Event | None = None
+        # When it knew all, if it didn't before: a position in the stream.
+        self.whole_since = 0
         # Snapshot of the room's state after its newest committed event.
         self.view_nid = 0
         # When state resolution last gave a slot to another event: a position in the stream.
@@ -87,6 +91,11 @@ class Room:
         self._state: dict[Slot, Event | None] = {}
         self._members: Cache[str, tuple[Event | None]] = Cache(_MEMBERS_KEPT)
         self._pending: dict[Slot, Event] = {}
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether this server doesn't know all members yet, nor who is none."""
+        return self.entrance is not None
 
     # The current state, as far as it is known.
 
@@ -259,6 +268,12 @@ def head_after(event: Event) -> int:
     took that one's number.
     """
     digest = hashlib.blake2b(event.event_id.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1 or 1
+
+
+def head_of_whole(head: int) -> int:
+    """The same for a room that has become whole: who knows it as it was has to look again."""
+    digest = hashlib.blake2b(f"whole {head}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1 or 1
 
 

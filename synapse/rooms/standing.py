@@ -70,17 +70,43 @@ class Standings:
         return [tip for _, _, tip in ranked[:MAX_PREV_EVENTS]]
 
     async def state_before(self, room: Room, prev_event_ids: Sequence[str]) -> KnownState:
-        """The state that an event with these `prev_events` stands on. Raises `UnknownState`."""
+        """The state that an event with these `prev_events` stands on. Raises `UnknownState`.
+
+        In a room that lacks its members, all states are to lack the same ones. Of what stands on
+        the history before our join more may be known, but it is as unknown here: see `provisional`.
+        """
+        entrance = room.entrance
+        if entrance is not None and stands_beside(entrance, prev_event_ids):
+            return await self._before_entrance(entrance)
         found = await self._events.in_room(room.room_id, prev_event_ids)
         unknown = [
             event_id
             for event_id in prev_event_ids
-            if event_id not in found or not found[event_id].state_nid
+            if event_id not in found
+            or not found[event_id].state_nid
+            or _is_below(found[event_id], entrance)
         ]
         if unknown or not found:
             raise UnknownState(unknown)
         state_nids = sorted({event.state_nid for event in found.values()})
         return await self._forks.resolve(room.version, [KnownState(nid, {}) for nid in state_nids])
+
+    async def provisional(self, room: Room, prev_event_ids: Sequence[str]) -> KnownState:
+        """What stands in for the state before an event until a partial room is whole.
+
+        What the event stands on and we don't have is taken for the history before our join.
+        """
+        entrance = room.entrance
+        assert entrance is not None, "only partial rooms make do with that"
+        found = (await self._events.get_many(prev_event_ids)).values()
+        nids = {e.state_nid for e in found if e.state_nid and not _is_below(e, entrance)}
+        states = [KnownState(nid, {}) for nid in sorted(nids)]
+        states.append(await self._before_entrance(entrance))
+        return await self._forks.resolve(room.version, states)
+
+    async def _before_entrance(self, entrance: Event) -> KnownState:
+        nids = await self._slots.nids([entrance.slot])
+        return KnownState(entrance.state_nid, {nids[entrance.slot]: entrance.replaces_nid})
 
     async def events_of(self, state: KnownState, slots: Sequence[Slot]) -> StateMap:
         """What fills some slots of a state."""
@@ -89,6 +115,11 @@ class Standings:
         found |= {nid: event for nid, event in state.changes.items() if nid in nids.values()}
         events = await self._events.by_nids([nid for nid in found.values() if nid])
         return {event.slot: event for event in events.values()}
+
+    async def with_events(self, state: KnownState, events: StateMap) -> KnownState:
+        """A state in which these events fill their slots."""
+        nids = await self._slots.nids(list(events))
+        return state.with_changes({nids[slot]: event.nid for slot, event in events.items()})
 
     async def tips_with(self, room: Room, event: Event) -> list[Event]:
         """The ends of the graph once an event is in it. It may be none itself, if it comes late."""
@@ -161,3 +192,17 @@ class Standings:
             )
             for (_, user_id), winner in members.items()
         ]
+
+
+def stands_beside(entrance: Event, prev_event_ids: Sequence[str]) -> bool:
+    """Whether an event stands on just what our join stands on, whose state is known."""
+    return set(prev_event_ids) == set(entrance.prev_event_ids())
+
+
+def _is_below(event: Event, entrance: Event | None) -> bool:
+    """Whether an event is of the history before our join."""
+    if entrance is None or entrance.pos is None:
+        return False
+    if event.pos is None:
+        return event.nid < entrance.nid
+    return event.pos < entrance.pos

@@ -45,6 +45,7 @@ class InviteTests(InviteTestCase):
                 event = await self.invite_event(room_id)
                 self.assertEqual(set(event["signatures"]), {ONE, TWO})
                 await self.join("bob", room_id)
+                await self.servers[TWO].background.finish()
                 self.assertEqual(
                     await self.state_ids(ONE, room_id), await self.state_ids(TWO, room_id)
                 )
@@ -279,6 +280,7 @@ class KnockTests(InviteTestCase):
                 self.assertEqual(await self.membership(ONE, room_id, self.user("bob")), "knock")
                 await self.invite(room_id)
                 await self.join("bob", room_id)
+                await self.servers[TWO].background.finish()
                 self.assertEqual(
                     await self.state_ids(ONE, room_id), await self.state_ids(TWO, room_id)
                 )

@@ -22,6 +22,7 @@ class JoinTests(SharedRoomTestCase):
             with self.subTest(version=version):
                 room_id = await self.create(room_version=version, name="Shared")
                 await self.join("bob", room_id, ONE)
+                await self.servers[TWO].background.finish()
                 for server in (ONE, TWO):
                     room = await self.room(server, room_id)
                     self.assertEqual((room.joined, room.local_joined), (2, 1))
@@ -79,6 +80,7 @@ class JoinTests(SharedRoomTestCase):
                     "alice", "PUT", path(room_id, "/state/m.room.topic"), {"topic": "news"}
                 )
                 await self.join("bob", room_id, ONE)
+                await self.servers[TWO].background.finish()
                 self.assertEqual(
                     await self.state_ids(ONE, room_id), await self.state_ids(TWO, room_id)
                 )

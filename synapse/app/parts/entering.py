@@ -111,6 +111,7 @@ class Entering:
             membership_limits,
             removals,
             elsewhere,
+            rooms.wholeness,
             config.rooms,
             server_name=server_name,
         )
@@ -140,6 +141,7 @@ class Entering:
             stores.states,
             stores.profiles,
             rooms.writer,
+            rooms.wholeness,
             succession,
             RoomClosing(
                 rooms.cache,

@@ -13,6 +13,7 @@ from synapse.config.homeserver import HomeserverConfig
 from synapse.crypto.signing import SigningKey
 from synapse.federation.backoff import Backoffs
 from synapse.federation.candidates import Candidates
+from synapse.federation.completions import Completions
 from synapse.federation.destinations import Destinations
 from synapse.federation.edus import Edus, Keep, TakeUp
 from synapse.federation.floods import Floods
@@ -131,6 +132,16 @@ class Federation:
             self.backoffs,
             self.traffic,
         )
+        self.told_rooms = ToldRooms(
+            rooms.cache,
+            stores.events,
+            self.pdus,
+            self.outliers,
+            rooms.entrances,
+            clock,
+            server_name=server_name,
+        )
+        self.completions = self._completions(rooms, clock, background)
         self.remote_rooms = self._remote_rooms(
             self.urgent_transport, clock, stores, rooms, keys, server_name, key
         )
@@ -167,6 +178,20 @@ class Federation:
             DestinationLists(database), self.backoffs, self.sending.sender
         )
 
+    def _completions(self, rooms: Rooms, clock: Clock, background: Background) -> Completions:
+        """The members of rooms that were entered without them."""
+        return Completions(
+            rooms.cache,
+            rooms.partial_store,
+            rooms.completion,
+            rooms.wholeness,
+            self.transport,
+            self.told_rooms,
+            self.graph,
+            background,
+            clock,
+        )
+
     def _remote_rooms(
         self,
         transport: Transport,
@@ -183,14 +208,17 @@ class Federation:
             stores.untold_leaves, rooms.cache, stores.names, rooms.writer, handshakes, clock
         )
         candidates = Candidates(rooms.cache, rooms.doorstep, stores.names, server_name=server_name)
-        told_rooms = ToldRooms(
+        joins = RemoteJoins(
             rooms.cache,
+            handshakes,
+            candidates,
+            self.told_rooms,
+            self.inbound,
             stores.events,
-            self.pdus,
-            self.outliers,
-            rooms.entrances,
             clock,
             server_name=server_name,
+            bring_up_to_date=self.sending.sender.bring_up_to_date,
+            entered=self.completions.begin,
         )
         invites = SentInvites(
             self.patient_transport,
@@ -203,17 +231,7 @@ class Federation:
         )
         return RemoteRooms(
             transport,
-            RemoteJoins(
-                rooms.cache,
-                handshakes,
-                candidates,
-                told_rooms,
-                self.inbound,
-                stores.events,
-                clock,
-                server_name=server_name,
-                bring_up_to_date=self.sending.sender.bring_up_to_date,
-            ),
+            joins,
             invites,
             handshakes,
             candidates,

@@ -93,6 +93,7 @@ class FederationSending:
             server_name=server_name,
         )
         rooms.announcer.listen_to_members(arrivals.member_moved)
+        rooms.completion.listen(distributor.recounted)
         typing = TypingSending(
             sender, distributor, rooms.cache, clock, background, server_name=server_name
         )

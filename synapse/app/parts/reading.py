@@ -38,6 +38,7 @@ class Reading:
             stores.relations,
             rooms.states,
             rooms.visibility,
+            rooms.wholeness,
             streams.ignored_users,
             rooms.history,
             asking.past,
@@ -53,7 +54,9 @@ class Reading:
             rooms.states,
             self.timelines,
             rooms.visibility,
+            rooms.wholeness,
             clock,
+            server_name=config.server.server_name,
         )
         thread_views = ThreadViews(stores.relations, stores.events, rooms.visibility)
         self.relations = Relations(

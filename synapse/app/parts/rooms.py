@@ -20,6 +20,7 @@ from synapse.rooms.announce import Announcer
 from synapse.rooms.asides import Asides
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.commits import Commits
+from synapse.rooms.completion import Completion
 from synapse.rooms.doorstep import Doorstep
 from synapse.rooms.entrances import Entrances
 from synapse.rooms.fork_merging import ForkMerging, MergingRules
@@ -31,11 +32,13 @@ from synapse.rooms.removals import Removals
 from synapse.rooms.sender_redactions import SenderRedactions
 from synapse.rooms.standing import Standings
 from synapse.rooms.txns import Transactions
+from synapse.rooms.wholeness import Wholeness
 from synapse.rooms.writer import RoomWriter
 from synapse.storage.database import Database
 from synapse.storage.stores.early_redactions import EarlyRedactions
 from synapse.storage.stores.forks import ForkStore
 from synapse.storage.stores.gaps import GapStore
+from synapse.storage.stores.partial_rooms import PartialRoomStore
 from synapse.storage.stores.purging import PurgeStore
 from synapse.storage.stores.push_rules import PushRuleStore
 from synapse.storage.stores.room_servers import RoomServerStore
@@ -89,12 +92,13 @@ class Rooms:
             committed=announcer.committed,
         )
         commits = Commits(self.cache, self.persister)
+        forks = ForkStore(database)
         self.standings = Standings(
             self.cache,
             stores.events,
             stores.states,
             stores.slots,
-            ForkStore(database),
+            forks,
             GapStore(database),
             server_name=server_name,
         )
@@ -153,6 +157,23 @@ class Rooms:
             commits,
             clock,
             server_name=server_name,
+        )
+        self.partial_store = PartialRoomStore(database)
+        self.wholeness = Wholeness(self.cache, clock)
+        self.completion = Completion(
+            database,
+            self.cache,
+            self.partial_store,
+            stores.events,
+            stores.states,
+            stores.names,
+            stores.slots,
+            forks,
+            announcer,
+            self.wholeness,
+            clock,
+            server_name=server_name,
+            forget=stores.search_feed.forget,
         )
         self.history = History(database, stores.names, stores.events, self.cache)
         self.transactions = Transactions(stores.events)

@@ -72,6 +72,7 @@ class Syncing:
             presence,
             device_keys.in_sync,
             streams.to_device,
+            rooms.partial_store,
             clock,
             excluded_rooms=config.rooms.exclude_rooms_from_sync,
         )
@@ -88,6 +89,7 @@ class Syncing:
             streams.account_data_store,
             settings.push_rules,
             streams.typing,
+            rooms.partial_store,
         )
         self.event_stream = EventStream(
             database,

@@ -155,6 +155,11 @@ class Distributor:
             self._is_running = True
             self._background.spawn("distribute events to other servers", self._run())
 
+    def recounted(self, room_nid: int) -> None:
+        """Which servers are in a room is to be read anew."""
+        self._audiences.pop(room_nid)
+        self._overtake(room_nid)
+
     async def servers(self, room_nid: int) -> list[str]:
         """The servers that are in a room now."""
         await self._load({room_nid})

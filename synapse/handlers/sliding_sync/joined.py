@@ -142,6 +142,8 @@ class JoinedViews:
             part["expanded_timeline"] = part["unstable_expanded_timeline"] = True
         if state:
             part["required_state"] = [orjson.Fragment(self.render(event)) for event in state]
+        if sent.upto < room.whole_since <= moment.upto:
+            part |= _counts(room)
         if changes or delta.emptied:
             part |= await self._renaming(room, requester.user_id, changes, delta.emptied)
         known = limit if delta.limited or timeline is not None else max(limit, sent.timeline_limit)
@@ -237,6 +239,8 @@ def _facts(item: Wanted, room: Room, unread: Count, upto: int) -> dict[str, Any]
 
 
 def _counts(room: Room) -> dict[str, int]:
+    if room.is_partial:
+        return {}  # they are told when they are known
     return {"joined_count": room.joined, "invited_count": room.invited}
 
 

@@ -42,6 +42,7 @@ class Entry:
     room_id: str
     activity: int  # the room's last event, or for a room the user isn't in, their last of it
     is_shown: bool  # also to clients that were never told of it
+    is_partial: bool = False  # not all of its members are known yet
     facts: Facts | None = None
     # An invite that the user doesn't want to see; `row` is what was before it, if anything was.
     unwanted: MemberRow | None = None
@@ -177,6 +178,7 @@ class RoomLists:
             if entry is None or not entry.is_joined:
                 continue
             room = await self._rooms.get_by_nid(room_nid)
+            entry.is_partial = room.is_partial
             if room.last_nid > entry.activity:
                 moved.append((room.last_nid, entry, room))
         for newest, entry, room in sorted(moved, key=lambda item: item[0]):
@@ -196,7 +198,7 @@ def _entry(overview: MemberOverview) -> Entry:
         is_shown = not overview.is_first
     is_joined = row.membership == Membership.JOIN
     activity = overview.last_nid if is_joined else overview.changed
-    return Entry(row, overview.room_id, activity, is_shown)
+    return Entry(row, overview.room_id, activity, is_shown, overview.is_partial)
 
 
 def _keeps_facts(room: Room, since: int) -> bool:

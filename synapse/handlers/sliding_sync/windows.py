@@ -49,7 +49,9 @@ class WindowFinder:
         # First, since they are what people look at.
         for room_id, room_config in request.subscriptions.items():
             entry = rooms.named(room_id)
-            if entry is not None and (entry.is_shown or entry.row.membership == Membership.LEAVE):
+            if entry is None or _is_too_early(entry, room_config):
+                continue
+            if entry.is_shown or entry.row.membership == Membership.LEAVE:
                 windows.add(entry.row.room_nid, room_config)
         if any(config.filters.needs_facts for config in request.lists.values()):
             await self._learn_facts(rooms)
@@ -101,10 +103,17 @@ def _window(
             continue
         if not _matches(entry, rooms, config.filters, children):
             continue
+        if _is_too_early(entry, config.room):
+            continue
         if config.ranges is None or any(low <= count <= high for low, high in config.ranges):
             chosen.append(entry.row.room_nid)
         count += 1
     return count, chosen
+
+
+def _is_too_early(entry: Entry, config: RoomConfig) -> bool:
+    """Whether all members are wanted of a room of which they are not known yet."""
+    return entry.is_partial and entry.is_joined and config.required.all_members
 
 
 def _matches(

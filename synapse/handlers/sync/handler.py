@@ -17,6 +17,7 @@ from synapse.rooms.cache import RoomCache
 from synapse.storage.database import Database
 from synapse.storage.stores.account_data import AccountDataStore
 from synapse.storage.stores.members import MemberRow, Membership, MemberStore
+from synapse.storage.stores.partial_rooms import PartialRoomStore
 from synapse.storage.stores.rooms import RoomStore
 from synapse.streams.followers import Follower, Followers
 from synapse.streams.tokens import SyncToken
@@ -103,6 +104,7 @@ class Sync:
         presence: PresenceInSync,
         encryption: EncryptionInSync,
         to_device: ToDevice,
+        partial_rooms: PartialRoomStore,
         clock: Clock,
         *,
         excluded_rooms: tuple[str, ...] = (),
@@ -121,6 +123,7 @@ class Sync:
         self._presence = presence
         self._encryption = encryption
         self._to_device = to_device
+        self._partial_rooms = partial_rooms
         self._clock = clock
         self._excluded_rooms = frozenset(excluded_rooms)
 
@@ -303,10 +306,31 @@ class Sync:
             for row in before.values()
             if row is not None and (row.since > told_until or row.membership in shown)
         ]
+        if not request.filter.room.lazy_members:
+            rows = await self._whole_only(rows, user_nid, since, whole)
         await breaks.take()
         ids = await self._room_store.ids([row.room_nid for row in rows])
         await breaks.take()
         return [row for row in rows if self._is_wanted(request, ids[row.room_nid])]
+
+    async def _whole_only(
+        self, rows: list[MemberRow], user_nid: int, since: int, whole: bool
+    ) -> list[MemberRow]:
+        """For a client that wants all members: the rooms of which all are known.
+
+        Those that have become so since are new to it.
+        """
+        partial = await self._partial_rooms.all()
+        rows = [r for r in rows if r.room_nid not in partial or r.membership != Membership.JOIN]
+        if whole:
+            return rows
+        seen = {row.room_nid for row in rows if row.since > since}
+        completed = await self._partial_rooms.completed_since(user_nid, since)
+        for room_nid in completed.keys() - seen:
+            row = await self._members.get(user_nid, room_nid)
+            if row is not None and not row.forgotten:
+                rows.append(row._replace(since=completed[room_nid]))
+        return rows
 
     async def _add_elsewhere(
         self,
@@ -350,6 +374,9 @@ class Sync:
                 continue
             room = await self._rooms.get_by_nid(room_nid)
             if not self._is_wanted(request, room.room_id):
+                continue
+            is_whole = not room.is_partial and room.whole_since <= upto
+            if not is_whole and not request.filter.room.lazy_members:
                 continue
             news = await self._joined.news(room, request, since, upto, personal)
             if news:

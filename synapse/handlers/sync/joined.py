@@ -74,7 +74,10 @@ class JoinedRooms:
             )
         own = await self._timelines.own([delta], requester)
         timeline = self._timelines.render(delta, wish.room, own)
-        is_still = not (timeline or delta.state or delta.limited or delta.naming_changed)
+        # How many members it has is told when they are known.
+        is_counted = since < room.whole_since <= upto
+        naming_changed = delta.naming_changed or is_counted
+        is_still = not (timeline or delta.state or delta.limited or naming_changed)
         if (
             is_still
             and not (account_data or ephemeral)
@@ -86,7 +89,7 @@ class JoinedRooms:
         )
         summary, state = b"", delta.state
         heroes: list[str] = []
-        if delta.naming_changed:
+        if naming_changed and not room.is_partial:
             if await self._has_no_name(room):
                 named = await self._members.heroes([room.nid], requester.user_id)
                 heroes = named.get(room.nid, [])
@@ -152,6 +155,9 @@ class JoinedRooms:
             row, (delta, heroes) = rows[room_nid], deltas[room_nid]
             if wish.room.lazy_members:
                 self._tell(request, upto, room_nid, delta, is_whole=True)
+            summary = b""
+            if row.entrance_nid is None:
+                summary = _summary(row.joined, row.invited, heroes)
             parts.append(
                 _room(
                     row.room_id,
@@ -159,7 +165,7 @@ class JoinedRooms:
                     delta,
                     self._timelines.render(delta, wish.room, own),
                     delta.state,
-                    _summary(row.joined, row.invited, heroes) + unread[room_nid],
+                    summary + unread[room_nid],
                     ephemeral.get(room_nid, []),
                     personal.of_room(room_nid, row.room_id, wish),
                 )

@@ -50,6 +50,7 @@ class MemberOverview(NamedTuple):
     last_nid: int  # the room's last event
     sender_nid: int  # of the member event; 0: there is none
     is_first: bool  # the user had no member event before
+    is_partial: bool  # not all of the room's members are known yet
 
     @property
     def changed(self) -> int:
@@ -101,9 +102,11 @@ _CHANGED = f"""
 """
 _OVERVIEW = f"""
     SELECT changed.room_nid, changed.user_nid, changed.membership, changed.event_nid,
-        changed.since, changed.forgotten, r.room_id, r.last_nid, e.sender_nid, e.replaces
+        changed.since, changed.forgotten, r.room_id, r.last_nid, e.sender_nid, e.replaces,
+        p.room_nid
     FROM ({_CHANGED}) changed JOIN rooms r ON r.room_nid = changed.room_nid
     LEFT JOIN events e ON e.event_nid = changed.event_nid
+    LEFT JOIN partial_rooms p ON p.room_nid = changed.room_nid AND p.completed = 0
 """
 _GUESTS = """
     SELECT u.name FROM members m JOIN users u ON u.user_nid = m.user_nid
@@ -190,7 +193,14 @@ class MemberStore:
         else:
             rows = await self._database.scan(lambda reader: reader.fetch(_OVERVIEW, *params))
         return [
-            MemberOverview(MemberRow(*row[:6]), row[6], row[7], row[8] or 0, row[9] is None)
+            MemberOverview(
+                MemberRow(*row[:6]),
+                row[6],
+                row[7],
+                row[8] or 0,
+                row[9] is None,
+                row[10] is not None,
+            )
             for row in rows
         ]
 

@@ -25,6 +25,8 @@ class RoomRow(NamedTuple):
     local_joined: int
     published: bool
     flipped: int
+    entrance_nid: int | None  # our join, if the members are not all known yet
+    whole_since: int | None  # when they were, in a room that was entered without them
 
 
 class PublishedRoom(NamedTuple):
@@ -39,7 +41,11 @@ class PublishedRoom(NamedTuple):
 
 _COLUMNS = (
     "room_nid, room_id, version, head, pos, depth, last_nid, tips, state_nid,"
-    " joined, invited, local_joined, published, flipped"
+    " joined, invited, local_joined, published, flipped,"
+    " (SELECT p.join_nid FROM partial_rooms p"
+    " WHERE p.room_nid = rooms.room_nid AND p.completed = 0),"
+    " (SELECT p.completed FROM partial_rooms p"
+    " WHERE p.room_nid = rooms.room_nid AND p.completed > 0)"
 )
 
 

@@ -193,6 +193,14 @@ class StateStore:
     async def _chain(self, state_nid: int) -> list["Link"]:
         return _links(await self._database.fetch(_CHAIN, state_nid))
 
+    async def whole(self, state_nid: int) -> dict[int, int]:
+        """The same for a snapshot that may be large, unpacked in a reader's thread."""
+
+        def read(reader: Reader) -> dict[int, int]:
+            return state_from(layer.delta for layer in read_layers(reader, state_nid, {}))
+
+        return await self._database.scan(read)
+
     # Writing.
 
     def chain(self, txn: Transaction, state_nid: int) -> list["Link"]:
@@ -219,6 +227,24 @@ class StateStore:
         return state_nid
 
 
+def insert_state(
+    txn: Transaction, room_nid: int, state_nid: int, row: tuple[int, int, int, bytes]
+) -> None:
+    """Write a row that `next_link` made."""
+    _, change, base_nid, delta = row
+    txn.execute(_INSERT, state_nid, room_nid, change, base_nid, delta)
+
+
+def add_whole(txn: Transaction, room_nid: int, state_nid: int, state: Mapping[int, int]) -> None:
+    """Write a snapshot that is large, and on which others are to stand."""
+    txn.execute(_INSERT, state_nid, room_nid, _WHOLE, 0, pack(state))
+
+
+def link_on_whole(whole_nid: int) -> "Link":
+    """The row of such a snapshot, for what is written on it: that doesn't repeat it."""
+    return Link(whole_nid, _WHOLE, {})
+
+
 class Link(NamedTuple):
     """One row of the chain of deltas that leads to a snapshot."""
 
@@ -226,6 +252,10 @@ class Link(NamedTuple):
     change: int
     delta: dict[int, int]
 
+
+# A whole state is numbered as if so many changes had led to it: the rows that follow are deltas
+# from it (`synapse.state.packing`), and none of them holds it again.
+_WHOLE = 32**3
 
 _INSERT = """
     INSERT INTO states (state_nid, room_nid, change, base_nid, delta) VALUES (?, ?, ?, ?, ?)"""

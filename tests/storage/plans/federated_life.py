@@ -1,8 +1,10 @@
 """What other servers do to rooms in the life of a server."""
 
 from synapse.api.room_versions import ROOM_VERSIONS
+from synapse.events.event import Event
 from synapse.rooms.asides import Aside
 from synapse.rooms.history import HistoryPage
+from synapse.storage.stores.forks import KnownState
 from synapse.storage.stores.staging import NewlyStaged, StagingStore
 from tests.rest.remote import MOD, ROB, RemoteRoom
 from tests.rest.rooms import V3
@@ -16,6 +18,7 @@ class FederatedLifeTestCase(KeyLifeTestCase):
         await self._meet_forks()
         await self._stand_before_rooms()
         await self._enter_a_room()
+        await self._enter_a_room_without_its_members()
         await self._stage()
 
     async def _meet_forks(self) -> None:
@@ -90,6 +93,39 @@ class FederatedLifeTestCase(KeyLifeTestCase):
         (old,) = (await server.stores.events.get_many([before.event_id])).values()
         await server.rooms.history.place(HistoryPage(nid, gap[0], [old], ["$missing"], ["$lost"]))
         await self.messages(self.alice, model.room_id)
+
+    async def _enter_a_room_without_its_members(self) -> None:
+        server, model = self.server, Elsewhere.begin(ROOM_VERSIONS["10"], MOD)
+        rooms = server.rooms
+        nid = await rooms.entrances.open(model.room_id, model.version)
+        events = {e.event_id: model.arrival(e).event for e in model.events.values()}
+        asides = [Aside(e, [events[a] for a in e.auth_event_ids()]) for e in events.values()]
+        await rooms.asides.keep(nid, asides)
+        state = [events[event.event_id] for event in model.state()]
+        join = await RemoteRoom.arrival_of(server, model, model.join(ALICE))
+        others = [event for event in state if event.type != "m.room.member"]
+        await rooms.entrances.enter(join, others, partial_servers=["elsewhere"])
+        remote = RemoteRoom(model.room_id, model)
+        await remote.deliver(server, model.say(MOD, "hello"))
+        await remote.deliver(server, model.must_send("m.room.topic", MOD, {"topic": "t"}, ""))
+        model.say(MOD, "lost")
+        await remote.deliver(server, model.say(MOD, "found"))
+        room = await rooms.cache.get(model.room_id)
+        await rooms.servers.all(room)
+        await self.sync(self.alice)
+        since = (await self.sync(self.alice))["next_batch"]
+        known = await rooms.partial_store.get(nid)
+        assert known is not None
+        members = [event for event in state if event.type == "m.room.member"]
+        await rooms.completion.keep_members(room, members)
+
+        async def tell(event: Event) -> KnownState:
+            return KnownState(room.view_nid, {})
+
+        await rooms.completion.complete(model.room_id, tell)
+        await self.sync(self.alice, since=since)
+        await rooms.partial_store.drop(known)
+        assert (await rooms.cache.get(model.room_id)).whole_since
 
     async def _stage(self) -> None:
         """What came in a transaction and has to wait."""

@@ -107,6 +107,11 @@ _ALLOWED = (
         "when the last user of ours leaves a room; in a reader's thread",
     ),
     Allowed(
+        "SELECT user_nid, event_nid FROM members WHERE room_nid = ?",
+        {"members"},
+        "a room becomes whole, once; in a reader's thread",
+    ),
+    Allowed(
         "SELECT count(*) FROM members WHERE room_nid = ? AND membership = 1",
         {"members"},
         "who is in a room, when it opens or closes to everybody",
