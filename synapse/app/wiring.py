@@ -17,6 +17,7 @@ from synapse.app.parts.discovery import Discovery
 from synapse.app.parts.encryption import Encryption
 from synapse.app.parts.entering import Entering
 from synapse.app.parts.federation import Federation
+from synapse.app.parts.ground import Ground
 from synapse.app.parts.hosting import Hosting
 from synapse.app.parts.keys import Keys
 from synapse.app.parts.notices import server_notices
@@ -67,102 +68,60 @@ class Server:
         self.clock = clock
         self.outbound = outbound
         self.background = background = Background()
+        ground = Ground(config, database, clock, background, key)
         # What is remembered, by domain.
-        self.stores = stores = Stores(config, database, clock)
+        self.stores = stores = Stores(ground)
         # Who waits for what: followers, typing, presence, receipts, account data.
-        self.streams = streams = Streams(config, database, clock, background, stores)
+        self.streams = streams = Streams(ground, stores)
         if transport is None:
             transport = Unconnected() if outbound is None else outbound.federation
         # The rooms in memory: writing events, and who hears and sees them.
-        self.rooms = rooms = Rooms(
-            config, database, clock, key, background, stores, streams, transport
-        )
+        self.rooms = rooms = Rooms(ground, stores, streams, transport)
         # Keys of our users' devices, by which they encrypt for each other.
-        self.device_keys = device_keys = DeviceKeys(database, stores, streams, rooms)
+        self.device_keys = device_keys = DeviceKeys(ground, stores, streams, rooms)
         # Keys of homeservers: ours, others', and whether these signed what they say.
-        self.keys = keys = Keys(config, database, clock, transport, [key, *other_keys], notary_keys)
+        self.keys = keys = Keys(ground, transport, [key, *other_keys], notary_keys)
         # Other homeservers: what they tell us, and what we ask them.
         self.federation = federation = Federation(
-            config,
-            database,
-            clock,
-            background,
-            transport,
-            stores,
-            streams,
-            rooms,
-            device_keys,
-            keys,
-            key,
+            ground, transport, stores, streams, rooms, device_keys, keys
         )
         # What our users want of other servers: history, profiles, aliases, spaces.
-        asking = Asking(clock, background, transport, stores, rooms, federation)
+        asking = Asking(ground, transport, stores, rooms, federation)
         # Who is it? Tokens, passwords, sessions.
-        self.access = access = Access(config, database, clock, background, workers, stores)
+        self.access = access = Access(ground, workers, stores)
         # Publishing keys, and asking for those of others.
-        self.encryption = Encryption(
-            config, database, stores, streams, device_keys, federation, access
-        )
+        self.encryption = Encryption(ground, stores, streams, device_keys, federation, access)
         # The doors of rooms: creation, aliases, joining and leaving, upgrades.
         self.entering = entering = Entering(
-            config,
-            clock,
-            background,
-            stores,
-            streams,
-            rooms,
-            access,
-            asking,
-            outbound,
-            self.federation.remote_rooms,
+            ground, stores, streams, rooms, access, asking, outbound, federation.remote_rooms
         )
         # The same doors for other servers: their users come to us, ours are invited by theirs.
-        self.hosting = Hosting(
-            config, database, clock, stores, rooms, self.federation, access, entering
-        )
+        self.hosting = Hosting(ground, stores, rooms, federation, access, entering)
         # Messages and state events, now or later.
-        self.sending = Sending(
-            config, database, clock, background, stores, streams, rooms, entering
-        )
+        self.sending = Sending(ground, stores, streams, rooms, entering)
         # Messages from device to device.
-        self.device_messages = device_messages(config, clock, stores, streams, federation)
+        self.device_messages = device_messages(ground, stores, streams, federation)
         # What the server itself tells its users.
-        self.server_notices = server_notices(
-            config, clock, stores, streams, rooms, access, entering
-        )
+        self.server_notices = server_notices(ground, stores, streams, rooms, access, entering)
         # Timelines, state, relations, and how events look to a client.
-        self.reading = reading = Reading(config, database, clock, stores, streams, rooms, asking)
+        self.reading = reading = Reading(ground, stores, streams, rooms, asking)
         # Registration, login, devices, profiles.
-        self.users = Users(config, clock, background, stores, rooms, access, entering, asking)
+        self.users = Users(ground, stores, rooms, access, entering, asking)
         # What users keep for themselves: account data, push rules, filters.
-        self.settings = settings = Settings(database, streams, rooms, reading)
+        self.settings = settings = Settings(ground, streams, rooms, reading)
         # What syncs tell of rooms.
-        self.room_news = news = RoomNews(config, clock, stores, streams, rooms, reading)
+        self.room_news = news = RoomNews(ground, stores, streams, rooms, reading)
         # Sync, and its forerunners.
         self.syncing = Syncing(
-            config,
-            database,
-            clock,
-            stores,
-            streams,
-            rooms,
-            entering,
-            reading,
-            settings,
-            news,
-            device_keys,
+            ground, stores, streams, rooms, entering, reading, settings, news, device_keys
         )
         # Sync by windows.
         self.sliding_sync = sliding_sync(
-            config, database, clock, stores, streams, rooms, entering, settings, news, device_keys
+            ground, stores, streams, rooms, entering, settings, news, device_keys
         )
         # What users do while they read: typing notices, receipts, notifications.
-        self.attention = Attention(database, clock, stores, streams, rooms, news)
+        self.attention = Attention(ground, stores, streams, rooms, news)
         # Public rooms, spaces, the user directory, search.
-        self.discovery = discovery = Discovery(
-            config, database, clock, background, stores, rooms, entering, reading, asking
-        )
+        self.discovery = discovery = Discovery(ground, stores, rooms, entering, reading, asking)
         # What other servers want of us.
-        self.answering = Answering(
-            config, database, clock, stores, rooms, device_keys, federation, discovery
-        )
+        self.answering = Answering(ground, stores, rooms, device_keys, federation, discovery)

@@ -3,18 +3,16 @@
 from synapse.app.parts.device_keys import DeviceKeys
 from synapse.app.parts.discovery import Discovery
 from synapse.app.parts.federation import Federation
+from synapse.app.parts.ground import Ground
 from synapse.app.parts.rooms import Rooms
 from synapse.app.parts.stores import Stores
-from synapse.config.homeserver import HomeserverConfig
 from synapse.federation.server_visibility import ServerVisibility
 from synapse.federation.told_devices import ToldDevices
 from synapse.federation.told_history import ToldHistory
 from synapse.federation.told_spaces import ToldSpaces
 from synapse.federation.told_states import ToldStates
 from synapse.federation.visitors import Visitors
-from synapse.storage.database import Database
 from synapse.storage.stores.event_graph import EventGraph
-from synapse.util.clock import Clock
 
 
 class Answering:
@@ -22,15 +20,14 @@ class Answering:
 
     def __init__(
         self,
-        config: HomeserverConfig,
-        database: Database,
-        clock: Clock,
+        ground: Ground,
         stores: Stores,
         rooms: Rooms,
         device_keys: DeviceKeys,
         federation: Federation,
         discovery: Discovery,
     ) -> None:
+        clock = ground.clock
         visitors = Visitors(
             rooms.cache, federation.acls, rooms.servers, rooms.server_store, stores.events
         )
@@ -45,7 +42,7 @@ class Answering:
             stores.states,
             stores.slots,
             rooms.standings,
-            EventGraph(database),
+            EventGraph(ground.database),
         )
         self.rooms = ToldSpaces(
             rooms.cache,
@@ -61,6 +58,6 @@ class Answering:
             device_keys.local,
             device_keys.store,
             stores.device_changes,
-            server_name=config.server.server_name,
-            tells_names=config.federation.allow_device_name_lookup_over_federation,
+            server_name=ground.server_name,
+            tells_names=ground.config.federation.allow_device_name_lookup_over_federation,
         )

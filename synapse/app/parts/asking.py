@@ -1,6 +1,7 @@
 """What we ask other servers when our users read or look for something that isn't here."""
 
 from synapse.app.parts.federation import Federation
+from synapse.app.parts.ground import Ground
 from synapse.app.parts.rooms import Rooms
 from synapse.app.parts.stores import Stores
 from synapse.federation.backfill import Backfill
@@ -10,8 +11,6 @@ from synapse.federation.remote_aliases import RemoteAliases
 from synapse.federation.remote_profiles import RemoteProfiles
 from synapse.federation.remote_spaces import RemoteDirectories, RemoteRooms
 from synapse.federation.wire import Transport
-from synapse.util.background import Background
-from synapse.util.clock import Clock
 
 
 class Asking:
@@ -19,13 +18,13 @@ class Asking:
 
     def __init__(
         self,
-        clock: Clock,
-        background: Background,
+        ground: Ground,
         transport: Transport,
         stores: Stores,
         rooms: Rooms,
         federation: Federation,
     ) -> None:
+        clock, background = ground.clock, ground.background
         keeping = HistoryKeeping(
             federation.graph,
             rooms.standings,

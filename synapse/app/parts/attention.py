@@ -1,5 +1,6 @@
 """What users turn to: that they type, what they have read, what they were notified about."""
 
+from synapse.app.parts.ground import Ground
 from synapse.app.parts.room_news import RoomNews
 from synapse.app.parts.rooms import Rooms
 from synapse.app.parts.stores import Stores
@@ -7,23 +8,16 @@ from synapse.app.parts.streams import Streams
 from synapse.handlers.notifications import Notifications
 from synapse.handlers.receipts import Receipts
 from synapse.handlers.typing import TypingNotices
-from synapse.storage.database import Database
 from synapse.storage.stores.notifications import NotificationStore
-from synapse.util.clock import Clock
 
 
 class Attention:
     """None of it is an event."""
 
     def __init__(
-        self,
-        database: Database,
-        clock: Clock,
-        stores: Stores,
-        streams: Streams,
-        rooms: Rooms,
-        news: RoomNews,
+        self, ground: Ground, stores: Stores, streams: Streams, rooms: Rooms, news: RoomNews
     ) -> None:
+        clock = ground.clock
         self.typing = TypingNotices(rooms.cache, streams.typing, streams.presence)
         self.receipts = Receipts(
             rooms.cache,
@@ -35,7 +29,7 @@ class Attention:
             clock,
         )
         self.notifications = Notifications(
-            NotificationStore(database),
+            NotificationStore(ground.database),
             stores.unread,
             stores.rooms,
             stores.members,

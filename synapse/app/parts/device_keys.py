@@ -1,5 +1,6 @@
 """Keys of our users' devices, and who is to be told when they change."""
 
+from synapse.app.parts.ground import Ground
 from synapse.app.parts.rooms import Rooms
 from synapse.app.parts.stores import Stores
 from synapse.app.parts.streams import Streams
@@ -7,7 +8,6 @@ from synapse.handlers.device_lists import DeviceLists
 from synapse.handlers.key_counts import KeyCounts
 from synapse.handlers.keys.local import LocalKeys
 from synapse.handlers.sync.encryption import EncryptionInSync
-from synapse.storage.database import Database
 from synapse.storage.stores.device_changes import DeviceChange
 from synapse.storage.stores.device_keys import DeviceKeyStore
 from synapse.storage.stores.sharing import SharingStore
@@ -16,7 +16,8 @@ from synapse.storage.stores.sharing import SharingStore
 class DeviceKeys:
     """What clients publish with their keys and ask for, syncs tell of, and other servers want."""
 
-    def __init__(self, database: Database, stores: Stores, streams: Streams, rooms: Rooms) -> None:
+    def __init__(self, ground: Ground, stores: Stores, streams: Streams, rooms: Rooms) -> None:
+        database = ground.database
         self._followers = streams.followers
         counts = KeyCounts(streams.followers)
         self.store = DeviceKeyStore(database, stores.device_changes, counts.changed)

@@ -2,10 +2,10 @@
 
 from synapse.app.parts.asking import Asking
 from synapse.app.parts.entering import Entering
+from synapse.app.parts.ground import Ground
 from synapse.app.parts.reading import Reading
 from synapse.app.parts.rooms import Rooms
 from synapse.app.parts.stores import Stores
-from synapse.config.homeserver import HomeserverConfig
 from synapse.handlers.mutual_rooms import MutualRooms
 from synapse.handlers.public_rooms import PublicRooms
 from synapse.handlers.ratelimits import RateLimiter
@@ -16,12 +16,9 @@ from synapse.handlers.search_pages import SearchPages
 from synapse.handlers.search_scope import SearchScope
 from synapse.handlers.space_hierarchy import SpaceHierarchy
 from synapse.handlers.user_directory import UserDirectory
-from synapse.storage.database import Database
 from synapse.storage.stores.directory import DirectoryStore
 from synapse.storage.stores.directory_feed import DirectoryFeed
 from synapse.storage.stream_readers import StreamReader
-from synapse.util.background import Background
-from synapse.util.clock import Clock
 
 
 class Discovery:
@@ -29,17 +26,20 @@ class Discovery:
 
     def __init__(
         self,
-        config: HomeserverConfig,
-        database: Database,
-        clock: Clock,
-        background: Background,
+        ground: Ground,
         stores: Stores,
         rooms: Rooms,
         entering: Entering,
         reading: Reading,
         asking: Asking,
     ) -> None:
-        server_name = config.server.server_name
+        config, database, clock, background = (
+            ground.config,
+            ground.database,
+            ground.clock,
+            ground.background,
+        )
+        server_name = ground.server_name
         self.summaries = RoomSummaries(stores.states, stores.events)
         self.public_rooms = PublicRooms(
             stores.rooms,

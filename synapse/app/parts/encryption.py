@@ -3,15 +3,14 @@
 from synapse.app.parts.access import Access
 from synapse.app.parts.device_keys import DeviceKeys
 from synapse.app.parts.federation import Federation
+from synapse.app.parts.ground import Ground
 from synapse.app.parts.stores import Stores
 from synapse.app.parts.streams import Streams
-from synapse.config.homeserver import HomeserverConfig
 from synapse.handlers.key_changes import KeyChanges
 from synapse.handlers.keys.cross_signing import CrossSigning
 from synapse.handlers.keys.queries import KeyQueries
 from synapse.handlers.keys.signatures import KeySignatures
 from synapse.handlers.keys.uploads import KeyUploads
-from synapse.storage.database import Database
 
 
 class Encryption:
@@ -19,8 +18,7 @@ class Encryption:
 
     def __init__(
         self,
-        config: HomeserverConfig,
-        database: Database,
+        ground: Ground,
         stores: Stores,
         streams: Streams,
         device_keys: DeviceKeys,
@@ -33,8 +31,8 @@ class Encryption:
             device_keys.store,
             federation.remote_devices.keys,
             stores.names,
-            server_name=config.server.server_name,
+            server_name=ground.server_name,
         )
-        self.changes = KeyChanges(database, streams.followers, device_keys.lists)
+        self.changes = KeyChanges(ground.database, streams.followers, device_keys.lists)
         self.cross_signing = CrossSigning(stores.cross_signing, stores.devices, access.ui_auth)
         self.signatures = KeySignatures(stores.cross_signing, self.queries, stores.names)

@@ -2,11 +2,11 @@
 
 from synapse.app.parts.access import Access
 from synapse.app.parts.asking import Asking
+from synapse.app.parts.ground import Ground
 from synapse.app.parts.outbound import Outbound
 from synapse.app.parts.rooms import Rooms
 from synapse.app.parts.stores import Stores
 from synapse.app.parts.streams import Streams
-from synapse.config.homeserver import HomeserverConfig
 from synapse.handlers.aliases import Aliases
 from synapse.handlers.directory_rules import DirectoryRules
 from synapse.handlers.elsewhere import Elsewhere
@@ -23,8 +23,6 @@ from synapse.handlers.room_succession import RoomSuccession
 from synapse.handlers.room_upgrades import RoomUpgrades
 from synapse.handlers.third_party_invites import ThirdPartyInvites
 from synapse.handlers.third_party_joins import ThirdPartyJoins
-from synapse.util.background import Background
-from synapse.util.clock import Clock
 
 
 class Entering:
@@ -32,9 +30,7 @@ class Entering:
 
     def __init__(
         self,
-        config: HomeserverConfig,
-        clock: Clock,
-        background: Background,
+        ground: Ground,
         stores: Stores,
         streams: Streams,
         rooms: Rooms,
@@ -43,22 +39,40 @@ class Entering:
         outbound: Outbound | None,
         elsewhere: Elsewhere,
     ) -> None:
-        limits, server_name = config.rate_limits, config.server.server_name
-        identity_client = None if outbound is None else lambda: outbound.client
-        directory_rules = DirectoryRules(config.rooms)
+        limits = ground.config.rate_limits
+        self._identity_client = None if outbound is None else lambda: outbound.client
+        self._directory_rules = DirectoryRules(ground.config.rooms)
+        self._succession = RoomSuccession(
+            rooms.cache, stores.rooms, streams.account_data_store, rooms.push_rule_store
+        )
         self.aliases = Aliases(
             rooms.cache,
             stores.rooms,
             rooms.writer,
             rooms.visibility,
-            directory_rules,
+            self._directory_rules,
             rooms.servers,
             asking.aliases,
-            limit=RateLimiter(clock, limits.rc_message),
-            server_name=server_name,
-            require_membership=config.rooms.require_membership_for_aliases,
+            limit=RateLimiter(ground.clock, limits.rc_message),
+            server_name=ground.server_name,
+            require_membership=ground.config.rooms.require_membership_for_aliases,
         )
-        self.membership_limits = membership_limits = MembershipLimits(clock, limits)
+        self._allow(ground, stores, streams, rooms, access, elsewhere)
+        self._move(ground, stores, rooms, access, elsewhere)
+        self._make(ground, stores, rooms)
+
+    def _allow(
+        self,
+        ground: Ground,
+        stores: Stores,
+        streams: Streams,
+        rooms: Rooms,
+        access: Access,
+        elsewhere: Elsewhere,
+    ) -> None:
+        """Who may enter, and who may be asked to."""
+        server_name = ground.server_name
+        self.membership_limits = MembershipLimits(ground.clock, ground.config.rate_limits)
         self.restricted_joins = RestrictedJoins(
             rooms.cache, stores.members, server_name=server_name
         )
@@ -66,7 +80,7 @@ class Entering:
             rooms.cache,
             rooms.writer,
             stores.users,
-            identity_client,
+            self._identity_client,
             elsewhere,
             server_name=server_name,
         )
@@ -77,14 +91,17 @@ class Entering:
             server_name=server_name,
             always_allowed=access.notices_user.user_ids,
         )
-        succession = RoomSuccession(
-            rooms.cache, stores.rooms, streams.account_data_store, rooms.push_rule_store
-        )
+
+    def _move(
+        self, ground: Ground, stores: Stores, rooms: Rooms, access: Access, elsewhere: Elsewhere
+    ) -> None:
+        """How users come and go, and what goes with them."""
+        background, server_name = ground.background, ground.server_name
         late_tombstones = LateTombstones(
             rooms.cache,
             stores.members,
             stores.names,
-            succession,
+            self._succession,
             background,
             server_name=server_name,
         )
@@ -106,33 +123,46 @@ class Entering:
             self.restricted_joins,
             self.invite_permission,
             access.notices_user,
-            succession,
+            self._succession,
             self.third_party_joins,
-            membership_limits,
+            self.membership_limits,
             removals,
             elsewhere,
             rooms.wholeness,
-            config.rooms,
+            ground.config.rooms,
             server_name=server_name,
         )
+        has_lookup = ground.config.rooms.enable_3pid_lookup
         self.third_party_invites = ThirdPartyInvites(
             rooms.cache,
             rooms.writer,
             self.memberships,
             stores.profiles,
-            identity_client if config.rooms.enable_3pid_lookup else None,
-            limit=RateLimiter(clock, limits.rc_third_party_invite),
+            self._identity_client if has_lookup else None,
+            limit=RateLimiter(ground.clock, ground.config.rate_limits.rc_third_party_invite),
         )
-        creation_limit = RateLimiter(clock, limits.rc_room_creation)
+
+    def _make(self, ground: Ground, stores: Stores, rooms: Rooms) -> None:
+        """Rooms that begin, and rooms that take the place of others."""
+        server_name = ground.server_name
+        limit = RateLimiter(ground.clock, ground.config.rate_limits.rc_room_creation)
         self.creation = RoomCreation(
             rooms.writer,
             stores.rooms,
             self.memberships,
             self.third_party_invites,
-            membership_limits,
-            directory_rules,
-            config.rooms,
-            limit=creation_limit,
+            self.membership_limits,
+            self._directory_rules,
+            ground.config.rooms,
+            limit=limit,
+            server_name=server_name,
+        )
+        closing = RoomClosing(
+            rooms.cache,
+            stores.rooms,
+            stores.states,
+            rooms.writer,
+            ground.background,
             server_name=server_name,
         )
         self.upgrades = RoomUpgrades(
@@ -142,15 +172,8 @@ class Entering:
             stores.profiles,
             rooms.writer,
             rooms.wholeness,
-            succession,
-            RoomClosing(
-                rooms.cache,
-                stores.rooms,
-                stores.states,
-                rooms.writer,
-                background,
-                server_name=server_name,
-            ),
-            limit=creation_limit,
+            self._succession,
+            closing,
+            limit=limit,
             server_name=server_name,
         )

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 
 from synapse.app.parts.device_keys import DeviceKeys
 from synapse.app.parts.federation_sending import FederationSending
+from synapse.app.parts.ground import Ground
 from synapse.app.parts.keys import Keys
 from synapse.app.parts.remote_devices import RemoteDevices
 from synapse.app.parts.rooms import Rooms
 from synapse.app.parts.stores import Stores
 from synapse.app.parts.streams import Streams
-from synapse.config.homeserver import HomeserverConfig
-from synapse.crypto.signing import SigningKey
 from synapse.federation.backoff import Backoffs
 from synapse.federation.candidates import Candidates
 from synapse.federation.completions import Completions
@@ -43,10 +42,8 @@ from synapse.federation.transactions import Transactions
 from synapse.federation.untold_leaves import UntoldLeaves
 from synapse.federation.wire import Transport
 from synapse.federation.withdrawals import Withdrawals
-from synapse.storage.database import Database
 from synapse.storage.stores.destination_lists import DestinationLists
 from synapse.storage.stores.staging import StagingStore
-from synapse.util.background import Background
 from synapse.util.clock import Clock
 
 
@@ -55,29 +52,40 @@ class Federation:
 
     def __init__(
         self,
-        config: HomeserverConfig,
-        database: Database,
-        clock: Clock,
-        background: Background,
+        ground: Ground,
         transport: Transport,
         stores: Stores,
         streams: Streams,
         rooms: Rooms,
         device_keys: DeviceKeys,
         keys: Keys,
-        key: SigningKey,
     ) -> None:
-        server_name = config.server.server_name
-        self.backoffs = Backoffs(stores.destinations, clock, background, config.federation.retries)
-        # How others are asked: servers that can't be reached lately are asked only if it is urgent.
+        self._talk(ground, transport, stores, rooms, keys)
+        self._learn(ground, stores, rooms, keys)
+        self.sending = FederationSending(
+            ground, transport, stores, streams, rooms, device_keys, self.backoffs, self.traffic
+        )
+        self.destinations = Destinations(
+            DestinationLists(ground.database), self.backoffs, self.sending.sender
+        )
+        self._enter(ground, stores, rooms, keys)
+        self.remote_devices = RemoteDevices(ground, self.transport, stores, rooms, self.backoffs)
+        self._hear(ground, stores, streams, rooms)
+
+    def _talk(
+        self, ground: Ground, transport: Transport, stores: Stores, rooms: Rooms, keys: Keys
+    ) -> None:
+        """Whom we ask, and how; whom we answer, and how much."""
+        config, clock = ground.config, ground.clock
+        retries = config.federation.retries
+        self.backoffs = Backoffs(stores.destinations, clock, ground.background, retries)
+        # Servers that can't be reached lately are asked only if it is urgent.
         self.transport = LimitedTransport(transport, self.backoffs)
         self.urgent_transport = LimitedTransport(transport, self.backoffs, is_urgent=True)
         # The same for what nobody but the one server can answer.
-        self.patient_transport = ShortRetries(
-            self.urgent_transport, self.backoffs, clock, config.federation.retries
-        )
+        self.patient_transport = ShortRetries(self.urgent_transport, self.backoffs, clock, retries)
         self.partners = Partners(
-            server_name,
+            ground.server_name,
             allowed=config.federation.federation_domain_whitelist,
             denied=config.federation.federation_domain_blacklist,
         )
@@ -85,13 +93,20 @@ class Federation:
             keys.ring,
             self.partners,
             clock,
-            server_name=server_name,
+            server_name=ground.server_name,
             heard_from=self.backoffs.heard_from,
         )
         self.floods = Floods(clock, config.rate_limits.rc_federation)
         self.heavy_questions = HeavyQuestions(config.rate_limits.rc_federation)
         self.acls = ServerAcls(rooms.cache)
+        self.traffic = Traffic(clock, config.federation.federation_metrics_domains)
+
+    def _learn(self, ground: Ground, stores: Stores, rooms: Rooms, keys: Keys) -> None:
+        """How events of others are read, and how what they stand on is found."""
+        clock = ground.clock
         self.pdus = Pdus(keys.signature_checks, clock)
+        self.signing = Signing(self.pdus, server_name=ground.server_name, key=ground.key)
+        self.shown_state = ShownState(rooms.cache, self.pdus)
         self.outliers = Outliers(stores.events, rooms.asides, clock)
         helpers = Helpers(rooms.servers, self.backoffs, clock)
         self.graph = RemoteGraph(
@@ -104,33 +119,13 @@ class Federation:
             stores.states,
             clock,
         )
-        staging = StagingStore(database)
-        self.traffic = Traffic(clock, config.federation.federation_metrics_domains)
-        self.inbound = inbound = Inbound(
+        self.inbound = Inbound(
             rooms.cache,
             stores.events,
             rooms.receiver,
             self.graph,
             helpers,
-            server_name=server_name,
-        )
-        self.inbox = Inbox(
-            staging, rooms.cache, self.pdus, inbound, self.traffic, background, clock
-        )
-        self.signing = Signing(self.pdus, server_name=server_name, key=key)
-        self.shown_state = ShownState(rooms.cache, self.pdus)
-        self.sending = FederationSending(
-            config,
-            database,
-            clock,
-            background,
-            transport,
-            stores,
-            streams,
-            rooms,
-            device_keys,
-            self.backoffs,
-            self.traffic,
+            server_name=ground.server_name,
         )
         self.told_rooms = ToldRooms(
             rooms.cache,
@@ -139,48 +134,13 @@ class Federation:
             self.outliers,
             rooms.entrances,
             clock,
-            server_name=server_name,
-        )
-        self.completions = self._completions(rooms, clock, background)
-        self.remote_rooms = self._remote_rooms(
-            self.urgent_transport, clock, stores, rooms, keys, server_name, key
-        )
-        self.remote_devices = RemoteDevices(
-            self.transport,
-            clock,
-            background,
-            stores,
-            rooms,
-            self.backoffs,
-            server_name=server_name,
-        )
-        self.transactions = Transactions(
-            staging,
-            rooms.cache,
-            self.pdus,
-            self.acls,
-            inbound,
-            self.inbox,
-            Edus(
-                {
-                    **_taken_up(stores, streams, rooms, self.acls, clock),
-                    **self.remote_devices.taken_up,
-                },
-                _kept(stores, streams, clock, server_name),
-            ),
-            Withdrawals(rooms.cache, rooms.doorstep, stores.names, server_name=server_name),
-            rooms.policy_servers,
-            self.traffic,
-            background,
-            clock,
-        )
-        self.destinations = Destinations(
-            DestinationLists(database), self.backoffs, self.sending.sender
+            server_name=ground.server_name,
         )
 
-    def _completions(self, rooms: Rooms, clock: Clock, background: Background) -> Completions:
-        """The members of rooms that were entered without them."""
-        return Completions(
+    def _enter(self, ground: Ground, stores: Stores, rooms: Rooms, keys: Keys) -> None:
+        """What our users do in rooms of other servers."""
+        clock, server_name = ground.clock, ground.server_name
+        self.completions = Completions(
             rooms.cache,
             rooms.partial_store,
             rooms.completion,
@@ -188,22 +148,12 @@ class Federation:
             self.transport,
             self.told_rooms,
             self.graph,
-            background,
+            ground.background,
             clock,
         )
-
-    def _remote_rooms(
-        self,
-        transport: Transport,
-        clock: Clock,
-        stores: Stores,
-        rooms: Rooms,
-        keys: Keys,
-        server_name: str,
-        key: SigningKey,
-    ) -> RemoteRooms:
-        """What our users do in rooms of other servers."""
-        handshakes = Handshakes(transport, clock, server_name=server_name, key=key)
+        handshakes = Handshakes(
+            self.urgent_transport, clock, server_name=server_name, key=ground.key
+        )
         self.untold_leaves = UntoldLeaves(
             stores.untold_leaves, rooms.cache, stores.names, rooms.writer, handshakes, clock
         )
@@ -229,8 +179,8 @@ class Federation:
             rooms.policy_servers,
             server_name=server_name,
         )
-        return RemoteRooms(
-            transport,
+        self.remote_rooms = RemoteRooms(
+            self.urgent_transport,
             joins,
             invites,
             handshakes,
@@ -241,7 +191,33 @@ class Federation:
             rooms.doorstep,
             clock,
             server_name=server_name,
-            key=key,
+            key=ground.key,
+        )
+
+    def _hear(self, ground: Ground, stores: Stores, streams: Streams, rooms: Rooms) -> None:
+        """What others send us."""
+        clock, background = ground.clock, ground.background
+        staging = StagingStore(ground.database)
+        self.inbox = Inbox(
+            staging, rooms.cache, self.pdus, self.inbound, self.traffic, background, clock
+        )
+        passing = _taken_up(stores, streams, rooms, self.acls, clock)
+        self.transactions = Transactions(
+            staging,
+            rooms.cache,
+            self.pdus,
+            self.acls,
+            self.inbound,
+            self.inbox,
+            Edus(
+                {**passing, **self.remote_devices.taken_up},
+                _kept(stores, streams, clock, ground.server_name),
+            ),
+            Withdrawals(rooms.cache, rooms.doorstep, stores.names, server_name=ground.server_name),
+            rooms.policy_servers,
+            self.traffic,
+            background,
+            clock,
         )
 
 

@@ -3,10 +3,10 @@
 import logging
 
 from synapse.app.parts.device_keys import DeviceKeys
+from synapse.app.parts.ground import Ground
 from synapse.app.parts.rooms import Rooms
 from synapse.app.parts.stores import Stores
 from synapse.app.parts.streams import Streams
-from synapse.config.homeserver import HomeserverConfig
 from synapse.federation.backoff import Backoffs
 from synapse.federation.sending.backlog import Backlog
 from synapse.federation.sending.device_arrivals import DeviceArrivals
@@ -18,10 +18,7 @@ from synapse.federation.sending.sender import Sender
 from synapse.federation.sending.transaction import Dispatch
 from synapse.federation.traffic import Traffic
 from synapse.federation.wire import Transport
-from synapse.storage.database import Database
 from synapse.storage.errors import Overloaded, Unavailable
-from synapse.util.background import Background
-from synapse.util.clock import Clock
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +30,7 @@ class FederationSending:
 
     def __init__(
         self,
-        config: HomeserverConfig,
-        database: Database,
-        clock: Clock,
-        background: Background,
+        ground: Ground,
         transport: Transport,
         stores: Stores,
         streams: Streams,
@@ -45,8 +39,9 @@ class FederationSending:
         backoffs: Backoffs,
         traffic: Traffic,
     ) -> None:
+        config, clock, background = ground.config, ground.clock, ground.background
         self._clock = clock
-        server_name, retries = config.server.server_name, config.federation.retries
+        server_name, retries = ground.server_name, config.federation.retries
         self.dispatch = Dispatch(
             transport,
             clock,
@@ -71,7 +66,7 @@ class FederationSending:
             retries,
         )
         self.distributor = distributor = Distributor(
-            database,
+            ground.database,
             stores.destinations,
             stores.events,
             clock,
@@ -94,6 +89,12 @@ class FederationSending:
         )
         rooms.announcer.listen_to_members(arrivals.member_moved)
         rooms.completion.listen(distributor.recounted)
+        self._pass_on(ground, stores, streams, rooms)
+
+    def _pass_on(self, ground: Ground, stores: Stores, streams: Streams, rooms: Rooms) -> None:
+        """What is told in passing."""
+        config, clock, background = ground.config, ground.clock, ground.background
+        sender, distributor, server_name = self.sender, self.distributor, ground.server_name
         typing = TypingSending(
             sender, distributor, rooms.cache, clock, background, server_name=server_name
         )

@@ -3,9 +3,9 @@
 from synapse.app.parts.access import Access
 from synapse.app.parts.entering import Entering
 from synapse.app.parts.federation import Federation
+from synapse.app.parts.ground import Ground
 from synapse.app.parts.rooms import Rooms
 from synapse.app.parts.stores import Stores
-from synapse.config.homeserver import HomeserverConfig
 from synapse.federation.admissions import Admissions
 from synapse.federation.join_answers import JoinAnswers
 from synapse.federation.received_invites import ReceivedInvites
@@ -14,10 +14,8 @@ from synapse.federation.restricted import RemoteRestrictedJoins
 from synapse.federation.templates import Templates
 from synapse.federation.third_party import ThirdParty
 from synapse.handlers.ratelimits import RateLimiter
-from synapse.storage.database import Database
 from synapse.storage.stores.event_graph import EventGraph
 from synapse.storage.stores.join_facts import JoinFactStore
-from synapse.util.clock import Clock
 
 
 class Hosting:
@@ -25,16 +23,15 @@ class Hosting:
 
     def __init__(
         self,
-        config: HomeserverConfig,
-        database: Database,
-        clock: Clock,
+        ground: Ground,
         stores: Stores,
         rooms: Rooms,
         federation: Federation,
         access: Access,
         entering: Entering,
     ) -> None:
-        server_name = config.server.server_name
+        config, database = ground.config, ground.database
+        server_name = ground.server_name
         residence = Residence(rooms.cache, federation.acls)
         restricted = RemoteRestrictedJoins(entering.restricted_joins)
         self.shown_state = federation.shown_state
@@ -86,4 +83,4 @@ class Hosting:
             federation.remote_rooms,
             server_name=server_name,
         )
-        self.onbind_limit = RateLimiter(clock, config.rate_limits.rc_third_party_invite)
+        self.onbind_limit = RateLimiter(ground.clock, config.rate_limits.rc_third_party_invite)

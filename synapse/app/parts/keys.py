@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from synapse.config.homeserver import HomeserverConfig
+from synapse.app.parts.ground import Ground
 from synapse.config.keys import KeysConfig
 from synapse.crypto.own_documents import OldKey
 from synapse.crypto.signing import SigningKey, VerifyKey
@@ -12,9 +12,7 @@ from synapse.federation.notary import Notary
 from synapse.federation.own_keys import OwnKeys
 from synapse.federation.signature_checks import SignatureChecks
 from synapse.federation.wire import Transport
-from synapse.storage.database import Database
 from synapse.storage.stores.server_keys import ServerKeyStore
-from synapse.util.clock import Clock
 
 
 class Keys:
@@ -22,23 +20,22 @@ class Keys:
 
     def __init__(
         self,
-        config: HomeserverConfig,
-        database: Database,
-        clock: Clock,
+        ground: Ground,
         transport: Transport,
         published: Sequence[SigningKey],
         notary_keys: Sequence[SigningKey],
     ) -> None:
         """`notary_keys` sign what is told about others' keys; unless there are any, ours do."""
+        config, clock = ground.config, ground.clock
         self.own = OwnKeys(
-            config.server.server_name,
+            ground.server_name,
             published,
             _old_keys(config.keys),
             notary_keys or published[:1],
             clock,
             lifetime_ms=config.keys.key_refresh_interval_ms,
         )
-        store = ServerKeyStore(database)
+        store = ServerKeyStore(ground.database)
         self.ring = KeyRing(
             store,
             ServersThemselves(transport, clock),

@@ -2,25 +2,24 @@
 
 from synapse.app.parts.access import Access
 from synapse.app.parts.entering import Entering
+from synapse.app.parts.ground import Ground
 from synapse.app.parts.rooms import Rooms
 from synapse.app.parts.stores import Stores
 from synapse.app.parts.streams import Streams
-from synapse.config.homeserver import HomeserverConfig
 from synapse.handlers.notices_rooms import NoticesRooms
 from synapse.handlers.server_notices import ServerNotices
-from synapse.util.clock import Clock
 
 
 def server_notices(
-    config: HomeserverConfig,
-    clock: Clock,
+    ground: Ground,
     stores: Stores,
     streams: Streams,
     rooms: Rooms,
     access: Access,
     entering: Entering,
 ) -> ServerNotices:
-    server_name = config.server.server_name
+    config = ground.config
+    server_name = ground.server_name
     notices_rooms = None
     if config.server_notices is not None:
         notices_rooms = NoticesRooms(
@@ -31,7 +30,7 @@ def server_notices(
             entering.memberships,
             rooms.cache,
             rooms.writer,
-            clock,
+            ground.clock,
             config.server_notices,
             room_version=config.rooms.default_room_version,
             server_name=server_name,

@@ -1,10 +1,10 @@
 """What users read of rooms: timelines, state, and events with what relates to them."""
 
 from synapse.app.parts.asking import Asking
+from synapse.app.parts.ground import Ground
 from synapse.app.parts.rooms import Rooms
 from synapse.app.parts.stores import Stores
 from synapse.app.parts.streams import Streams
-from synapse.config.homeserver import HomeserverConfig
 from synapse.handlers.aggregations import Aggregations
 from synapse.handlers.client_events import ClientEvents
 from synapse.handlers.event_by_time import EventByTime
@@ -14,24 +14,16 @@ from synapse.handlers.reports import Reports
 from synapse.handlers.room_state import RoomState
 from synapse.handlers.thread_views import ThreadViews
 from synapse.handlers.timelines import Timelines
-from synapse.storage.database import Database
 from synapse.storage.stores.reports import ReportStore
-from synapse.util.clock import Clock
 
 
 class Reading:
     """Finds what the reader may see (and may report), and renders it (`client_events`)."""
 
     def __init__(
-        self,
-        config: HomeserverConfig,
-        database: Database,
-        clock: Clock,
-        stores: Stores,
-        streams: Streams,
-        rooms: Rooms,
-        asking: Asking,
+        self, ground: Ground, stores: Stores, streams: Streams, rooms: Rooms, asking: Asking
     ) -> None:
+        clock = ground.clock
         self.timelines = Timelines(
             rooms.cache,
             stores.events,
@@ -56,7 +48,7 @@ class Reading:
             rooms.visibility,
             rooms.wholeness,
             clock,
-            server_name=config.server.server_name,
+            server_name=ground.server_name,
         )
         thread_views = ThreadViews(stores.relations, stores.events, rooms.visibility)
         self.relations = Relations(
@@ -81,10 +73,10 @@ class Reading:
             stores.events, self.aggregations, rooms.own_memberships, clock
         )
         self.reports = Reports(
-            ReportStore(database),
+            ReportStore(ground.database),
             rooms.cache,
             self.timelines,
             rooms.visibility,
             clock,
-            limit=RateLimiter(clock, config.rate_limits.rc_reports),
+            limit=RateLimiter(clock, ground.config.rate_limits.rc_reports),
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from synapse.app.parts.ground import Ground
 from synapse.app.parts.rooms import Rooms
 from synapse.app.parts.stores import Stores
 from synapse.federation.backoff import Backoffs
@@ -11,8 +12,6 @@ from synapse.federation.remote_keys import RemoteKeys
 from synapse.federation.remote_lists import RemoteLists
 from synapse.federation.wire import Transport
 from synapse.rooms.cache import RoomCache
-from synapse.util.background import Background
-from synapse.util.clock import Clock
 
 
 class RemoteDevices:
@@ -20,15 +19,13 @@ class RemoteDevices:
 
     def __init__(
         self,
+        ground: Ground,
         transport: Transport,
-        clock: Clock,
-        background: Background,
         stores: Stores,
         rooms: Rooms,
         backoffs: Backoffs,
-        *,
-        server_name: str,
     ) -> None:
+        clock, background = ground.clock, ground.background
         store = stores.remote_devices
         self.lists = RemoteLists(transport, store, backoffs, background, clock)
         self.keys = RemoteKeys(
@@ -41,7 +38,7 @@ class RemoteDevices:
         }
         self._dropped = ListsDropped(store, stores.names, background)
         self._rooms: RoomCache = rooms.cache
-        self._domain = ":" + server_name
+        self._domain = ":" + ground.server_name
         rooms.announcer.listen_to_members(self._member_moved)
 
     def _member_moved(self, room_nid: int, user_id: str, is_gone: bool) -> None:

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
+from synapse.app.parts.ground import Ground
 from synapse.app.parts.stores import Stores
 from synapse.app.parts.streams import Streams
-from synapse.config.homeserver import HomeserverConfig
 from synapse.config.retention import RetentionConfig
-from synapse.crypto.signing import SigningKey
 from synapse.events.retention import RetentionRules
 from synapse.federation.policy_servers import PolicyServers
 from synapse.federation.wire import Transport
@@ -34,7 +33,6 @@ from synapse.rooms.standing import Standings
 from synapse.rooms.txns import Transactions
 from synapse.rooms.wholeness import Wholeness
 from synapse.rooms.writer import RoomWriter
-from synapse.storage.database import Database
 from synapse.storage.stores.early_redactions import EarlyRedactions
 from synapse.storage.stores.forks import ForkStore
 from synapse.storage.stores.gaps import GapStore
@@ -42,8 +40,6 @@ from synapse.storage.stores.partial_rooms import PartialRoomStore
 from synapse.storage.stores.purging import PurgeStore
 from synapse.storage.stores.push_rules import PushRuleStore
 from synapse.storage.stores.room_servers import RoomServerStore
-from synapse.util.background import Background
-from synapse.util.clock import Clock
 
 _ROOMS_KEPT = 5_000
 
@@ -52,83 +48,90 @@ class Rooms:
     """From the writer of a room to what its readers are shown."""
 
     def __init__(
-        self,
-        config: HomeserverConfig,
-        database: Database,
-        clock: Clock,
-        key: SigningKey,
-        background: Background,
-        stores: Stores,
-        streams: Streams,
-        transport: Transport,
+        self, ground: Ground, stores: Stores, streams: Streams, transport: Transport
     ) -> None:
-        server_name = config.server.server_name
         self.cache = RoomCache(stores.rooms, stores.events, stores.states, cache_size=_ROOMS_KEPT)
         self._followers = streams.followers
-        self.push_rule_store = PushRuleStore(database, self._push_rules_moved)
+        self._announce(ground, stores, streams)
+        self._write(ground, stores, transport)
+        self._receive(ground, stores)
+        self._enter(ground, stores)
+        self._show(ground, stores)
+
+    def _announce(self, ground: Ground, stores: Stores, streams: Streams) -> None:
+        """Whom events reach, and how they are committed and made known."""
+        self.push_rule_store = PushRuleStore(ground.database, self._push_rules_moved)
         self.listeners = Listeners(
             self.cache,
             stores.events,
             stores.members,
             stores.names,
             self.push_rule_store,
-            server_name=server_name,
+            server_name=ground.server_name,
         )
-        self.announcer = announcer = Announcer(
+        self.announcer = Announcer(
             self.cache,
             streams.followers,
             streams.typing,
             streams.presence_changes,
             stores.names,
-            server_name=server_name,
+            server_name=ground.server_name,
             membership_changed=self.listeners.membership_changed,
         )
         self.persister = Persister(
-            database,
+            ground.database,
             stores.names,
             stores.slots,
             stores.events,
             stores.states,
-            committed=announcer.committed,
+            committed=self.announcer.committed,
         )
-        commits = Commits(self.cache, self.persister)
-        forks = ForkStore(database)
+        self._commits = Commits(self.cache, self.persister)
+
+    def _write(self, ground: Ground, stores: Stores, transport: Transport) -> None:
+        """Events of ours."""
+        database, clock, rules = ground.database, ground.clock, ground.config.rooms
+        self._forks = ForkStore(database)
         self.standings = Standings(
             self.cache,
             stores.events,
             stores.states,
             stores.slots,
-            forks,
+            self._forks,
             GapStore(database),
-            server_name=server_name,
+            server_name=ground.server_name,
         )
         self.server_store = RoomServerStore(database)
-        self.servers = RoomServers(self.server_store, server_name=server_name)
+        self.servers = RoomServers(self.server_store, server_name=ground.server_name)
         self.policy_servers = PolicyServers(transport, self.cache, self.servers, clock)
         self.writer = RoomWriter(
             self.cache,
             stores.events,
             self.standings,
-            commits,
+            self._commits,
             self.policy_servers,
             clock,
-            server_name=server_name,
-            key=key,
+            server_name=ground.server_name,
+            key=ground.key,
             weigh=self.listeners.weigh,
         )
         self.fork_merging = ForkMerging(
             self.cache,
             self.writer,
             stores.members,
-            background,
+            ground.background,
             clock,
             MergingRules(
-                enabled=config.rooms.cleanup_extremities_with_dummy_events,
-                threshold=config.rooms.dummy_events_threshold,
+                enabled=rules.cleanup_extremities_with_dummy_events,
+                threshold=rules.dummy_events_threshold,
             ),
         )
+        self.transactions = Transactions(stores.events)
+
+    def _receive(self, ground: Ground, stores: Stores) -> None:
+        """Events of other servers, of now and of the past."""
+        database, clock = ground.database, ground.clock
         self.asides = Asides(database, stores.names, stores.slots, stores.events, stores.states)
-        self.doorstep = Doorstep(database, stores.names, stores.slots, self.asides, announcer)
         self.early_redactions = EarlyRedactions(database, stores.events)
         self.removals = Removals(self.cache, stores.events)
         self.sender_redactions = SenderRedactions(
@@ -142,21 +145,27 @@ class Rooms:
             self.early_redactions,
             self.removals,
             self.sender_redactions,
-            commits,
+            self._commits,
             self.policy_servers,
             clock,
             weigh=self.listeners.weigh,
             forked=self.fork_merging.forked,
         )
+        self.history = History(database, stores.names, stores.events, self.cache)
+
+    def _enter(self, ground: Ground, stores: Stores) -> None:
+        """How this server comes into rooms of others."""
+        database, clock = ground.database, ground.clock
+        self.doorstep = Doorstep(database, stores.names, stores.slots, self.asides, self.announcer)
         self.entrances = Entrances(
             database,
             self.cache,
             stores.events,
             stores.states,
             stores.slots,
-            commits,
+            self._commits,
             clock,
-            server_name=server_name,
+            server_name=ground.server_name,
         )
         self.partial_store = PartialRoomStore(database)
         self.wholeness = Wholeness(self.cache, clock)
@@ -168,25 +177,27 @@ class Rooms:
             stores.states,
             stores.names,
             stores.slots,
-            forks,
-            announcer,
+            self._forks,
+            self.announcer,
             self.wholeness,
             clock,
-            server_name=server_name,
+            server_name=ground.server_name,
             forget=stores.search_feed.forget,
         )
-        self.history = History(database, stores.names, stores.events, self.cache)
-        self.transactions = Transactions(stores.events)
-        rules = _retention_rules(config.retention)
-        self.retention = Retention(self.cache, stores.states, clock, rules)
+
+    def _show(self, ground: Ground, stores: Stores) -> None:
+        """What is kept, and who may see it."""
+        retention = ground.config.retention
+        rules = _retention_rules(retention)
+        self.retention = Retention(self.cache, stores.states, ground.clock, rules)
         self.purging = Purging(
-            PurgeStore(database, forget=stores.search_feed.forget),
+            PurgeStore(ground.database, forget=stores.search_feed.forget),
             self.cache,
             stores.events,
             stores.states,
-            clock,
+            ground.clock,
             rules,
-            config.retention.purge_jobs,
+            retention.purge_jobs,
         )
         self.states = States(self.cache, stores.states)
         self.visibility = Visibility(

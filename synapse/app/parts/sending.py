@@ -1,10 +1,10 @@
 """What users send to rooms: messages, state, and events that are to be sent later."""
 
 from synapse.app.parts.entering import Entering
+from synapse.app.parts.ground import Ground
 from synapse.app.parts.rooms import Rooms
 from synapse.app.parts.stores import Stores
 from synapse.app.parts.streams import Streams
-from synapse.config.homeserver import HomeserverConfig
 from synapse.handlers.delayed_events import DelayedEvents
 from synapse.handlers.delayed_sending import DelayedSending
 from synapse.handlers.guest_access import GuestAccess
@@ -14,28 +14,23 @@ from synapse.handlers.ratelimits import RateLimiter
 from synapse.handlers.related_events import RelatedEvents
 from synapse.handlers.relation_rules import RelationRules
 from synapse.handlers.state_events import StateEvents
-from synapse.storage.database import Database
 from synapse.storage.stores.delayed_events import DelayedEventStore
 from synapse.storage.stores.related_redactions import RelatedRedactionStore
-from synapse.util.background import Background
-from synapse.util.clock import Clock
 
 
 class Sending:
     """One rate limit counts all that a user sends, at once or later."""
 
     def __init__(
-        self,
-        config: HomeserverConfig,
-        database: Database,
-        clock: Clock,
-        background: Background,
-        stores: Stores,
-        streams: Streams,
-        rooms: Rooms,
-        entering: Entering,
+        self, ground: Ground, stores: Stores, streams: Streams, rooms: Rooms, entering: Entering
     ) -> None:
-        limits, server_name = config.rate_limits, config.server.server_name
+        config, database, clock, background = (
+            ground.config,
+            ground.database,
+            ground.clock,
+            ground.background,
+        )
+        limits, server_name = config.rate_limits, ground.server_name
         messages_limit = RateLimiter(clock, limits.rc_message)
         redactions = limits.rc_admin_redaction
         related_redactions = RelatedRedactionStore(database)

@@ -2,12 +2,12 @@
 
 from synapse.app.parts.device_keys import DeviceKeys
 from synapse.app.parts.entering import Entering
+from synapse.app.parts.ground import Ground
 from synapse.app.parts.room_news import RoomNews
 from synapse.app.parts.rooms import Rooms
 from synapse.app.parts.settings import Settings
 from synapse.app.parts.stores import Stores
 from synapse.app.parts.streams import Streams
-from synapse.config.homeserver import HomeserverConfig
 from synapse.handlers.sliding_sync.connections import Connections
 from synapse.handlers.sliding_sync.drafts import Drafts
 from synapse.handlers.sliding_sync.extensions import Extensions
@@ -17,14 +17,10 @@ from synapse.handlers.sliding_sync.outside import OutsideViews
 from synapse.handlers.sliding_sync.room_list import RoomLists
 from synapse.handlers.sliding_sync.room_state import RequiredStates
 from synapse.handlers.sliding_sync.windows import WindowFinder
-from synapse.storage.database import Database
-from synapse.util.clock import Clock
 
 
 def sliding_sync(
-    config: HomeserverConfig,
-    database: Database,
-    clock: Clock,
+    ground: Ground,
     stores: Stores,
     streams: Streams,
     rooms: Rooms,
@@ -33,6 +29,7 @@ def sliding_sync(
     news: RoomNews,
     device_keys: DeviceKeys,
 ) -> SlidingSync:
+    clock = ground.clock
     states = RequiredStates(rooms.cache, stores.states)
     joined = JoinedViews(
         rooms.cache,
@@ -59,7 +56,7 @@ def sliding_sync(
         stores.members,
         streams.account_data_store,
         entering.invite_permission,
-        excluded_rooms=config.rooms.exclude_rooms_from_sync,
+        excluded_rooms=ground.config.rooms.exclude_rooms_from_sync,
     )
     extensions = Extensions(
         streams.account_data_store,
@@ -71,7 +68,7 @@ def sliding_sync(
         streams.to_device,
     )
     return SlidingSync(
-        database,
+        ground.database,
         streams.followers,
         streams.typing,
         Connections(),

@@ -1,7 +1,6 @@
 """What is remembered: a store for each domain, and what memory keeps of it."""
 
-from synapse.config.homeserver import HomeserverConfig
-from synapse.storage.database import Database
+from synapse.app.parts.ground import Ground
 from synapse.storage.stores.cross_signing import CrossSigningStore
 from synapse.storage.stores.destinations import DestinationStore
 from synapse.storage.stores.device_changes import DeviceChanges
@@ -26,16 +25,18 @@ from synapse.storage.stores.tokens import TokenStore
 from synapse.storage.stores.unread import UnreadStore
 from synapse.storage.stores.untold_leaves import UntoldLeaveStore
 from synapse.storage.stores.users import UserStore
-from synapse.util.clock import Clock
 
 
 class Stores:
     """Those that several parts read. A store whose changes must be told is made where they are."""
 
-    def __init__(self, config: HomeserverConfig, database: Database, clock: Clock) -> None:
+    def __init__(self, ground: Ground) -> None:
+        database = ground.database
         self.names = Names(database)
         self.slots = Slots(database, self.names)
-        self.events = EventStore(database, clock, cache_size=config.caches.event_cache_size)
+        self.events = EventStore(
+            database, ground.clock, cache_size=ground.config.caches.event_cache_size
+        )
         self.relations = RelationStore(database)
         self.states = StateStore(database, self.names, self.slots, self.events)
         self.flips = FlipStore(database, self.slots, self.events)

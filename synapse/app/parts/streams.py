@@ -1,12 +1,11 @@
 """What changes beside events, and who waits for it."""
 
+from synapse.app.parts.ground import Ground
 from synapse.app.parts.stores import Stores
-from synapse.config.homeserver import HomeserverConfig
 from synapse.handlers.ignored_users import IgnoredUsers
 from synapse.handlers.presence import Presence
 from synapse.handlers.ratelimits import RateLimiter
 from synapse.handlers.sync.to_device import ToDevice
-from synapse.storage.database import Database
 from synapse.storage.stores.account_data import AccountDataStore
 from synapse.storage.stores.device_messages import DeviceMessageStore
 from synapse.storage.stores.inbox import InboxStore
@@ -18,21 +17,14 @@ from synapse.streams.presence_changes import PresenceChanges
 from synapse.streams.receipts import RecentReceipts
 from synapse.streams.serials import Serials
 from synapse.streams.typing import Typing
-from synapse.util.background import Background
-from synapse.util.clock import Clock
 
 
 class Streams:
     """The followers, what lives in memory only, and the stores that tell followers what moved."""
 
-    def __init__(
-        self,
-        config: HomeserverConfig,
-        database: Database,
-        clock: Clock,
-        background: Background,
-        stores: Stores,
-    ) -> None:
+    def __init__(self, ground: Ground, stores: Stores) -> None:
+        config, database = ground.config, ground.database
+        clock, background = ground.clock, ground.background
         self.followers = Followers(stores.members, clock, position=lambda: database.position)
         self.serials = Serials(clock)
         self.typing = Typing(self.followers, self.serials, clock)
@@ -44,7 +36,7 @@ class Streams:
             clock,
             background,
             config.presence,
-            server_name=config.server.server_name,
+            server_name=ground.server_name,
             limit=RateLimiter(clock, config.rate_limits.rc_presence.per_user),
         )
         self.recent_receipts = RecentReceipts(self.followers, position=database.position)

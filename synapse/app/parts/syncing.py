@@ -2,21 +2,19 @@
 
 from synapse.app.parts.device_keys import DeviceKeys
 from synapse.app.parts.entering import Entering
+from synapse.app.parts.ground import Ground
 from synapse.app.parts.reading import Reading
 from synapse.app.parts.room_news import RoomNews
 from synapse.app.parts.rooms import Rooms
 from synapse.app.parts.settings import Settings
 from synapse.app.parts.stores import Stores
 from synapse.app.parts.streams import Streams
-from synapse.config.homeserver import HomeserverConfig
 from synapse.handlers.event_stream import EventStream
 from synapse.handlers.snapshots import Snapshots
 from synapse.handlers.sync.handler import Sync
 from synapse.handlers.sync.joined import JoinedRooms
 from synapse.handlers.sync.lazy_members import LazyMembers
 from synapse.handlers.sync.presence import PresenceInSync
-from synapse.storage.database import Database
-from synapse.util.clock import Clock
 
 
 class Syncing:
@@ -24,9 +22,7 @@ class Syncing:
 
     def __init__(
         self,
-        config: HomeserverConfig,
-        database: Database,
-        clock: Clock,
+        ground: Ground,
         stores: Stores,
         streams: Streams,
         rooms: Rooms,
@@ -36,6 +32,7 @@ class Syncing:
         news: RoomNews,
         device_keys: DeviceKeys,
     ) -> None:
+        config, database, clock = ground.config, ground.database, ground.clock
         joined = JoinedRooms(
             rooms.cache,
             stores.rooms,

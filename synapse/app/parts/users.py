@@ -3,9 +3,9 @@
 from synapse.app.parts.access import Access
 from synapse.app.parts.asking import Asking
 from synapse.app.parts.entering import Entering
+from synapse.app.parts.ground import Ground
 from synapse.app.parts.rooms import Rooms
 from synapse.app.parts.stores import Stores
-from synapse.config.homeserver import HomeserverConfig
 from synapse.handlers.accounts import Accounts
 from synapse.handlers.auto_join import AutoJoin
 from synapse.handlers.devices import Devices
@@ -17,8 +17,6 @@ from synapse.handlers.profiles import Profiles
 from synapse.handlers.ratelimits import RateLimiter
 from synapse.handlers.registration import Registration
 from synapse.handlers.shared_secret import SharedSecretRegistration
-from synapse.util.background import Background
-from synapse.util.clock import Clock
 
 
 class Users:
@@ -26,16 +24,15 @@ class Users:
 
     def __init__(
         self,
-        config: HomeserverConfig,
-        clock: Clock,
-        background: Background,
+        ground: Ground,
         stores: Stores,
         rooms: Rooms,
         access: Access,
         entering: Entering,
         asking: Asking,
     ) -> None:
-        limits, server_name = config.rate_limits, config.server.server_name
+        config, clock, background = ground.config, ground.clock, ground.background
+        limits, server_name = config.rate_limits, ground.server_name
         auto_join = AutoJoin(
             stores.users,
             rooms.cache,
