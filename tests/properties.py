@@ -17,6 +17,8 @@ from twisted.internet.threads import blockingCallFromThread, deferToThread
 T = TypeVar("T")
 
 FACTOR = int(os.environ.get("FUZZ_FACTOR", "1"))
+# For trial, as a test case's `timeout`: whoever asks for more examples waits longer.
+TIMEOUT_S = 120 * FACTOR
 
 
 def bounded(examples: int) -> settings:

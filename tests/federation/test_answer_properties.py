@@ -13,7 +13,7 @@ from synapse.api.errors import NotFound
 from tests.federation.rooms import ONE, TWO, V3, SharedRoomTestCase, path
 from tests.federation.shapes import EDITS, SPEAKABLE, edited
 from tests.http.client import Answer
-from tests.properties import for_all
+from tests.properties import TIMEOUT_S, for_all
 
 ANSWERS = st.one_of(SPEAKABLE.map(lambda value: ("any", value)), EDITS.map(lambda e: ("edit", e)))
 # Room versions whose answers differ.
@@ -22,6 +22,8 @@ VERSIONS = ("1", "12")
 
 class AnswerPropertyTests(SharedRoomTestCase):
     """Bob's server asks Alice's, whose answers are changed on their way."""
+
+    timeout = TIMEOUT_S
 
     def tamper(self, part: str, answer: tuple[str, Any]) -> None:
         """Change the answers to requests with this in their path."""

@@ -22,7 +22,7 @@ from tests.federation.mutations import resigned
 from tests.federation.servers import Link, key_of
 from tests.federation.shapes import SPEAKABLE, TYPES, contents
 from tests.federation.test_transactions import BOB, OURS, THEIRS, TransactionTestCase, pdu_of
-from tests.properties import for_all
+from tests.properties import TIMEOUT_S, for_all
 from tests.rooms.elsewhere import Elsewhere
 
 MALLORY = "mallory.test"
@@ -77,6 +77,8 @@ HISTORIES = st.lists(
 
 
 class HostileHistoryTests(TransactionTestCase):
+    timeout = TIMEOUT_S
+
     async def arrange(self, version: str = "12") -> None:
         await super().arrange(version)
         self.add_server(MALLORY)
