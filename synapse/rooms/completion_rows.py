@@ -142,8 +142,8 @@ def _update_events(
                 view_nid = NULL, replaces = ? WHERE event_nid = ?""",
         [
             (
-                REJECTED if outcome.rejected else SOFT_FAILED,
-                number(outcome.after),
+                outcome.rejected * REJECTED | outcome.soft_failed * SOFT_FAILED,
+                0 if outcome.is_lost else number(outcome.after),
                 outcome.replaces_nid or None,
                 outcome.event.nid,
             )

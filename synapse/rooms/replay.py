@@ -52,10 +52,12 @@ class Outcome:
     rejected: bool = False
     soft_failed: bool = False
     missing: Sequence[str] = ()  # what it stands on and we don't have
+    # Nobody tells where it stands: it is as if it had not come, and may come again.
+    is_lost: bool = False
 
     @property
     def is_refused(self) -> bool:
-        return self.rejected or self.soft_failed
+        return self.rejected or self.soft_failed or self.is_lost
 
 
 class MustAsk(Exception):
@@ -97,6 +99,7 @@ class Replay:
         self.outcomes: list[Outcome] = []
         self._refused: dict[str, Event] = {}
         self._rejected: set[str] = set()
+        self._lost: set[str] = set()
         self.tips: list[Event] = []
 
     @property
@@ -127,13 +130,16 @@ class Replay:
         """Judge those of some events without a place that nobody stands on. Raises `MustAsk`."""
         breaks = Breaks(self._clock)
         for aside in (await self._events.by_nids(nids)).values():
-            if aside.event_id not in self._after:
+            if aside.event_id not in self._after and aside.event_id not in self._lost:
                 await self._judge_aside(
                     aside, await self._before(aside, await self._missing(aside))
                 )
             await breaks.take()
 
     async def _judge_aside(self, aside: Event, before: KnownState | None) -> None:
+        if before is None:
+            self._note(Outcome(aside, self._start, self.view, 0, is_lost=True))
+            return
         outcome = await self._judged(aside, before)
         # It has no place, whatever it comes to; what it stood on is no end of the graph.
         self._note(replace(outcome, soft_failed=not outcome.rejected))
@@ -145,6 +151,9 @@ class Replay:
         is_in_line = is_first or prev_ids == {tip.event_id for tip in self.tips}
         missing = [] if is_first else await self._missing(event)
         before = self.view if is_in_line else await self._before(event, missing)
+        if before is None:
+            self._note(Outcome(event, self._start, self.view, 0, is_lost=True))
+            return
         outcome = await self._judged(event, before)
         if not outcome.is_refused:
             if is_in_line:
@@ -155,10 +164,7 @@ class Replay:
                 await self._merge()
         self._note(replace(outcome, missing=missing))
 
-    async def _judged(self, event: Event, before: KnownState | None) -> Outcome:
-        if before is None:
-            # Whoever was to tell where it stands doesn't: nobody would have taken it up.
-            return Outcome(event, self._start, self.view, 0, rejected=True)
+    async def _judged(self, event: Event, before: KnownState) -> Outcome:
         cited = event.auth_event_ids()
         known = await self._events.get_many(cited)
         known = {event_id: self._settled(auth) for event_id, auth in known.items()}
@@ -216,7 +222,7 @@ class Replay:
 
     async def _asides_below(self, event: Event) -> list[Event]:
         """Those that an event stands on or cites, without a place, that were not judged yet."""
-        cited = [e for e in event.auth_event_ids() if e not in self._after]
+        cited = [e for e in event.auth_event_ids() if e not in self._after and e not in self._lost]
         known = {**await self._unseen(event), **await self._events.get_many(cited)}
         return [e for e in known.values() if e.pos is None and e.state_nid]
 
@@ -236,7 +242,7 @@ class Replay:
         if stands_beside(self._entrance, event.prev_event_ids()):
             return {}
         return await self._events.get_many(
-            [e for e in event.prev_event_ids() if e not in self._after]
+            [e for e in event.prev_event_ids() if e not in self._after and e not in self._lost]
         )
 
     async def _resolved(self, event: Event, missing: Sequence[str]) -> KnownState | None:
@@ -286,7 +292,10 @@ class Replay:
 
     def _note(self, outcome: Outcome) -> None:
         event_id = outcome.event.event_id
-        self._after[event_id] = outcome.after
+        if outcome.is_lost:
+            self._lost.add(event_id)
+        else:
+            self._after[event_id] = outcome.after
         if outcome.is_refused:
             self._refused[event_id] = outcome.event
         if outcome.rejected:
