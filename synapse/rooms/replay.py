@@ -205,26 +205,49 @@ class Replay:
         return {event.slot: event for event in (await self._events.by_nids(filled)).values()}
 
     async def _before(self, event: Event, missing: Sequence[str]) -> KnownState | None:
-        """The state that an event stands on, which may stand on asides; None: nobody tells."""
+        """The state that an event stands on; None: nobody tells.
+
+        What it stands on or cites is judged first, if that was not done yet.
+        """
         # A stack instead of recursion: those who are refused may stand on each other at length.
         stack = [(event, missing)]
+        opened = {event.event_id}  # in versions 1 and 2, they may stand on each other in a circle
         while True:
-            current, missing = stack.pop()
-            asides = await self._asides_below(current)
-            if asides:
-                stack.append((current, missing))
-                stack += [(aside, await self._missing(aside)) for aside in asides]
+            current, missing = stack[-1]
+            below = [e for e in await self._unjudged(current) if e.event_id not in opened]
+            if below:
+                opened.update(e.event_id for e in below)
+                stack += [(e, await self._missing(e)) for e in below]
                 continue
+            stack.pop()
             before = await self._resolved(current, missing)
             if not stack:
                 return before
-            await self._judge_aside(current, before)
+            if current.pos is None:
+                await self._judge_aside(current, before)
+            else:
+                await self._judge_early(current, before)
 
-    async def _asides_below(self, event: Event) -> list[Event]:
-        """Those that an event stands on or cites, without a place, that were not judged yet."""
+    async def _judge_early(self, event: Event, before: KnownState | None) -> None:
+        """Judge an event of the timeline before its turn: it came later than who stands on it."""
+        if before is None:
+            self._lost.add(event.event_id)
+            return
+        outcome = await self._judged(event, before)
+        self._after[event.event_id] = outcome.after
+        if outcome.rejected:
+            self._rejected.add(event.event_id)
+
+    async def _unjudged(self, event: Event) -> list[Event]:
+        """Those that an event stands on or cites that have come since our join, and were neither
+        gone through nor judged."""
         cited = [e for e in event.auth_event_ids() if e not in self._after and e not in self._lost]
         known = {**await self._unseen(event), **await self._events.get_many(cited)}
-        return [e for e in known.values() if e.pos is None and e.state_nid]
+        return [e for e in known.values() if e.state_nid and not self._is_history(e)]
+
+    def _is_history(self, event: Event) -> bool:
+        """Whether it is from before our join."""
+        return event.pos is not None and event.pos < (self._entrance.pos or 0)
 
     async def _missing(self, event: Event) -> list[str]:
         """Those of the `prev_events` of which no state is known."""
@@ -249,14 +272,15 @@ class Replay:
         prev_ids = list(dict.fromkeys(event.prev_event_ids()))
         if stands_beside(self._entrance, prev_ids):
             return self._start
-        if missing or not prev_ids:
+        unseen = await self._unseen(event)
+        if missing or not prev_ids or not all(map(self._is_history, unseen.values())):
             if not self._may_ask:
                 raise MustAsk
             told = await self._ask(event)
             return None if told is None else await self._relative(told)
         states = [self._after[e] for e in prev_ids if e in self._after]
         # History from before our join has whole states of its own.
-        for older in (await self._unseen(event)).values():
+        for older in unseen.values():
             nid = older.state_nid
             if nid not in self._older:
                 self._older[nid] = await self._relative(KnownState(nid, {}))
@@ -300,4 +324,6 @@ class Replay:
             self._refused[event_id] = outcome.event
         if outcome.rejected:
             self._rejected.add(event_id)
+        else:
+            self._rejected.discard(event_id)
         self.outcomes.append(replace(outcome, view=self.view))

@@ -24,6 +24,7 @@ class PartitionTestCase(SharedRoomTestCase):
     async def arrange_room(self, version: str, *others: str) -> None:
         """The room; `others` are on the servers in turn, and join it too."""
         retries = FederationRetries(
+            max_short_retries=0,  # the clock stands still while a request waits
             destination_min_retry_interval_ms=5_000,
             destination_max_retry_interval_ms=_LONGEST_PAUSE_S * 1000,
         )
