@@ -417,12 +417,17 @@ class UpdateTests(DeviceListTestCase):
                 told = await self.servers[ONE].answering.devices.of_user(ALICE)
                 self.network.tampers = {"/user/devices/": lambda _: told}
                 await self.second_device("A2")
-                await self.wait_until(lambda: bool(self.edus_of("m.device_list_update")))
+                await self.wait_until(self.has_told)
             elif "/user/devices/" in path:
                 self.network.tampers = {}
 
         self.network.before = overtake
         self.assertEqual(await self.seen(), {self.a.device_id, "A2"})
+
+    def has_told(self) -> bool:
+        """Whether a change has come to the other server, and was taken up there."""
+        working = self.servers[TWO].background.names
+        return bool(self.edus_of("m.device_list_update")) and "take up EDUs" not in working
 
     async def wait_until(self, holds: Callable[[], bool]) -> None:
         while not holds():
