@@ -417,17 +417,20 @@ class UpdateTests(DeviceListTestCase):
                 told = await self.servers[ONE].answering.devices.of_user(ALICE)
                 self.network.tampers = {"/user/devices/": lambda _: told}
                 await self.second_device("A2")
-                await self.wait_until(self.has_told)
+                await self.wait_until(lambda: self.has_come("A2"))
+                await self.wait_until(self.has_taken_up)
             elif "/user/devices/" in path:
                 self.network.tampers = {}
 
         self.network.before = overtake
         self.assertEqual(await self.seen(), {self.a.device_id, "A2"})
 
-    def has_told(self) -> bool:
-        """Whether a change has come to the other server, and was taken up there."""
-        working = self.servers[TWO].background.names
-        return bool(self.edus_of("m.device_list_update")) and "take up EDUs" not in working
+    def has_come(self, device_id: str) -> bool:
+        """Whether a change has come to the other server since the last look."""
+        return device_id in {edu["device_id"] for edu in self.edus_of("m.device_list_update")}
+
+    def has_taken_up(self) -> bool:
+        return "take up EDUs" not in self.servers[TWO].background.names
 
     async def wait_until(self, holds: Callable[[], bool]) -> None:
         while not holds():
