@@ -3,6 +3,9 @@
 from synapse.api.errors import MatrixError
 from synapse.rooms.room import Room
 
+# How long another server's user waits for what we are about to learn.
+PATIENCE_S = 20.0
+
 
 class UnableDueToPartialState(MatrixError):
     """404 `M_UNABLE_DUE_TO_PARTIAL_STATE` (MSC3895): another server of the room knows better."""

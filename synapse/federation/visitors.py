@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from synapse.api.errors import Forbidden, NotFound
 from synapse.api.identifiers import is_room_id
 from synapse.events.event import Event
-from synapse.federation.partial_rooms import check_whole
+from synapse.federation.partial_rooms import PATIENCE_S, check_whole
 from synapse.federation.server_acls import ServerAcls
 from synapse.handlers.room_servers import RoomServers
 from synapse.rooms.cache import RoomCache
 from synapse.rooms.room import Room
+from synapse.rooms.wholeness import Wholeness
 from synapse.storage.stores.events import EventStore
 from synapse.storage.stores.members import Membership
 from synapse.storage.stores.room_servers import RoomServerStore
@@ -48,12 +49,14 @@ class Visitors:
         servers: RoomServers,
         store: RoomServerStore,
         events: EventStore,
+        wholeness: Wholeness,
     ) -> None:
         self._rooms = rooms
         self._acls = acls
         self._servers = servers
         self._store = store
         self._events = events
+        self._wholeness = wholeness
 
     async def visitor(self, server: str, room_id: str) -> Visitor:
         """The server as a visitor of the room. Raises `Forbidden`, and `UnableDueToPartialState`
@@ -65,9 +68,12 @@ class Visitors:
         except NotFound:
             raise _forbidden(server) from None
         await self._acls.check(room, server)
+        if not await self._servers.is_in(room, server) and room.is_partial:
+            # It may be inside for all we know.
+            room = await self._wholeness.within(room, PATIENCE_S)
+            check_whole(room)
         if await self._servers.is_in(room, server):
             return Visitor(server, room, True)
-        check_whole(room)  # it may be inside for all we know
         left_pos = await self._left_pos(room, server)
         if left_pos is None:
             raise _forbidden(server)

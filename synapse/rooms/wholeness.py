@@ -24,16 +24,23 @@ class Wholeness:
 
         Raises 504 `M_UNABLE_DUE_TO_PARTIAL_STATE` if that takes too long.
         """
-        deadline = self._clock.monotonic() + LONGEST_WAIT_S
+        room = await self.within(room, LONGEST_WAIT_S)
+        if room.is_partial:
+            raise MatrixError(
+                504,
+                "M_UNABLE_DUE_TO_PARTIAL_STATE",
+                "This server has just joined the room, and is still learning of its members;"
+                " try again later",
+            )
+        return room
+
+    async def within(self, room: Room, seconds: float) -> Room:
+        """The room once it is whole, or as it is after so long."""
+        deadline = self._clock.monotonic() + seconds
         while room.is_partial:
             left = deadline - self._clock.monotonic()
             if left <= 0:
-                raise MatrixError(
-                    504,
-                    "M_UNABLE_DUE_TO_PARTIAL_STATE",
-                    "This server has just joined the room, and is still learning of its members;"
-                    " try again later",
-                )
+                break
             await self._moved(room.nid, left)
             room = await self._rooms.get(room.room_id)
         return room

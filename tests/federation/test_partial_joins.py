@@ -4,10 +4,12 @@ from typing import Any
 from urllib.parse import quote
 
 import orjson
+from twisted.internet.defer import Deferred
 
 from synapse.events.builder import build
 from synapse.events.event import Event
 from synapse.federation.errors import RemoteError
+from synapse.federation.partial_rooms import PATIENCE_S
 from synapse.rooms.wholeness import LONGEST_WAIT_S
 from tests.federation.partial import PartialRoomTestCase
 from tests.federation.rooms import ONE, THREE, TWO, V3, path
@@ -527,11 +529,7 @@ class AskedTests(PartialRoomTestCase):
         room = await self.room(TWO, self.room_id)
         assert room.entrance is not None
         room_id, event_id = (quote(x, safe="") for x in (self.room_id, room.entrance.event_id))
-        user = quote(self.user("carol"), safe="")
         for url in (
-            f"make_join/{room_id}/{user}?ver=11",
-            f"make_knock/{room_id}/{user}?ver=11",
-            f"make_leave/{room_id}/{user}",
             f"state/{room_id}?event_id={event_id}",
             f"state_ids/{room_id}?event_id={event_id}",
         ):
@@ -542,6 +540,29 @@ class AskedTests(PartialRoomTestCase):
                         TWO, "GET", f"/_matrix/federation/v1/{url}"
                     )
                 self.assertEqual(raised.exception.errcode, "M_UNABLE_DUE_TO_PARTIAL_STATE")
+
+    async def make_join(self, room_id: str) -> Any:
+        """What dave of three.test is told who wants to join by two.test."""
+        user = quote("@dave:three.test", safe="")
+        url = f"/_matrix/federation/v1/make_join/{quote(room_id, safe='')}/{user}?ver=11"
+        return await self.network.links[THREE].request(TWO, "GET", url)
+
+    async def test_who_comes_by_us_waits_until_the_members_are_known(self) -> None:
+        await self.arrange_room()
+        asked = Deferred.fromCoroutine(self.make_join(self.room_id))
+        await self.rest()
+        self.assertFalse(asked.called)
+        await self.complete()
+        self.assertEqual((await asked)["room_version"], "11")
+
+    async def test_and_is_sent_away_if_that_takes_long(self) -> None:
+        await self.arrange_room()
+        asked = Deferred.fromCoroutine(self.make_join(self.room_id))
+        while not asked.called:
+            await self.settle(PATIENCE_S)
+        with self.assertRaises(RemoteError) as raised:
+            await asked
+        self.assertEqual(raised.exception.errcode, "M_UNABLE_DUE_TO_PARTIAL_STATE")
 
     async def test_what_can(self) -> None:
         await self.arrange_room()

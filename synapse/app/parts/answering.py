@@ -29,7 +29,12 @@ class Answering:
     ) -> None:
         clock = ground.clock
         visitors = Visitors(
-            rooms.cache, federation.acls, rooms.servers, rooms.server_store, stores.events
+            rooms.cache,
+            federation.acls,
+            rooms.servers,
+            rooms.server_store,
+            stores.events,
+            rooms.wholeness,
         )
         visibility = ServerVisibility(
             rooms.cache, stores.events, stores.states, stores.slots, rooms.server_store

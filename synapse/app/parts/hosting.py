@@ -32,7 +32,7 @@ class Hosting:
     ) -> None:
         config, database = ground.config, ground.database
         server_name = ground.server_name
-        residence = Residence(rooms.cache, federation.acls)
+        residence = Residence(rooms.cache, federation.acls, rooms.wholeness)
         restricted = RemoteRestrictedJoins(entering.restricted_joins)
         self.shown_state = federation.shown_state
         self.heavy_questions = federation.heavy_questions
