@@ -38,11 +38,12 @@ class Wholeness:
         """The room once it is whole, or as it is after so long."""
         deadline = self._clock.monotonic() + seconds
         while room.is_partial:
+            # What one was handed may be the room as it was before.
+            room = await self._rooms.get(room.room_id)
             left = deadline - self._clock.monotonic()
-            if left <= 0:
+            if not room.is_partial or left <= 0:
                 break
             await self._moved(room.nid, left)
-            room = await self._rooms.get(room.room_id)
         return room
 
     def moved(self, room_nid: int) -> None:

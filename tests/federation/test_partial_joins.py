@@ -398,6 +398,14 @@ class WaitingTests(PartialRoomTestCase):
             found = {e["state_key"] for e in state if e["type"] == "m.room.member"}
             self.assertEqual(found, members, url)
 
+    async def test_who_holds_the_room_as_it_was_does_not_wait(self) -> None:
+        await self.arrange_room()
+        room = await self.room(TWO, self.room_id)
+        await self.complete()
+        self.assertTrue(room.is_partial)
+        whole = await self.servers[TWO].rooms.wholeness.of(room)
+        self.assertFalse(whole.is_partial)
+
     async def test_not_for_ever(self) -> None:
         await self.arrange_room()
         answer = self.ask_later("bob", "GET", path(self.room_id, "/members"))
