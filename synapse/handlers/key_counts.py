@@ -1,5 +1,6 @@
 """How many one-time keys a device has left: every sync says so, so it is kept in memory."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -9,6 +10,8 @@ from synapse.streams.followers import Followers
 from synapse.util.caches import Cache
 
 _DEVICES_KEPT = 50_000
+# Told even if there are none: some clients upload new ones only when they see that number.
+_ALWAYS_TOLD = {"signed_curve25519": 0}
 _NONE = Counts({}, [])
 
 
@@ -50,10 +53,15 @@ class KeyCounts:
         return self._known.get(device_nid)
 
 
+def counted(one_time: Mapping[str, int]) -> dict[str, int]:
+    """The numbers of keys, as clients are told them."""
+    return {**_ALWAYS_TOLD, **one_time}
+
+
 def as_json(counts: Counts) -> dict[str, Any]:
     """As every kind of sync tells them."""
     return {
-        "device_one_time_keys_count": counts.one_time,
+        "device_one_time_keys_count": counted(counts.one_time),
         "device_unused_fallback_key_types": counts.unused_fallback,
     }
 

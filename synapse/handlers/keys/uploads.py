@@ -2,6 +2,7 @@
 
 from synapse.api.errors import InvalidParam, UnknownToken
 from synapse.handlers.auth import Requester
+from synapse.handlers.key_counts import counted
 from synapse.handlers.keys.published import identity_of, one_time_keys_of
 from synapse.http.json_body import JsonObject
 from synapse.storage.stores.device_keys import DeviceKeyStore, Upload
@@ -38,4 +39,4 @@ class KeyUploads:
             raise UnknownToken("The device is gone")
         if uploaded.counts is None:
             raise InvalidParam(f"There is another one-time key {uploaded.conflict}")
-        return uploaded.counts
+        return counted(uploaded.counts)

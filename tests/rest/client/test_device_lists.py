@@ -210,7 +210,7 @@ class WaitingTests(DeviceListTestCase):
         self.assertEqual(other.sent, b"")
         self.advance(31)
         answer = (await other.answered()).json
-        self.assertEqual(answer["device_one_time_keys_count"], {})
+        self.assertEqual(answer["device_one_time_keys_count"], {CURVE: 0})
 
     async def test_more_than_a_follower_keeps(self) -> None:
         await self.people()

@@ -48,7 +48,7 @@ class InitialSyncTests(SyncTestCase):
         answer = await self.sync(self.alice)
         self.assertEqual(set(answer), {*ALWAYS, "account_data", "presence"})
         self.assertEqual(answer["device_lists"], {"changed": [], "left": []})
-        self.assertEqual(answer["device_one_time_keys_count"], {})
+        self.assertEqual(answer["device_one_time_keys_count"], {"signed_curve25519": 0})
         self.assertEqual(answer["device_unused_fallback_key_types"], [])
 
     async def test_what_there_is_no_news_of_is_left_out(self) -> None:
