@@ -34,6 +34,8 @@ _HOW = How(
     decode=read_told,
     query={"omit_members": "true"},
 )
+# How often a room is entered that moves meanwhile.
+_TRIES = 5
 # How long a server may take to hear what it has missed, and then to take it up.
 _HEARING_S = 10.0
 _TAKING_UP_S = (0.0, 0.5, 1.0, 2.0, 4.0)
@@ -112,17 +114,17 @@ class RemoteJoins:
             join = await self._after_what_we_said(room, user_id, content, server, join)
         told = await self._handshakes.send(server, join, how=_HOW)
         verified = await self._told_rooms.join_of(server, join, told)
-        room = await self._known(room_id)
-        if room is None or not room.local_joined:
+        for _ in range(_TRIES):
+            room = await self._known(room_id)
+            if room is not None and room.local_joined:
+                return await self._take_up(server, room, verified)
             try:
                 await self._told_rooms.enter(server, verified, told)
-                self._entered((await self._rooms.get(room_id)).nid)
-                return join.event_id
             except HeadMoved:
-                room = await self._known(room_id)
-                if room is None or not room.local_joined:
-                    raise
-        return await self._take_up(server, room, verified)
+                continue  # something of before was still under way in the room
+            self._entered((await self._rooms.get(room_id)).nid)
+            return join.event_id
+        raise HeadMoved(room_id)
 
     async def _after_what_we_said(
         self, room: Room, user_id: str, content: Mapping[str, Any], server: str, join: Event
