@@ -146,7 +146,7 @@ class RemoteJoins:
 
     async def _is_beside_ours(self, room: Room, join: Event) -> bool:
         """Whether it stands on what was here before the last that happened here."""
-        found = await self._events.get_many(join.prev_event_ids())
+        found = await self._events.in_room(room.room_id, join.prev_event_ids())
         tips = {tip.event_id for tip in room.tips}
         return any(e.pos is not None and e.event_id not in tips for e in found.values())
 

@@ -242,7 +242,7 @@ class Replay:
         """Those that an event stands on or cites that have come since our join, and were neither
         gone through nor judged."""
         cited = [e for e in event.auth_event_ids() if e not in self._after and e not in self._lost]
-        known = {**await self._unseen(event), **await self._events.get_many(cited)}
+        known = {**await self._unseen(event), **await self._events.in_room(event.room_id, cited)}
         return [e for e in known.values() if e.state_nid and not self._is_history(e)]
 
     def _is_history(self, event: Event) -> bool:
@@ -264,8 +264,9 @@ class Replay:
         """Those of the `prev_events` that are here and were not gone through."""
         if stands_beside(self._entrance, event.prev_event_ids()):
             return {}
-        return await self._events.get_many(
-            [e for e in event.prev_event_ids() if e not in self._after and e not in self._lost]
+        return await self._events.in_room(
+            event.room_id,
+            [e for e in event.prev_event_ids() if e not in self._after and e not in self._lost],
         )
 
     async def _resolved(self, event: Event, missing: Sequence[str]) -> KnownState | None:

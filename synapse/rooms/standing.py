@@ -98,7 +98,7 @@ class Standings:
         """
         entrance = room.entrance
         assert entrance is not None, "only partial rooms make do with that"
-        found = (await self._events.get_many(prev_event_ids)).values()
+        found = (await self._events.in_room(room.room_id, prev_event_ids)).values()
         nids = {e.state_nid for e in found if e.state_nid and not _is_below(e, entrance)}
         states = [KnownState(nid, {}) for nid in sorted(nids)]
         states.append(await self._before_entrance(entrance))

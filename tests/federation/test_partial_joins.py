@@ -353,6 +353,29 @@ class CompletionTests(PartialRoomTestCase):
         await self.assert_placed(said.event_id, placed=False)
         await self.assert_placed(after, placed=True)
 
+    async def test_what_stands_on_another_room_gets_nothing_of_it(self) -> None:
+        await self.arrange_room("dave")
+        await self.complete()
+        await self.ask("bob", "POST", path(self.room_id, "/leave"), {})
+        await self.rest()
+        self.hold()
+        await self.join("bob", self.room_id, ONE)
+        await self.rest()
+        other_id = await self.create("bob", room_version="11", name="Other", topic="Other")
+        await self.join("dave", other_id, TWO)
+        stores = self.servers[TWO].stores
+        other = await stores.events.get(await self.say("bob", other_id))
+        said = await self.forge("dave", "m.room.message", {"body": "odd"}, other)
+        room = await self.room(TWO, self.room_id)
+        state = (await stores.states.events_at(room.view_nid)).values()
+        self.assertEqual({event.room_id for event in state}, {self.room_id})
+        await self.say("carol", self.room_id)
+        await self.complete(after_s=3600)
+        await self.assert_placed(said.event_id, placed=False)
+        self.assertEqual(
+            await self.state_ids(TWO, self.room_id), await self.state_ids(ONE, self.room_id)
+        )
+
     async def test_nobody_of_ours_is_left(self) -> None:
         await self.arrange_room()
         await self.ask("bob", "POST", path(self.room_id, "/leave"), {})
